@@ -1,0 +1,47 @@
+# `make serve` and `make test` need only Python 3.11 or newer and pip; everything else they install in .venv.
+
+PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13 python3.14; do \
+	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; break; }; done)
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help setup serve test test-gpu lint types check bench
+
+help:  ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+setup: $(STAMP)  ## install into .venv
+
+# Some systems ship venv without ensurepip: the second line then brings pip in from outside.
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer was not found; set PYTHON=/path/to/python" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV) || { $(PYTHON) -m venv --without-pip --clear $(VENV) \
+		&& $(PYTHON) -m pip --python $(BIN)/python install pip; }
+
+$(STAMP): pyproject.toml constraints.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	@touch $@
+
+serve: setup  ## run the server on http://127.0.0.1:8000
+	$(BIN)/vtv serve
+
+test: setup  ## run the tests
+	$(BIN)/python -m pytest -q
+
+test-gpu: setup  ## run the tests that need a GPU
+	$(BIN)/python -m pytest -q -m gpu
+
+lint: setup
+	$(BIN)/ruff check .
+
+types: setup
+	$(BIN)/mypy
+
+check: lint types test  ## lint, types, tests
+
+bench: setup  ## measure the engine, then the whole service
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,bench]'
+	$(BIN)/vtv bench engine
+	$(BIN)/vtv bench load
