@@ -1,0 +1,1 @@
+"""The HTTP service: images and a task name in, the model's pictures out."""

@@ -1,0 +1,77 @@
+"""Puts the service together."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from artifacts.store import Store
+from engine.runtime import Engine
+from service.errors import InvalidRequest, ServiceError, from_http_exception, problem
+from service.metrics import BuildInfo, Metrics
+from service.middleware import RequestGuard
+from service.pipeline import Pipeline
+from service.registry import TaskRegistry, load_artifacts
+from service.routes.infer import infer_routes
+from service.routes.operations import operation_routes
+from service.routes.page import page_routes
+from service.routes.tasks import task_routes
+from service.settings import Settings
+
+_DESCRIPTION = """An image and a task name in, the picture that MAE-VQGAN paints for that task out. No example
+pair is sent: a *task vector* stands in for it."""
+
+
+def create_app(engine: Engine, store: Store, settings: Settings) -> FastAPI:
+    """The application around a loaded engine, which it warms up and then owns until it ends.
+
+    `app.state.pipeline` is the running pipeline. Artifacts that do not fit the model are logged and left out.
+    """
+    build = BuildInfo(version("visual-task-vectors"), engine.model_name, engine.backend, str(engine.device))
+    metrics = Metrics(build, engine.buckets)
+    registry = TaskRegistry(load_artifacts(store, engine.fingerprint), settings.slots)
+    pipeline = Pipeline(engine, registry, metrics, settings)
+    metrics.observe(pipeline.batcher, registry.slots)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        pipeline.start()
+        yield
+        await asyncio.to_thread(pipeline.stop)
+
+    app = FastAPI(
+        title="Visual Task Vectors",
+        version=build.version,
+        description=_DESCRIPTION,
+        lifespan=lifespan,
+        redoc_url=None,
+    )
+    app.state.pipeline = pipeline
+    app.include_router(infer_routes(pipeline, metrics, settings, engine.fingerprint))
+    app.include_router(task_routes(registry))
+    app.include_router(operation_routes(pipeline.batcher, metrics))
+    app.include_router(page_routes())
+    _speak_problem_json(app)
+    app.add_middleware(RequestGuard, max_body_bytes=settings.max_body_bytes)
+    return app
+
+
+def _speak_problem_json(app: FastAPI) -> None:
+    """Errors of ours and of the framework's leave in one form."""
+
+    @app.exception_handler(ServiceError)
+    async def ours(_: Request, error: ServiceError) -> Response:
+        return problem(error)
+
+    @app.exception_handler(RequestValidationError)
+    async def validation(_: Request, error: RequestValidationError) -> Response:
+        return problem(InvalidRequest())
+
+    @app.exception_handler(HTTPException)
+    async def framework(_: Request, error: HTTPException) -> Response:
+        return problem(from_http_exception(error))

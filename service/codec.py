@@ -1,0 +1,77 @@
+"""What happens to one image before and after the engine; runs on the codec threads."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from engine.geometry import Geometry
+from engine.refine import refine
+from engine.task_vector import AnswerSettings
+from service import images
+from service.batcher import Program
+from service.calls import Call
+from service.images import Pixels
+from service.schemas import Refine
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """An image ready for the engine."""
+
+    program: Program
+    pixels: Pixels
+    """uint8 [tile, tile, 3] for zero_shot, the whole canvas for one_shot."""
+    guide: Pixels | None
+    """uint8 [tile, tile, 3]: the query at the answer's size. None where that is the file's own size: the
+    file is then read again at the end, so that what waits stays small."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An encoded answer; width and height in pixels."""
+
+    data: bytes
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class Codec:
+    """Files to engine inputs, engine outputs to files."""
+
+    geometry: Geometry
+    max_pixels: int
+
+    def prepare(self, call: Call, index: int, settings: AnswerSettings) -> Prepared:
+        """Decode image `index` of `call`. Raises InvalidImage or UnsupportedMedia."""
+        geometry = self.geometry
+        query = images.read(call.images[index], self.max_pixels, geometry.tile)
+        cell = images.resized(query, geometry.cell)
+        tile = geometry.query_tile(cell)
+        guide: Pixels | None = tile
+        if call.options.size == "original":
+            guide = None
+        elif settings.refine != "none":
+            guide = images.resized(query, geometry.tile)
+        if call.example is None:
+            return Prepared("zero_shot", tile, guide)
+        example = [self._cell(data) for data in call.example]
+        return Prepared("one_shot", geometry.canvas(example[0], example[1], cell), guide)
+
+    def _cell(self, data: bytes) -> Pixels:
+        return images.resized(images.read(data, self.max_pixels, self.geometry.tile), self.geometry.cell)
+
+    def finish(
+        self, answer: Pixels, call: Call, index: int, guide: Pixels | None, settings: AnswerSettings
+    ) -> Answer:
+        """Refine `answer` [cell, cell, 3] to the size asked for, and encode it."""
+        if guide is None:
+            guide = np.asarray(images.read(call.images[index], self.max_pixels))
+        picture = refine(answer, guide, settings)
+        data = images.encode(picture, call.options.format)
+        return Answer(data, width=picture.shape[1], height=picture.shape[0])
+
+
+def answer_settings(stored: AnswerSettings, asked: Refine) -> AnswerSettings:
+    """The artifact's settings, with what the request asks for in their place."""
+    return stored if asked == "auto" else replace(stored, refine=asked)

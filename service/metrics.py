@@ -1,0 +1,153 @@
+"""Prometheus metrics, in a registry of the application's own."""
+
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Final, Literal
+
+import torch
+from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from engine.slots import SlotTable
+from service.batcher import Batcher, BatchReport, State
+from service.errors import ServiceError
+
+DropReason = Literal["disconnected", "deadline", "queue_full", "draining"]
+
+_STAGE_BUCKETS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_REQUEST_BUCKETS: Final = (0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+_BATCH_BUCKETS: Final = (1, 2, 4, 8, 16, 32, 64, 128)
+
+
+@dataclass(frozen=True, slots=True)
+class BuildInfo:
+    """What is running; the labels of `vtv_build_info`."""
+
+    version: str
+    model: str
+    backend: str
+    device: str
+
+
+@dataclass(slots=True)
+class Tracked:
+    """One inference request as the metrics see it. `task` is only ever an installed task's name."""
+
+    task: str = ""
+
+
+class Metrics:
+    """Everything the service counts. Safe to call from any thread."""
+
+    def __init__(self, build: BuildInfo, buckets: Sequence[int]) -> None:
+        self.registry: Final = CollectorRegistry()
+        self._build = build
+        self._buckets = tuple(buckets)
+        self._requests = Counter(
+            "vtv_requests", "Inference requests by HTTP status.", ["task", "code"], registry=self.registry
+        )
+        self._request_seconds = Histogram(
+            "vtv_request_duration_seconds",
+            "Inference requests from headers to reply.",
+            ["task"],
+            buckets=_REQUEST_BUCKETS,
+            registry=self.registry,
+        )
+        self._stages = Histogram(
+            "vtv_stage_duration_seconds",
+            "An image's time in each stage.",
+            ["stage"],
+            buckets=_STAGE_BUCKETS,
+            registry=self.registry,
+        )
+        self._batch_size = Histogram(
+            "vtv_batch_size", "Images in a batch.", buckets=_BATCH_BUCKETS, registry=self.registry
+        )
+        self._batch_tasks = Histogram(
+            "vtv_batch_tasks", "Distinct tasks in a batch.", buckets=_BATCH_BUCKETS, registry=self.registry
+        )
+        self._batches = Counter(
+            "vtv_batches", "Batches computed.", ["bucket", "backend"], registry=self.registry
+        )
+        self._dropped = Counter(
+            "vtv_dropped", "Requests dropped before the engine started on them.", ["reason"],
+            registry=self.registry,
+        )  # fmt: skip
+        self._busy = Counter("vtv_engine_busy_seconds", "Time spent computing.", registry=self.registry)
+
+    def observe(self, batcher: Batcher, slots: SlotTable) -> None:
+        """Report the state of these two at every scrape."""
+        self.registry.register(_Snapshot(self._build, batcher, slots))
+
+    @contextmanager
+    def request(self) -> Iterator[Tracked]:
+        """Count and time one inference request; its status is that of the ServiceError that leaves."""
+        started = perf_counter()
+        tracked = Tracked()
+        code = 500
+        try:
+            yield tracked
+            code = 200
+        except ServiceError as error:
+            code = error.status
+            raise
+        finally:
+            self._requests.labels(tracked.task, str(code)).inc()
+            self._request_seconds.labels(tracked.task).observe(perf_counter() - started)
+
+    def stages(self, milliseconds: Mapping[str, float]) -> None:
+        """One image's way: decode, queue, compute, encode."""
+        for stage, spent in milliseconds.items():
+            self._stages.labels(stage).observe(spent / 1e3)
+
+    def batch(self, report: BatchReport) -> None:
+        bucket = self._buckets[bisect_left(self._buckets, report.size)]
+        self._batch_size.observe(report.size)
+        self._batch_tasks.observe(report.tasks)
+        self._batches.labels(str(bucket), self._build.backend).inc()
+        self._busy.inc(report.seconds)
+
+    def dropped(self, reason: DropReason) -> None:
+        self._dropped.labels(reason).inc()
+
+
+class _Snapshot(Collector):
+    """State that lives elsewhere, read when scraped."""
+
+    def __init__(self, build: BuildInfo, batcher: Batcher, slots: SlotTable) -> None:
+        self._build = build
+        self._batcher = batcher
+        self._slots = slots
+
+    def collect(self) -> Iterator[Metric]:
+        batcher, slots = self._batcher, self._slots
+        yield _gauge("vtv_queue_depth", "Images in hand.", batcher.admitted)
+        yield _gauge("vtv_queue_limit", "Images in hand at most.", batcher.limit)
+        yield _gauge("vtv_engine_ready", "1 when warmed up and checked.", batcher.state is State.READY)
+        bank = GaugeMetricFamily("vtv_bank_slots", "Rows of the bank.", labels=["state"])
+        bank.add_metric(["pinned"], slots.pinned)
+        bank.add_metric(["idle"], slots.used - slots.pinned)
+        bank.add_metric(["free"], slots.capacity - slots.used)
+        yield bank
+        yield CounterMetricFamily("vtv_bank_installs", "Task vectors written to the bank.", slots.installs)
+        yield CounterMetricFamily("vtv_bank_evictions", "Task vectors overwritten.", slots.evictions)
+        if self._build.device.startswith("cuda"):
+            yield _gauge("vtv_gpu_memory_bytes", "Memory the engine reserves.", torch.cuda.memory_reserved())
+        yield InfoMetricFamily(
+            "vtv_build",
+            "What is running.",
+            {
+                "version": self._build.version,
+                "model": self._build.model,
+                "backend": self._build.backend,
+                "device": self._build.device,
+            },
+        )
+
+
+def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:
+    return GaugeMetricFamily(name, text, value)

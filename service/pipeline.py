@@ -1,0 +1,138 @@
+"""Answers a call: admission, deadline, disconnect, and what is counted about them."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from time import monotonic
+from typing import Any, Final
+
+from artifacts.artifact import Artifact
+from engine.runtime import Engine
+from engine.task_vector import AnswerSettings
+from service.batcher import Batcher, State, Ticket
+from service.calls import Call
+from service.codec import Answer, Codec, answer_settings
+from service.errors import ClientClosed, DeadlineExceeded, NotReady, QueueFull
+from service.flight import Crew, Flight, Landed, Timing, deliver
+from service.metrics import Metrics
+from service.registry import TaskRegistry
+from service.settings import Settings
+
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+_NO_SLOT: Final = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A call's answers, in the order of its images."""
+
+    answers: list[Answer]
+    timing: Timing
+    artifact: Artifact | None
+
+
+class Pipeline:
+    """The engine, its batcher and the codec threads, as one object with a beginning and an end."""
+
+    def __init__(self, engine: Engine, registry: TaskRegistry, metrics: Metrics, settings: Settings) -> None:
+        self.registry: Final = registry
+        self._metrics = metrics
+        self._decoders = ThreadPoolExecutor(settings.codec_threads, "decode")
+        self._encoders = ThreadPoolExecutor(settings.codec_threads, "encode")
+        self.batcher: Final = Batcher(
+            engine, settings.queue_limit, partial(deliver, self._encoders), metrics.batch
+        )
+        codec = Codec(engine.geometry, settings.max_pixels)
+        self._crew = Crew(codec, self.batcher, metrics, self._decoders, self._encoders)
+
+    def start(self) -> None:
+        self.batcher.start()
+
+    def stop(self) -> None:
+        """Blocks until the batch and the codec steps under way are done."""
+        self._decoders.shutdown(cancel_futures=True)
+        self.batcher.stop()
+        self._encoders.shutdown()
+
+    async def answer(self, call: Call, receive: Receive, deadline: float) -> Outcome:
+        """Answer `call` before `deadline` (time.monotonic() seconds).
+
+        `receive` is watched for the client's leaving. Raises the ServiceError that ended it.
+        """
+        artifact = self.registry.artifact(call.options.task) if call.options.task else None
+        with self._admitted(len(call.images)) as ticket:
+            if artifact is None:
+                landed = await self._fly(call, ticket, AnswerSettings(), _NO_SLOT, receive, deadline)
+            else:
+                with self.registry.pinned(artifact, self.batcher.write) as slot:
+                    stored = artifact.vector.answer
+                    landed = await self._fly(call, ticket, stored, slot, receive, deadline)
+        answers = [answer for answer, _ in landed]
+        return Outcome(answers, Timing.longest(timing for _, timing in landed), artifact)
+
+    @contextmanager
+    def _admitted(self, images: int) -> Iterator[Ticket]:
+        ticket: Ticket | None = None
+        try:
+            ticket = self.batcher.admit(images)
+            yield ticket
+        except QueueFull:
+            self._metrics.dropped("queue_full")
+            raise
+        except NotReady:
+            if self.batcher.state is State.DRAINING:
+                self._metrics.dropped("draining")
+            raise
+        finally:
+            if ticket is not None:
+                self.batcher.release(ticket)
+
+    async def _fly(
+        self,
+        call: Call,
+        ticket: Ticket,
+        stored: AnswerSettings,
+        slot: int,
+        receive: Receive,
+        deadline: float,
+    ) -> list[Landed]:
+        loop = asyncio.get_running_loop()
+        settings = answer_settings(stored, call.options.refine)
+        flight = Flight(
+            self._crew, call, call.options.task or "", slot, settings, deadline, ticket, loop.create_future()
+        )
+        watch = asyncio.create_task(_until_disconnect(receive))
+        watch.add_done_callback(partial(_client_left, flight.landed))
+        flight.start()
+        try:
+            async with asyncio.timeout(deadline - monotonic()):
+                return await flight.landed
+        except (TimeoutError, DeadlineExceeded):
+            if flight.give_up():
+                self._metrics.dropped("deadline")
+            raise DeadlineExceeded from None
+        except ClientClosed:
+            if flight.give_up():
+                self._metrics.dropped("disconnected")
+            raise
+        finally:
+            flight.give_up()
+            watch.cancel()
+
+
+async def _until_disconnect(receive: Receive) -> None:
+    """The server does not cancel a handler whose client leaves; it only says so here."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _client_left(landed: asyncio.Future[list[Landed]], watch: asyncio.Task[None]) -> None:
+    # A channel that breaks is a client that left: its exception is taken note of and says nothing more.
+    if watch.cancelled():
+        return
+    watch.exception()
+    if not landed.done():
+        landed.set_exception(ClientClosed())

@@ -1,0 +1,81 @@
+"""What requests and replies hold, validated and described by pydantic."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Size = Literal["native", "original"]
+Refine = Literal["auto", "guided", "none"]
+Format = Literal["png", "webp", "jpeg"]
+
+
+class Options(BaseModel):
+    """How the answer is wanted; the same in every form of request."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    task: str | None = Field(None, min_length=1, max_length=200, description="Name of an installed task.")
+    size: Size = Field("native", description="`native` is 112 x 112 pixels, `original` is the query's size.")
+    refine: Refine = Field(
+        "auto", description="`auto` does what the task's artifact says; `guided` follows the query's edges."
+    )
+    format: Format = Field("png", description="File format of the answer.")
+
+
+class InferRequest(Options):
+    """The JSON form of `POST /infer`."""
+
+    task: str = Field(min_length=1, max_length=200, description="Name of an installed task.")
+    images: list[str] = Field(min_length=1, description="JPEG, PNG or WebP files, base64 encoded.")
+
+
+class Output(BaseModel):
+    image: str = Field(description="The answer's file, base64 encoded.")
+    media_type: str
+    width: int = Field(description="Pixels.")
+    height: int = Field(description="Pixels.")
+
+
+class TimingMs(BaseModel):
+    """Milliseconds a request spent in each stage; of several images, the longest."""
+
+    queue: float
+    decode: float
+    compute: float
+    encode: float
+
+
+class InferReply(BaseModel):
+    task: str | None = Field(description="Null for a one-shot request.")
+    model: str = Field(description="The base model's fingerprint.")
+    artifact: str | None = Field(
+        description="SHA-256 of the task vector's file; null for a one-shot request."
+    )
+    outputs: list[Output] = Field(description="In the order of the request's images.")
+    timing_ms: TimingMs
+
+
+class TaskInfo(BaseModel):
+    name: str
+    description: str
+    artifact: str = Field(description="SHA-256 of the task vector's file.")
+    metric: Any = Field(description="What was measured on validation episodes when the vector was made.")
+    created: str | None = Field(description="When the vector was made, ISO 8601.")
+
+
+class TaskList(BaseModel):
+    tasks: list[TaskInfo]
+
+
+class Health(BaseModel):
+    status: Literal["ok"] = "ok"
+
+
+class Problem(BaseModel):
+    """RFC 9457 problem details, sent as `application/problem+json`."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str = Field(description="Stable; branch on this one.")

@@ -1,0 +1,138 @@
+"""Runs the application on a real socket, from settings to a clean end."""
+
+import logging
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+from time import monotonic
+from types import FrameType
+from typing import Final
+
+import torch
+import uvicorn
+
+from artifacts.store import Store
+from engine.errors import EngineError
+from engine.runtime import Engine
+from service.app import create_app
+from service.batcher import Batcher
+from service.settings import Settings, SettingsError
+
+log: Final = logging.getLogger("vtv.server")
+_OK, _BAD_INPUT, _INTERRUPTED = 0, 2, 130
+_LAST_BYTES_SECONDS: Final = 5
+"""For replies that are being sent when everything else is done."""
+
+
+def serve(
+    model: Path | None = None,
+    store: Path | None = None,
+    backend: str | None = None,
+    host: str | None = None,
+    port: int | None = None,
+) -> int:
+    """Serve until told to stop. What is None comes from the environment, or is the default.
+
+    Returns the process's exit code: 2, after one clear line on standard error, where the settings, the model
+    or the address are wrong.
+    """
+    _log_to_stderr()
+    try:
+        settings = Settings.load(os.environ, model=model, store=store, backend=backend, host=host, port=port)
+        listener = _listen(settings)
+    except (SettingsError, OSError) as error:
+        return _refuse(error)
+    with listener:
+        try:
+            engine = Engine.load(
+                settings.model,
+                slots=settings.slots,
+                buckets=settings.buckets,
+                backend=settings.backend,
+                device=_device(settings.device),
+            )
+        except EngineError as error:
+            return _refuse(error)
+        app = create_app(engine, Store(settings.store), settings)
+        config = uvicorn.Config(
+            app,
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            timeout_graceful_shutdown=_LAST_BYTES_SECONDS,
+        )
+        server = DrainingServer(config, app.state.pipeline.batcher, settings.drain_seconds)
+        _announce(listener, engine)
+        server.run(sockets=[listener])
+    return _INTERRUPTED if server.stopped_by == signal.SIGINT else _OK
+
+
+class DrainingServer(uvicorn.Server):
+    """Stops in two steps: first it turns unready and refuses new work, then, with nothing in hand, it closes.
+
+    Meanwhile the port stays open, so that /readyz tells a load balancer to look elsewhere. A second signal,
+    or `drain_seconds`, closes it in any case.
+    """
+
+    def __init__(self, config: uvicorn.Config, batcher: Batcher, drain_seconds: float) -> None:
+        super().__init__(config)
+        self.stopped_by: int | None = None
+        self._batcher = batcher
+        self._drain_seconds = drain_seconds
+        self._close_at: float | None = None
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if self.stopped_by is not None:
+            super().handle_exit(sig, frame)
+        self.stopped_by = sig
+
+    async def on_tick(self, counter: int) -> bool:
+        if self.stopped_by is not None and self._close_at is None:
+            log.info("draining: %d images in hand", self._batcher.admitted)
+            self._batcher.drain()
+            self._close_at = monotonic() + self._drain_seconds
+        drained = self._close_at is not None and (
+            self._batcher.admitted == 0 or monotonic() >= self._close_at
+        )
+        return await super().on_tick(counter) or drained
+
+
+def _listen(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        return socket.create_server((settings.host, settings.port), family=family, backlog=2048)
+    except OSError as error:
+        raise OSError(
+            f"cannot listen on {settings.host} port {settings.port}: {error.strerror or error}"
+        ) from error
+
+
+def _device(name: str) -> str:
+    if name != "auto":
+        return name
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _announce(listener: socket.socket, engine: Engine) -> None:
+    host, port = listener.getsockname()[:2]
+    where = f"[{host}]" if ":" in host else host
+    log.info(
+        "%s on %s (%s), listening on http://%s:%d",
+        engine.model_name,
+        engine.device,
+        engine.backend,
+        where,
+        port,
+    )
+
+
+def _refuse(error: Exception) -> int:
+    print(f"vtv serve: {error}", file=sys.stderr)
+    return _BAD_INPUT
+
+
+def _log_to_stderr() -> None:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)

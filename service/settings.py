@@ -1,0 +1,98 @@
+"""The service's one settings object. Nothing else in the service reads the environment."""
+
+import ipaddress
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from artifacts.paths import BUNDLED_MODEL, BUNDLED_STORE
+
+PREFIX = "VTV_"
+
+
+class SettingsError(Exception):
+    """The settings are wrong; the message is one line for the operator."""
+
+
+def _split(value: Any) -> Any:
+    """Let an environment variable hold a list: "1,8,32"."""
+    return tuple(part for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+class Settings(BaseModel):
+    """Everything an operator may set, checked when built. `VTV_<NAME>` sets a field from outside."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+    model: Path = BUNDLED_MODEL
+    store: Path = BUNDLED_STORE
+    backend: Literal["auto", "eager", "inductor", "tensorrt"] = "auto"
+    device: str = "auto"
+    """"auto" is a GPU where there is one; else a torch device name."""
+    slots: int = Field(64, ge=2, le=65_536)
+    """Rows of the bank: distinct tasks in flight at once, plus the no-op."""
+    buckets: Annotated[tuple[int, ...] | None, BeforeValidator(_split)] = None
+    """Batch sizes to prepare; unset leaves the choice to the engine."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(8000, ge=0, le=65_535)
+    """0 lets the system choose; the line at start-up says which."""
+    allow_unauthenticated: bool = False
+    """Serve beyond this machine although requests carry no key."""
+
+    queue_limit: int = Field(256, ge=1)
+    """Images in hand at once, counted from admission to reply."""
+    max_images: int = Field(32, ge=1)
+    """Images in one request."""
+    max_body_bytes: int = Field(32 * 2**20, ge=1024)
+    max_pixels: int = Field(25_000_000, ge=111 * 111)
+    """Width times height of one image, read from its header before it is decoded."""
+    timeout_ms: int = Field(30_000, ge=1)
+    """Deadline of a request that names none; a request may shorten it, not extend it."""
+    codec_threads: int = Field(default_factory=lambda: min(8, os.cpu_count() or 1), ge=1, le=256)
+    """Threads that decode, and as many that encode."""
+    drain_seconds: float = Field(20.0, ge=0)
+    """How long requests in hand may take to finish after a request to stop."""
+
+    @classmethod
+    def load(cls, environment: Mapping[str, str], **given: Any) -> Self:
+        """Settings from `VTV_*` variables; those in `given` that are not None win.
+
+        Raises SettingsError naming the first field that is wrong, or an unknown `VTV_` variable.
+        """
+        values: dict[str, Any] = {
+            name.removeprefix(PREFIX).lower(): value
+            for name, value in environment.items()
+            if name.startswith(PREFIX)
+        }
+        values |= {name: value for name, value in given.items() if value is not None}
+        try:
+            return cls(**values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = PREFIX + "_".join(str(part) for part in first["loc"][:1]).upper() if first["loc"] else ""
+            raise SettingsError(f"{where}: {first['msg']}".removeprefix(": ")) from None
+
+    @model_validator(mode="after")
+    def _refuse_open_door(self) -> Self:
+        if not self.allow_unauthenticated and not _is_loopback(self.host):
+            raise ValueError(
+                f"refusing to listen on {self.host}: requests carry no key, so anyone who reaches it "
+                f"could use it. Set {PREFIX}ALLOW_UNAUTHENTICATED=1 to allow that."
+            )
+        return self
+
+    @property
+    def images_per_request(self) -> int:
+        """More than the queue holds could never be admitted."""
+        return min(self.max_images, self.queue_limit)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
