@@ -1,0 +1,1 @@
+"""Artifacts: task vectors, the data and the searches that make them, and the command line."""
