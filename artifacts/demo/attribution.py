@@ -45,7 +45,7 @@ def write_attribution(root: Path, out: Path, paths: Sequence[str]) -> None:
     sections = [_INTRO]
     for package in sorted({package_of(path) for path in paths}):
         count = sum(package_of(path) == package for path in paths)
-        sections.append(f"## {package} ({count} files used)\n\n{_summary(root, out, package)}\n")
+        sections.append(f"## {package} (drawn from {count} files)\n\n{_summary(root, out, package)}\n")
     (out / "ATTRIBUTION.md").write_text("\n".join(sections))
 
 
@@ -68,10 +68,11 @@ def _summary(root: Path, out: Path, package: str) -> str:
 
 def _licences(text: str) -> list[str]:
     named = re.findall(r"^License: *(\S.*)$", text, re.MULTILINE)
-    stated = re.findall(r"[Ll]icensed under (?:the )?(.*?[Ll]icense[^.\n]*)", text)
+    stated = re.findall(r"[Ll]icensed under (?:the )?([A-Z].*? License)", text)
     return sorted({name.strip() for name in (*named, *stated)})
 
 
 def _holders(text: str) -> list[str]:
     held = re.findall(r"(?:Copyright:?|©|\(C\))[ ©(C)]*((?:19|20)\d\d\S*[^\n]*)", text)
-    return sorted({" ".join(holder.split()) for holder in held})
+    named = {" ".join(holder.split()) for holder in held}
+    return sorted(name for name in named if "COPYRIGHT HOLDER" not in name)  # a template's unfilled line
