@@ -1,0 +1,253 @@
+"""service.batcher: the state machine, against an engine whose every batch the test lets through by hand."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from queue import Queue
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from engine.task_vector import TaskVector
+from service.batcher import Batcher, BatchReport, Job, Program, State, Ticket
+from service.errors import DeadlineExceeded, NotReady, QueueFull, ServiceError
+
+PATIENCE = 10.0
+"""Seconds after which something that must happen counts as not happening."""
+Pixels = NDArray[np.uint8]
+
+
+class GatedEngine:
+    """Reports each call in `calls`, then waits for one permit before it returns."""
+
+    max_batch = 4
+
+    def __init__(self) -> None:
+        self.calls: Queue[tuple[str, list[int]]] = Queue()
+        self.permits = threading.Semaphore(0)
+        self.broken = False
+
+    def warm_up(self) -> None:
+        if self.broken:
+            raise RuntimeError("no luck")
+
+    def write_slot(self, slot: int, vector: TaskVector) -> None:
+        self.calls.put(("write", [slot]))
+
+    def zero_shot(self, tiles: Pixels, slots: Sequence[int]) -> Pixels:
+        return self._compute("zero_shot", tiles, list(slots))
+
+    def one_shot(self, canvases: Pixels) -> Pixels:
+        return self._compute("one_shot", canvases, [0] * len(canvases))
+
+    def _compute(self, program: str, pixels: Pixels, slots: list[int]) -> Pixels:
+        self.calls.put((program, slots))
+        assert self.permits.acquire(timeout=PATIENCE)
+        if self.broken:
+            raise RuntimeError("no luck")
+        return pixels + np.array(slots, np.uint8).reshape(-1, 1)
+
+
+class Bench:
+    """A batcher, its engine, and everything it delivered."""
+
+    def __init__(self, limit: int = 16) -> None:
+        self.engine = GatedEngine()
+        self.delivered: Queue[Job] = Queue()
+        self.reports: list[BatchReport] = []
+        self.batcher = Batcher(self.engine, limit, self._deliver, self.reports.append)
+
+    def _deliver(self, jobs: Sequence[Job]) -> None:
+        for job in jobs:
+            self.delivered.put(job)
+
+    def job(
+        self,
+        slot: int = 1,
+        program: Program = "zero_shot",
+        deadline: float = float("inf"),
+        ticket: Ticket | None = None,
+    ) -> Job:
+        pixels = np.full(3, 10, np.uint8)
+        return Job(ticket or Ticket(1), program, pixels, slot, f"task-{slot}", deadline, lambda job: None)
+
+    def submit(self, *jobs: Job) -> None:
+        for job in jobs:
+            self.batcher.submit(job)
+
+    def called(self) -> tuple[str, list[int]]:
+        return self.engine.calls.get(timeout=PATIENCE)
+
+    def take(self, count: int) -> list[Job]:
+        return [self.delivered.get(timeout=PATIENCE) for _ in range(count)]
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    limit = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < limit, "it did not happen"
+        time.sleep(0.001)
+
+
+@pytest.fixture
+def bench() -> Iterator[Bench]:
+    bench = Bench()
+    bench.batcher.start()
+    wait_until(lambda: bench.batcher.state is State.READY)
+    yield bench
+    bench.engine.permits.release(100)
+    bench.batcher.stop()
+
+
+def occupy(bench: Bench) -> Job:
+    """Have the engine busy with one job, so that what follows waits."""
+    job = bench.job(slot=9)
+    bench.submit(job)
+    assert bench.called() == ("zero_shot", [9])
+    return job
+
+
+def test_an_idle_engine_takes_a_single_job_at_once(bench: Bench) -> None:
+    job = bench.job(slot=3)
+    bench.submit(job)
+    assert bench.called() == ("zero_shot", [3])
+    bench.engine.permits.release()
+    assert bench.take(1) == [job]
+    assert job.answer is not None
+    assert job.answer.tolist() == [13, 13, 13]
+
+
+def test_what_waits_forms_one_batch_of_mixed_tasks(bench: Bench) -> None:
+    occupy(bench)
+    jobs = [bench.job(slot) for slot in (1, 2, 1)]
+    bench.submit(*jobs)
+    bench.engine.permits.release(2)
+    assert bench.called() == ("zero_shot", [1, 2, 1])
+    assert bench.take(4)[1:] == jobs
+    assert [job.answer.tolist()[0] for job in jobs if job.answer is not None] == [11, 12, 11]
+    assert [(report.size, report.tasks) for report in bench.reports] == [(1, 1), (3, 2)]
+
+
+def test_no_batch_exceeds_the_engine_and_order_is_kept(bench: Bench) -> None:
+    occupy(bench)
+    bench.submit(*(bench.job(slot) for slot in range(1, 7)))
+    bench.engine.permits.release(3)
+    assert bench.called() == ("zero_shot", [1, 2, 3, 4])
+    assert bench.called() == ("zero_shot", [5, 6])
+
+
+def test_programs_do_not_mix_and_the_oldest_goes_first(bench: Bench) -> None:
+    occupy(bench)
+    bench.submit(bench.job(program="one_shot"), bench.job(slot=2), bench.job(program="one_shot"))
+    bench.engine.permits.release(3)
+    assert bench.called() == ("one_shot", [0, 0])
+    assert bench.called() == ("zero_shot", [2])
+
+
+def test_a_slot_is_written_before_the_jobs_that_need_it(bench: Bench) -> None:
+    occupy(bench)
+    bench.batcher.write(5, None)  # type: ignore[arg-type]
+    bench.submit(bench.job(slot=5))
+    bench.engine.permits.release(2)
+    assert bench.called() == ("write", [5])
+    assert bench.called() == ("zero_shot", [5])
+
+
+def test_the_bound_is_counted_at_admission(bench: Bench) -> None:
+    tickets = [bench.batcher.admit(8), bench.batcher.admit(8)]
+    with pytest.raises(QueueFull):
+        bench.batcher.admit(1)
+    bench.batcher.release(tickets[0])
+    assert bench.batcher.admit(8).images == 8
+
+
+def test_an_abandoned_job_is_not_computed(bench: Bench) -> None:
+    busy = occupy(bench)
+    ticket = Ticket(2)
+    gone = [bench.job(slot=2, ticket=ticket), bench.job(slot=3, ticket=ticket)]
+    bench.submit(*gone)
+    stays = bench.job(slot=4)
+    bench.submit(stays)
+    bench.batcher.abandon(ticket, gone)
+    bench.engine.permits.release(2)
+    assert bench.called() == ("zero_shot", [4])
+    assert bench.take(2) == [busy, stays]
+    assert all(job.launched_at is None for job in gone)
+
+
+def test_a_job_that_arrives_after_its_ticket_closed_is_not_computed(bench: Bench) -> None:
+    busy = occupy(bench)
+    ticket = Ticket(1)
+    bench.batcher.abandon(ticket, [])
+    late, stays = bench.job(slot=2, ticket=ticket), bench.job(slot=4)
+    bench.submit(late, stays)
+    bench.engine.permits.release(2)
+    assert bench.take(2) == [busy, stays]
+    assert late.launched_at is None
+
+
+def test_a_job_past_its_deadline_is_dropped_before_launch(bench: Bench) -> None:
+    busy = occupy(bench)
+    late, stays = bench.job(slot=2, deadline=time.monotonic()), bench.job(slot=4)
+    bench.submit(late, stays)
+    bench.engine.permits.release(2)
+    assert bench.called() == ("zero_shot", [4])
+    assert bench.take(3) == [busy, late, stays]
+    assert isinstance(late.error, DeadlineExceeded)
+    assert late.launched_at is None
+
+
+def test_an_engine_failure_ends_readiness_before_anyone_is_told(bench: Bench) -> None:
+    busy = occupy(bench)
+    waiting = bench.job()
+    bench.submit(waiting)
+    bench.engine.broken = True
+    bench.engine.permits.release()
+    failed = bench.take(2)
+    assert bench.batcher.state is State.FAILED
+    assert set(failed) == {busy, waiting}
+    assert all(type(job.error) is ServiceError for job in failed)
+    with pytest.raises(NotReady):
+        bench.batcher.admit(1)
+    late = bench.job()
+    bench.submit(late)
+    assert isinstance(bench.take(1)[0].error, NotReady)
+
+
+def test_a_failed_warm_up_never_becomes_ready() -> None:
+    bench = Bench()
+    bench.engine.broken = True
+    bench.batcher.start()
+    wait_until(lambda: bench.batcher.state is State.FAILED)
+    with pytest.raises(NotReady):
+        bench.batcher.admit(1)
+
+
+def test_nothing_is_admitted_before_the_warm_up() -> None:
+    with pytest.raises(NotReady):
+        Bench().batcher.admit(1)
+
+
+def test_draining_finishes_what_is_in_hand_and_admits_nothing(bench: Bench) -> None:
+    busy = occupy(bench)
+    waiting = bench.job(slot=2)
+    bench.submit(waiting)
+    bench.batcher.drain()
+    with pytest.raises(NotReady):
+        bench.batcher.admit(1)
+    bench.engine.permits.release(2)
+    assert bench.take(2) == [busy, waiting]
+    assert waiting.error is None
+
+
+def test_stopping_fails_what_waits(bench: Bench) -> None:
+    occupy(bench)
+    waiting = bench.job(slot=2)
+    bench.submit(waiting)
+    stopper = threading.Thread(target=bench.batcher.stop)
+    stopper.start()
+    wait_until(lambda: bench.batcher._queues.stopped)
+    bench.engine.permits.release()
+    stopper.join()
+    assert isinstance(bench.take(2)[1].error, NotReady)
