@@ -34,7 +34,7 @@ def create_app(engine: Engine, store: Store, settings: Settings) -> FastAPI:
     """
     build = BuildInfo(version("visual-task-vectors"), engine.model_name, engine.backend, str(engine.device))
     metrics = Metrics(build, engine.buckets)
-    registry = TaskRegistry(load_artifacts(store, engine.fingerprint), settings.slots)
+    registry = TaskRegistry(load_artifacts(store, engine), settings.slots)
     pipeline = Pipeline(engine, registry, metrics, settings)
     metrics.observe(pipeline.batcher, registry.slots)
 

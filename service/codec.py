@@ -66,7 +66,7 @@ class Codec:
     ) -> Answer:
         """Refine `answer` [cell, cell, 3] to the size asked for, and encode it."""
         if guide is None:
-            guide = np.asarray(images.read(call.images[index], self.max_pixels))
+            guide = np.array(images.read(call.images[index], self.max_pixels))
         picture = refine(answer, guide, settings)
         data = images.encode(picture, call.options.format)
         return Answer(data, width=picture.shape[1], height=picture.shape[0])

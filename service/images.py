@@ -69,7 +69,7 @@ def read(data: bytes, max_pixels: int, at_least: int | None = None) -> Image.Ima
 def resized(image: Image.Image, side: int) -> Pixels:
     """An RGB picture as a square [side, side, 3] uint8: bicubic with antialiasing, aspect not kept, as the
     paper prepares its cells."""
-    return np.asarray(image.resize((side, side), Image.Resampling.BICUBIC))
+    return np.array(image.resize((side, side), Image.Resampling.BICUBIC))
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

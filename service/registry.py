@@ -9,8 +9,8 @@ from typing import Any, Final
 from artifacts.artifact import Artifact
 from artifacts.errors import ArtifactError
 from artifacts.store import Store
-from artifacts.tasks import COMPOSITES, TASKS
-from engine.errors import BankFull
+from engine.errors import BankFull, ModelMismatch
+from engine.runtime import Engine
 from engine.slots import SlotTable
 from engine.task_vector import TaskVector
 from service.errors import QueueFull, UnknownTask
@@ -57,23 +57,24 @@ class TaskRegistry:
 
     def info(self, task: str) -> TaskInfo:
         artifact = self.artifact(task)
-        known = (TASKS | COMPOSITES).get(task)
         return TaskInfo(
             name=task,
-            description=known.description if known else "A task of the operator's own.",
+            description=artifact.description,
             artifact=artifact.hash,
             metric=_metric(artifact.metadata.get("metric")),
             created=artifact.metadata.get("created"),
         )
 
 
-def load_artifacts(store: Store, fingerprint: str) -> dict[str, Artifact]:
+def load_artifacts(store: Store, engine: Engine) -> dict[str, Artifact]:
     """Every task of the store that fits the model; the others are named in the log and left out."""
     fitting: dict[str, Artifact] = {}
     for name in store.names():
         try:
-            fitting[name] = store.read(name, fingerprint)
-        except ArtifactError as error:
+            artifact = store.read(name, engine.fingerprint)
+            artifact.vector.check(engine.model.config.mae, engine.model.program("zero_shot"), engine.fingerprint)
+            fitting[name] = artifact
+        except (ArtifactError, ModelMismatch) as error:
             log.error("task %s is left out: %s", name, error)
     if not fitting:
         log.warning("the store holds no task for this model; only one-shot requests can be answered")

@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Callable
+from dataclasses import asdict
 
 from starlette.responses import Response
 
@@ -31,7 +32,7 @@ def reply(call: Call, accept: str, outcome: Outcome, model: str) -> Response:
         model=model,
         artifact=outcome.artifact.hash if outcome.artifact else None,
         outputs=outputs,
-        timing_ms=TimingMs.model_validate(outcome.timing, from_attributes=True),
+        timing_ms=TimingMs(**{stage: round(spent, 3) for stage, spent in asdict(outcome.timing).items()}),
     )
     return Response(body.model_dump_json(), media_type="application/json")
 

@@ -1,0 +1,147 @@
+"""Helpers for every tier: a tiny architecture, artifacts for it, pictures, and a real server process."""
+
+import io
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import numpy as np
+import torch
+from PIL import Image
+
+from artifacts.artifact import save_artifact
+from engine.config import MaeConfig, ModelConfig, VqganConfig
+from engine.model import MaeVqgan
+from engine.task_vector import AnswerSettings, TaskVector, site_shapes
+
+PATIENCE = 60.0
+"""Seconds after which something that must happen counts as not happening."""
+TINY = ModelConfig(
+    "tiny",
+    MaeConfig(
+        width=32, depth=2, heads=2, decoder_width=32, decoder_depth=1, decoder_heads=2, mlp_ratio=2, codes=64
+    ),
+    VqganConfig(codes=64, code_width=8, z_channels=16, ch=32, ch_mult=(1, 1, 1), res_blocks=1, stem=4),
+)
+ANSWERS = {
+    "colorization": AnswerSettings(refine="guided"),
+    "identity": AnswerSettings(temperature=0.0),
+    "inpaint": AnswerSettings(refine="hole"),
+    "lowlight_enhance": AnswerSettings(temperature=1.0),
+    "segmentation": AnswerSettings(),
+}
+
+
+def make_artifact(path: Path, task: str, model: str, seed: int, **changes: str) -> str:
+    """Write a task vector of random values at random sites; returns its hash."""
+    generator = torch.Generator().manual_seed(seed)
+    tensors = []
+    for shape in site_shapes(TINY.mae, MaeVqgan(TINY).program("zero_shot")).values():
+        tensors.append(torch.randn(shape, generator=generator) * 3)
+        tensors.append(torch.rand(shape[:3], generator=generator) < 0.6)
+    vector = TaskVector(*tensors, program="zero_shot", model=model, answer=ANSWERS[task])
+    about = {
+        "task": task,
+        "description": f"Random vector number {seed}.",
+        "granularity": "token",
+        "method": "random",
+        "seed": str(seed),
+        "prompts": "0",
+        "dataset": "none",
+        "metric": '{"name": "iou", "value": 0.5}',
+        "created": "2026-01-01T00:00:00Z",
+        "code": "test",
+    }
+    return save_artifact(path, vector, about | changes)
+
+
+def photo(width: int = 64, height: int = 48, seed: int = 0, file_format: str = "JPEG") -> bytes:
+    """An image file of smooth random colours."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (4, 4, 3), np.uint8)
+    image = Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
+    buffer = io.BytesIO()
+    image.save(buffer, file_format)
+    return buffer.getvalue()
+
+
+def wait_until(condition: Callable[[], bool], what: str = "it") -> None:
+    """Poll until `condition` holds; fails when it does not within PATIENCE."""
+    limit = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < limit, f"{what} did not happen"
+        time.sleep(0.005)
+
+
+class ServerProcess:
+    """The server in a process of its own, on a port of the system's choice, set up by its environment alone."""
+
+    def __init__(self, **settings: str) -> None:
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("VTV_")}
+        environment |= {"OMP_NUM_THREADS": "1", "VTV_PORT": "0"}
+        environment |= {f"VTV_{name.upper()}": value for name, value in settings.items()}
+        command = [sys.executable, "-c", "import sys; from service.server import serve; sys.exit(serve())"]
+        self.process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+        self.lines: list[str] = []
+        self._ended = threading.Event()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        self.url = self._wait_for_url()
+        self.client = httpx.Client(base_url=self.url, trust_env=False, timeout=PATIENCE)
+
+    def _read(self) -> None:
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            self.lines.append(line.rstrip())
+        self.process.stderr.close()
+        self._ended.set()
+
+    @property
+    def log(self) -> str:
+        return "\n".join(self.lines)
+
+    def _wait_for_url(self) -> str:
+        found: list[str] = []
+
+        def listening() -> bool:
+            assert not self._ended.is_set(), self.log
+            found.extend(re.findall(r"listening on (http://\S+)", self.log))
+            return bool(found)
+
+        wait_until(listening, "listening")
+        return found[0]
+
+    def wait_ready(self) -> None:
+        wait_until(lambda: self.client.get("/readyz").status_code == 200, "readiness")
+
+    def metric(self, name: str, **labels: str) -> float:
+        """A sample of /metrics, 0 where there is none; `labels` may name some of its labels only."""
+        total = 0.0
+        for line in self.client.get("/metrics").text.splitlines():
+            sample, _, value = line.rpartition(" ")
+            if sample.partition("{")[0] == name and all(f'{k}="{v}"' in sample for k, v in labels.items()):
+                total += float(value)
+        return total
+
+    def infer(self, task: str, image: bytes, **query: str) -> httpx.Response:
+        """The raw form of POST /infer."""
+        headers = {"Content-Type": "image/jpeg"}
+        return self.client.post("/infer", params={"task": task} | query, content=image, headers=headers)
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
+        """Ask the process to end and return its exit code."""
+        self.client.close()
+        if self.process.poll() is None:
+            self.process.send_signal(how)
+        try:
+            return self.process.wait(PATIENCE)
+        finally:
+            self.process.kill()
+            self.process.wait()
+            self._reader.join()
