@@ -132,7 +132,7 @@ class _Snapshot(Collector):
         yield _gauge("vtv_queue_depth", "Images in hand.", batcher.admitted)
         yield _gauge("vtv_queue_limit", "Images in hand at most.", batcher.limit)
         yield _gauge("vtv_engine_ready", "1 when warmed up and checked.", batcher.state is State.READY)
-        bank = GaugeMetricFamily("vtv_bank_slots", "Rows of the bank, the no-op not counted.", labels=["state"])
+        bank = GaugeMetricFamily("vtv_bank_slots", "Rows of the bank but the no-op.", labels=["state"])
         bank.add_metric(["pinned"], slots.pinned)
         bank.add_metric(["idle"], slots.used - slots.pinned)
         bank.add_metric(["free"], slots.capacity - 1 - slots.used)

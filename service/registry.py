@@ -72,7 +72,9 @@ def load_artifacts(store: Store, engine: Engine) -> dict[str, Artifact]:
     for name in store.names():
         try:
             artifact = store.read(name, engine.fingerprint)
-            artifact.vector.check(engine.model.config.mae, engine.model.program("zero_shot"), engine.fingerprint)
+            artifact.vector.check(
+                engine.model.config.mae, engine.model.program("zero_shot"), engine.fingerprint
+            )
             fitting[name] = artifact
         except (ArtifactError, ModelMismatch) as error:
             log.error("task %s is left out: %s", name, error)

@@ -12,7 +12,6 @@ from engine.model import MaeVqgan
 from tests.support import ANSWERS, TINY, ServerProcess, make_artifact
 
 
-
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """A model directory of the real architecture with random weights, and its fingerprint."""
@@ -50,6 +49,8 @@ def start_server(tiny_model: tuple[Path, str], tiny_store: Path) -> Iterator[Cal
         return server
 
     yield start
+    for server in started:
+        server.process.terminate()
     for server in started:
         server.stop()
 

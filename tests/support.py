@@ -21,6 +21,7 @@ from engine.config import MaeConfig, ModelConfig, VqganConfig
 from engine.model import MaeVqgan
 from engine.task_vector import AnswerSettings, TaskVector, site_shapes
 
+SERVE = [sys.executable, "-m", "artifacts.cli", "serve"]
 PATIENCE = 60.0
 """Seconds after which something that must happen counts as not happening."""
 TINY = ModelConfig(
@@ -80,14 +81,13 @@ def wait_until(condition: Callable[[], bool], what: str = "it") -> None:
 
 
 class ServerProcess:
-    """The server in a process of its own, on a port of the system's choice, set up by its environment alone."""
+    """A server in a process of its own on a port of the system's choice, set up by its environment alone."""
 
     def __init__(self, **settings: str) -> None:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("VTV_")}
         environment |= {"OMP_NUM_THREADS": "1", "VTV_PORT": "0"}
         environment |= {f"VTV_{name.upper()}": value for name, value in settings.items()}
-        command = [sys.executable, "-c", "import sys; from service.server import serve; sys.exit(serve())"]
-        self.process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(SERVE, env=environment, stderr=subprocess.PIPE, text=True)
         self.lines: list[str] = []
         self._ended = threading.Event()
         self._reader = threading.Thread(target=self._read, daemon=True)

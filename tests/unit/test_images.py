@@ -3,6 +3,7 @@
 import io
 import struct
 import zlib
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from service.errors import InvalidImage, ServiceError, UnsupportedMedia
+from service.errors import InvalidImage, UnsupportedMedia
 from service.images import encode, read, resized
 
 LIMIT = 1_000_000
@@ -107,11 +108,17 @@ def test_resized_is_square_whatever_the_aspect() -> None:
 
 def png_header(width: int, height: int) -> bytes:
     """A PNG that claims a size and holds next to nothing."""
+
     def chunk(kind: bytes, body: bytes) -> bytes:
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0")) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(b"\0"))
+        + chunk(b"IEND", b"")
+    )
 
 
 @pytest.mark.parametrize("size", [(1001, 1000), (60_000, 60_000), (2**31 - 1, 2**31 - 1)])
@@ -161,10 +168,8 @@ def test_a_damaged_file_is_read_or_refused(data: bytes, damage: list[tuple[int, 
     damaged = bytearray(data)
     for position, value in damage:
         damaged[position % len(damaged)] = value
-    try:
+    with suppress(InvalidImage, UnsupportedMedia):
         assert read(bytes(damaged), LIMIT).mode == "RGB"
-    except ServiceError as error:
-        assert error.status in {415, 422}
 
 
 @pytest.mark.parametrize(("file_format", "kind"), [("png", "PNG"), ("webp", "WEBP"), ("jpeg", "JPEG")])

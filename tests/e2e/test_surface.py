@@ -1,0 +1,146 @@
+"""The rest of the surface: tasks, health, metrics, page, description, and what is refused at start-up."""
+
+import re
+import subprocess
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from artifacts.store import Store
+from tests.support import ANSWERS, SERVE, ServerProcess, make_artifact, photo
+
+
+def test_tasks_are_listed_with_what_is_known(server: ServerProcess) -> None:
+    tasks = server.client.get("/tasks").json()["tasks"]
+    assert [task["name"] for task in tasks] == sorted(ANSWERS)
+    for task in tasks:
+        assert task.keys() == {"name", "description", "artifact", "metric", "created"}
+        assert re.fullmatch(r"[0-9a-f]{64}", task["artifact"])
+        assert task["metric"] == {"name": "iou", "value": 0.5}
+        assert server.client.get(f"/tasks/{task['name']}").json() == task
+
+
+def test_health(server: ServerProcess) -> None:
+    assert server.client.get("/healthz").status_code == 200
+    assert server.client.get("/readyz").status_code == 200
+
+
+def test_metrics_by_the_contracts_names(server: ServerProcess) -> None:
+    server.infer("identity", photo())
+    server.infer("nonesuch", photo())
+    text = server.client.get("/metrics").text
+    for name in (
+        'vtv_requests_total{code="200",task="identity"}',
+        'vtv_request_duration_seconds_bucket{le="+Inf",task="identity"}',
+        *(
+            f'vtv_stage_duration_seconds_count{{stage="{s}"}}'
+            for s in ("decode", "queue", "compute", "encode")
+        ),
+        'vtv_batch_size_bucket{le="1.0"}',
+        "vtv_batch_tasks_sum",
+        'vtv_batches_total{backend="eager",bucket="1"}',
+        "vtv_queue_depth 0.0",
+        "vtv_queue_limit 256.0",
+        'vtv_bank_slots{state="idle"}',
+        "vtv_bank_installs_total",
+        "vtv_bank_evictions_total",
+        "vtv_engine_ready 1.0",
+        "vtv_engine_busy_seconds_total",
+        'vtv_build_info{backend="eager",device="cpu",model="tiny"',
+    ):
+        assert name in text, name
+    assert "nonesuch" not in text
+
+
+class Addresses(HTMLParser):
+    """What a page loads or links to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: set[str] = set()
+        self.unlabelled = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        self.found |= {str(given[name]) for name in ("src", "href", "data-src") if given.get(name)}
+        self.unlabelled += tag == "img" and not given.get("alt")
+
+
+def test_the_page_is_whole_and_needs_nothing_from_outside(server: ServerProcess) -> None:
+    page = Addresses()
+    page.feed(server.client.get("/").text)
+    assert page.unlabelled == 0
+    assert len(page.found) > 5
+    for address in page.found:
+        assert "//" not in address
+        assert server.client.get(f"/{address}").status_code == 200, address
+    for asset in ("style.css", "playground.js"):
+        assert "http" not in server.client.get(f"/static/{asset}").text.replace("http.", "")
+
+
+def test_the_description_is_complete(server: ServerProcess) -> None:
+    described = server.client.get("/openapi.json").json()
+    assert set(described["paths"]) == {"/infer", "/tasks", "/tasks/{name}", "/healthz", "/readyz", "/metrics"}
+    infer = described["paths"]["/infer"]["post"]
+    forms = set(infer["requestBody"]["content"])
+    assert forms == {"multipart/form-data", "application/json", "image/jpeg", "image/png", "image/webp"}
+    assert set(infer["responses"]) >= {"200", "400", "404", "413", "415", "422", "429", "500", "503", "504"}
+    assert {parameter["name"] for parameter in infer["parameters"]} >= {"task", "size", "refine", "format"}
+    assert server.client.get("/docs").status_code == 200
+
+
+def test_artifacts_that_do_not_fit_are_named_and_left_out(
+    start_server: Callable[..., ServerProcess], tiny_model: tuple[Path, str], tmp_path: Path
+) -> None:
+    store = Store(tmp_path / "store")
+    for task, model in (("identity", tiny_model[1]), ("inpaint", "f" * 64)):
+        path = tmp_path / task
+        make_artifact(path, task, model, seed=1)
+        store.publish(path)
+    server = start_server(store=str(store.root))
+    assert [task["name"] for task in server.client.get("/tasks").json()["tasks"]] == ["identity"]
+    assert re.search(r"task inpaint is left out: .*made for model", server.log)
+    assert server.infer("inpaint", photo()).status_code == 404
+
+
+def test_an_empty_store_serves(start_server: Callable[..., ServerProcess], tmp_path: Path) -> None:
+    server = start_server(store=str(tmp_path))
+    assert server.client.get("/tasks").json() == {"tasks": []}
+    assert server.infer("identity", photo()).json()["tasks"] == []
+    files = {name: photo() for name in ("image", "example_input", "example_output")}
+    assert server.client.post("/infer", files=files).status_code == 200
+
+
+def test_more_tasks_than_slots(start_server: Callable[..., ServerProcess]) -> None:
+    """Two slots for five tasks: vectors are swapped in and out, and answers stay the same."""
+    server = start_server(slots="3")
+    first = [server.infer(task, photo()).content for task in ANSWERS]
+    again = [server.infer(task, photo()).content for task in ANSWERS]
+    assert first == again
+    assert server.metric("vtv_bank_evictions_total") > 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"VTV_HOST": "0.0.0.0"}, "VTV_ALLOW_UNAUTHENTICATED"),
+        ({"VTV_PORT": "x"}, "VTV_PORT"),
+        ({"VTV_MODEL": "/nonexistent"}, "no model at"),
+    ],
+)
+def test_wrong_settings_end_with_one_clear_line(settings: dict[str, str], said: str) -> None:
+    ended = subprocess.run(
+        SERVE, env={"VTV_PORT": "0", **settings}, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 2
+    assert said in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1
+
+
+def test_a_taken_port_ends_with_one_clear_line(server: ServerProcess, tiny_model: tuple[Path, str]) -> None:
+    port = server.url.rpartition(":")[2]
+    ended = subprocess.run(SERVE, env={"VTV_PORT": port}, capture_output=True, text=True, check=False)
+    assert (ended.returncode, len(ended.stderr.splitlines())) == (2, 1)
+    assert f"cannot listen on 127.0.0.1 port {port}" in ended.stderr
