@@ -14,9 +14,7 @@ from artifacts.demo.families import family_name, group, signature
 from artifacts.demo.source import Source, Split, held_out, list_files
 
 _STAMPS, _EMOJI = "tuxpaint/stamps", "fluent-emoji-3d"
-_DRAWN = re.compile(
-    r"/(symbols|cartoon|toys|flags|roadsigns|houses|clothes|hanukkah|easter|body_parts)/|/Santa\.png$"
-)
+_DRAWN = re.compile(r"/(symbols|cartoon|toys|flags|roadsigns|houses|clothes|hanukkah|easter|body_parts)/|/Santa\.png$")
 """Stamp folders and files that hold drawings, letters or signs rather than photographs."""
 _STAMPS_ALIKE, _EMOJI_ALIKE = 0.97, 0.93
 _SIDE = 512

@@ -11,9 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-_SIZE_OR_SHADE = re.compile(
-    r"[-_ ](\d{3,}x\d{3,}|d|l|dark|light|cold|warm|radioactive|no-logo|mirror)$", re.IGNORECASE
-)
+_SIZE_OR_SHADE = re.compile(r"[-_ ](\d{3,}x\d{3,}|d|l|dark|light|cold|warm|radioactive|no-logo|mirror)$", re.IGNORECASE)
 
 
 def family_name(path: str) -> str:

@@ -1,0 +1,175 @@
+"""`vtv`: one command in front of everything. Heavy imports wait until a command needs them."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from artifacts import commands
+from artifacts.errors import OfflineError
+from artifacts.paths import BUNDLED_MODEL, BUNDLED_STORE
+
+INTERRUPTED = 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; 0 done, 1 the thing checked does not hold, 2 bad input, 130 interrupted."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if words[:2] == ["bench", "load"] or words[:2] == ["bench", "engine"]:
+        return _guarded(lambda: commands.bench(words[1], words[2:]))
+    arguments = parser().parse_args(words)
+    return _guarded(lambda: int(arguments.run(arguments)))
+
+
+def _guarded(call: "commands.Call") -> int:
+    from engine.errors import EngineError
+
+    try:
+        return call()
+    except (OfflineError, EngineError, commands.UsageError) as error:
+        print(f"vtv: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("vtv: interrupted", file=sys.stderr)
+        return INTERRUPTED
+
+
+def parser() -> argparse.ArgumentParser:
+    """Every command and its options."""
+    top = argparse.ArgumentParser(prog="vtv", description="Visual Task Vectors: zero-shot visual prompting.")
+    sub = top.add_subparsers(required=True, metavar="COMMAND")
+    _serving(sub)
+    _offline(sub)
+    _models(sub)
+    bench = sub.add_parser("bench", help="benchmarks: load, engine (see `vtv bench load --help`)")
+    bench.add_argument("what", choices=["load", "engine"])
+    bench.set_defaults(run=lambda a: commands.bench(a.what, []))
+    return top
+
+
+Subparsers = argparse._SubParsersAction  # the type argparse gives no public name
+
+
+def _serving(sub: "Subparsers[argparse.ArgumentParser]") -> None:
+    serve = sub.add_parser("serve", help="serve the HTTP API and the playground")
+    _model(serve)
+    _store(serve)
+    serve.add_argument("--backend", help="auto or eager")
+    serve.add_argument("--host", help="default 127.0.0.1")
+    serve.add_argument("--port", type=int, help="default 8000")
+    # What is not given comes from VTV_ variables, or is the service's default.
+    serve.set_defaults(run=commands.serve, model=None, store=None)
+
+    infer = sub.add_parser("infer", help="one answer without a server")
+    infer.add_argument("image", type=Path)
+    infer.add_argument("--task", required=True)
+    infer.add_argument("-o", "--output", type=Path, required=True)
+    infer.add_argument("--size", choices=["native", "original"], default="native")
+    infer.add_argument("--refine", choices=["auto", "guided", "none"], default="auto")
+    _model(infer)
+    _store(infer)
+    infer.set_defaults(run=commands.infer)
+
+    tasks = sub.add_parser("tasks", help="list the published tasks, or `tasks show NAME`")
+    tasks.add_argument("show", nargs="*", metavar="show NAME")
+    _store(tasks)
+    _json(tasks)
+    tasks.set_defaults(run=commands.tasks)
+
+
+def _offline(sub: "Subparsers[argparse.ArgumentParser]") -> None:
+    collect = sub.add_parser("collect", help="mean head outputs over solved prompts")
+    search = sub.add_parser("search", help="which heads to write, by REINFORCE")
+    evaluate = sub.add_parser("evaluate", help="score answers on held-out episodes")
+    build = sub.add_parser("build", help="collect, search, evaluate and publish")
+    publish = sub.add_parser("publish", help="validate, hash and install a task vector")
+    for command in (collect, search, evaluate, build):
+        command.add_argument("--dataset", default="demo", help="`demo` (bundled) or a VOC2012-layout folder")
+        command.add_argument("--seed", type=int, default=0)
+    for command in (collect, search):
+        command.add_argument("--task", required=True)
+        command.add_argument("-o", "--output", type=Path, required=True)
+    collect.set_defaults(run=commands.collect)
+    for command in (search, build):
+        command.add_argument("--method", choices=["reinforce"], default="reinforce")
+        command.add_argument("--granularity", choices=["head", "group", "token"], default="group")
+        command.add_argument("--steps", type=int, default=80)
+    search.add_argument("--means", type=Path, required=True)
+    search.set_defaults(run=commands.search)
+    evaluate.add_argument("--task", action="append", help="repeat for several; default all")
+    way = evaluate.add_mutually_exclusive_group()
+    way.add_argument("--vector", type=Path, help="a vector file instead of the store's")
+    way.add_argument("--one-shot", action="store_true", help="print the one-shot row alone")
+    way.add_argument("--no-vector", action="store_true", help="print the bare zero-shot row alone")
+    evaluate.add_argument("--controls", type=Path, help="the work folder of `vtv build --controls`")
+    evaluate.add_argument("--report", type=Path, help="write tables and picture grids here")
+    evaluate.add_argument("--episodes", type=int, default=300)
+    _store(evaluate)
+    _json(evaluate)
+    evaluate.set_defaults(run=commands.evaluate)
+    build.add_argument("--task", action="append", help="repeat for several; default all five")
+    build.add_argument("--work", type=Path, default=Path("vtv-build"), help="intermediate files; a rerun resumes")
+    build.add_argument("--controls", action="store_true", help="also search the two control vectors of each task")
+    build.add_argument("--store", type=Path, required=True)
+    build.set_defaults(run=commands.build)
+    publish.add_argument("vector", type=Path)
+    publish.add_argument("--store", type=Path, required=True)
+    publish.set_defaults(run=commands.publish)
+    for command in (collect, search, evaluate, build, publish):
+        _model(command)
+
+
+def _models(sub: "Subparsers[argparse.ArgumentParser]") -> None:
+    data = sub.add_parser("data", help="make the demonstration data set")
+    data.add_argument("what", choices=["demo"])
+    data.add_argument("--root", type=Path, required=True, help="where the source packages are unpacked")
+    data.add_argument("-o", "--output", type=Path, required=True)
+    data.add_argument("--size", type=int, default=128)
+    data.add_argument("--train", type=int, default=30000)
+    data.add_argument("--val", type=int, default=600)
+    data.add_argument("--seed", type=int, default=0)
+    data.add_argument("--workers", type=int, default=1)
+    data.set_defaults(run=commands.data)
+
+    train = sub.add_parser("train", help="a base model from scratch")
+    train.add_argument("what", choices=["tokenizer", "decoder", "mae"])
+    train.add_argument("--dataset", type=Path, required=True)
+    train.add_argument("-o", "--output", type=Path, required=True, help="checkpoints; a rerun resumes")
+    train.add_argument("--minutes", type=float, required=True, help="time budget of this stage")
+    train.add_argument("--size", choices=["small", "medium"], default="small")
+    train.add_argument("--batch", type=int, default=16, help="per process")
+    train.add_argument("--seed", type=int, default=0)
+    train.set_defaults(run=commands.train)
+
+    export = sub.add_parser("export", help="a model directory from training checkpoints")
+    export.add_argument("--run", dest="folder", type=Path, required=True, help="the folder `vtv train` wrote")
+    export.add_argument("-o", "--output", type=Path, required=True)
+    export.set_defaults(run=commands.export)
+
+    importer = sub.add_parser("import-checkpoint", help="a model directory from the official files")
+    importer.add_argument("mae", type=Path)
+    importer.add_argument("--vqgan", type=Path, required=True)
+    importer.add_argument("--vqgan-config", type=Path)
+    importer.add_argument("-o", "--output", type=Path, required=True)
+    importer.set_defaults(run=commands.import_checkpoint)
+
+    parity = sub.add_parser("parity", help="compare with golden data")
+    parity.add_argument("directory", type=Path)
+    _json(parity)
+    parity.set_defaults(run=commands.parity)
+
+
+def _model(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--model", type=Path, default=BUNDLED_MODEL, help="model directory (default: bundled)")
+
+
+def _store(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--store", type=Path, default=BUNDLED_STORE, help="artifact store (default: bundled)")
+
+
+def _json(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--json", action="store_true", help="one JSON object on standard output, nothing else")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

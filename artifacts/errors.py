@@ -1,0 +1,17 @@
+"""Errors of the offline job; every message is one line that names what is wrong and what to do."""
+
+
+class OfflineError(Exception):
+    """Bad input to an offline command."""
+
+
+class DatasetError(OfflineError):
+    """A data set is missing or not in a layout that is understood."""
+
+
+class ArtifactError(OfflineError):
+    """A task-vector file is refused."""
+
+
+class TrainingError(OfflineError):
+    """Training cannot start or go on."""

@@ -1,0 +1,1 @@
+"""How good answers are: metrics, episodes, tables and pictures."""

@@ -1,0 +1,89 @@
+"""`vtv evaluate`: every way to answer, on the same held-out episodes, with floors and controls."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from artifacts.episodes import Episodes, Pixels, to_pixels
+from artifacts.evaluation.bootstrap import Interval, interval
+from artifacts.evaluation.metrics import METRICS
+from artifacts.forward import BATCH, answers, batches, device_of, episode_logits, to_planes
+from artifacts.tasks import Task
+from engine.geometry import Quadrant
+from engine.model import MaeVqgan
+from engine.refine import refine_batch
+from engine.task_vector import PUBLISHED_ANSWER, AnswerSettings, TaskVector
+
+ONE_SHOT, BARE, VECTOR = "one-shot", "zero-shot, no vector", "zero-shot, task vector"
+TOKENIZER, COPY = "tokenizer floor", "copy the input"
+
+
+@dataclass(frozen=True, slots=True)
+class TaskResult:
+    """Scores of one task: per way to answer, at the published settings and at the chosen ones.
+
+    `pictures` are the answers of the first episodes at the chosen settings, for the grids.
+    """
+
+    task: str
+    metric: str
+    settings: AnswerSettings
+    published: dict[str, Interval]
+    chosen: dict[str, Interval]
+    episodes: int
+    pictures: dict[str, Pixels]
+
+
+def evaluate_task(
+    model: MaeVqgan,
+    task: Task,
+    episodes: Episodes,
+    vectors: Mapping[str, TaskVector],
+    settings: AnswerSettings,
+    keep: int = 6,
+) -> TaskResult:
+    """Score one-shot, bare zero-shot and each named vector; floors beside them."""
+    logits = {
+        ONE_SHOT: episode_logits(model, episodes, None, one_shot=True),
+        BARE: episode_logits(model, episodes, None, one_shot=False),
+        **{name: episode_logits(model, episodes, vector, one_shot=False) for name, vector in vectors.items()},
+    }
+    published: dict[str, Interval] = {}
+    chosen: dict[str, Interval] = {}
+    pictures: dict[str, Pixels] = {}
+    for name, value in logits.items():
+        for table, how in ((published, PUBLISHED_ANSWER), (chosen, settings)):
+            painted = answers(model, value, episodes.query, how)
+            table[name] = interval(METRICS[task.metric](painted, episodes.answer))
+        pictures[name] = painted[:keep]
+    plain = replace(settings, temperature=0.0)
+    floor = tokenizer_answers(model, episodes)
+    for table, painted in ((published, floor), (chosen, refined(model, floor, episodes, plain))):
+        table[TOKENIZER] = interval(METRICS[task.metric](painted, episodes.answer))
+        table[COPY] = interval(METRICS[task.metric](episodes.query, episodes.answer))
+    return TaskResult(task.name, task.metric, settings, published, chosen, len(episodes), pictures)
+
+
+@torch.inference_mode()
+def tokenizer_answers(model: MaeVqgan, episodes: Episodes) -> Pixels:
+    """The truth through the tokenizer: what no prediction of codes can beat unrefined."""
+    geometry, out = model.geometry, []
+    rows, columns = geometry.cell_in_tile(Quadrant.ANSWER)
+    for part in batches(episodes):
+        tiles = np.full((len(part), geometry.tile, geometry.tile, 3), 255, np.uint8)
+        tiles[:, rows, columns] = part.answer
+        codes = model.vae.encode(to_planes(tiles, device_of(model)) * 2 - 1)
+        out.append(to_pixels(model.answer_cell(model.vae.decode(codes, geometry.half, geometry.half))))
+    return np.concatenate(out)
+
+
+def refined(model: MaeVqgan, painted: Pixels, episodes: Episodes, settings: AnswerSettings) -> Pixels:
+    """Answers uint8 [N,cell,cell,3] refined by their queries."""
+    device, out = device_of(model), []
+    for start in range(0, len(painted), BATCH):
+        rows = slice(start, start + BATCH)
+        planes = refine_batch(to_planes(painted[rows], device), to_planes(episodes.query[rows], device), settings)
+        out.append(to_pixels(planes))
+    return np.concatenate(out)

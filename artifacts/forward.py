@@ -1,0 +1,86 @@
+"""The frozen model on episodes, offline: batched, any override, any answer settings."""
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+from artifacts.episodes import Episodes, Pixels, to_pixels
+from engine.geometry import Geometry
+from engine.mae import Edit
+from engine.model import MaeVqgan
+from engine.overrides import write
+from engine.refine import refine_batch
+from engine.task_vector import AnswerSettings, TaskVector
+
+BATCH = 32
+
+
+def to_planes(pixels: Pixels, device: torch.device) -> Tensor:
+    """uint8 [B,H,W,3] -> float [B,3,H,W] in [0, 1]."""
+    return torch.from_numpy(pixels).to(device).permute(0, 3, 1, 2).float() / 255
+
+
+def device_of(model: MaeVqgan) -> torch.device:
+    """Where the model's values are."""
+    return model.vae.codebook.device
+
+
+def one_shot_input(geometry: Geometry, episodes: Episodes) -> Pixels:
+    """Canvases with an empty answer."""
+    return geometry.canvas(episodes.example_input, episodes.example_output, episodes.query)
+
+
+@torch.inference_mode()
+def run_logits(
+    model: MaeVqgan, name: str, pixels: Pixels, edits: tuple[Edit | None, Edit | None] = (None, None)
+) -> Tensor:
+    """uint8 canvases or tiles of one batch -> float32 logits of the answer's patches [B,half*half,codes]."""
+    planes = model.normalise(to_planes(pixels, device_of(model)))
+    return model.answer_logits(name, model.logits(name, planes, *edits)).float()
+
+
+def vector_edits(vector: TaskVector, device: torch.device) -> tuple[Edit, Edit]:
+    """The overrides of one task vector, the same for every row."""
+    return (
+        write(vector.encoder_value.to(device), vector.encoder_mask.to(device)),
+        write(vector.decoder_value.to(device), vector.decoder_mask.to(device)),
+    )
+
+
+def episode_logits(model: MaeVqgan, episodes: Episodes, vector: TaskVector | None, *, one_shot: bool) -> Tensor:
+    """Answer logits of all episodes: classic prompt, or query alone with or without a vector."""
+    edits = vector_edits(vector, device_of(model)) if vector is not None else (None, None)
+    parts = []
+    for part in batches(episodes):
+        pixels = one_shot_input(model.geometry, part) if one_shot else model.geometry.query_tile(part.query)
+        parts.append(run_logits(model, "one_shot" if one_shot else "zero_shot", pixels, edits))
+    return torch.cat(parts)
+
+
+@torch.inference_mode()
+def answers(model: MaeVqgan, logits: Tensor, queries: Pixels, settings: AnswerSettings) -> Pixels:
+    """Answer logits [N,P,codes] -> answers uint8 [N,cell,cell,3], refined at the cell's size."""
+    out = []
+    for start in range(0, len(logits), BATCH):
+        cells = answer_cells(model, logits[start : start + BATCH], settings.temperature)
+        guides = to_planes(queries[start : start + BATCH], cells.device)
+        out.append(torch.from_numpy(to_pixels(refine_batch(cells, guides, settings))))
+    array: Pixels = torch.cat(out).numpy()
+    return array
+
+
+def answer_cells(model: MaeVqgan, logits: Tensor, temperature: float) -> Tensor:
+    """Answer logits [B,P,codes] -> cells [B,3,cell,cell] in [0, 1], decoded alone."""
+    heat = torch.full((len(logits),), temperature, device=logits.device)
+    half = model.geometry.half
+    return model.answer_cell(model.vae.decode_vectors(model.vectors(logits, heat), half, half))
+
+
+def batches(episodes: Episodes, size: int = BATCH) -> Iterator[Episodes]:
+    """Episodes in runs of `size`."""
+    for start in range(0, len(episodes), size):
+        yield episodes.part(slice(start, start + size))
+
+
+Progress = Callable[[str], None]

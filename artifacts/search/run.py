@@ -1,0 +1,130 @@
+"""`vtv search`: which sites to write, by REINFORCE (Hojel et al., Finding Visual Task Vectors, ECCV 2024, section 3).
+
+Every step draws masks from independent Bernoullis, answers the same few queries with each, and moves the
+Bernoullis towards the masks that answered better. Samples run as rows of one batch, each with its own mask.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from artifacts.episodes import Episodes, to_pixels
+from artifacts.evaluation.metrics import HIGHER_IS_BETTER, METRICS
+from artifacts.forward import BATCH, Progress, answer_cells, device_of, run_logits
+from artifacts.search.granularity import Variables
+from artifacts.search.reinforce import reinforce_loss
+from artifacts.tasks import Task
+from engine.model import MaeVqgan
+from engine.overrides import write
+from engine.task_vector import AnswerSettings, TaskVector
+
+TEMPERATURE = 0.5  # while searching: the expected code tells neighbouring masks apart better than argmax
+CANDIDATES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class SearchSettings:
+    """`samples` masks on `images` queries a step; the published search uses 320 on 10 for 500 steps at 0.1."""
+
+    granularity: str = "group"
+    steps: int = 80
+    samples: int = 16
+    images: int = 4
+    rate: float = 0.15
+    initial_logit: float = -1.0
+    seed: int = 0
+
+
+class Search:
+    """One search for one task over fixed values."""
+
+    def __init__(self, model: MaeVqgan, task: Task, values: tuple[Tensor, Tensor], settings: SearchSettings) -> None:
+        self.model, self.task, self.settings = model, task, settings
+        device = device_of(model)
+        self.values = tuple(value.to(device) for value in values)
+        self.variables = Variables(model.config.mae, model.program("zero_shot"), settings.granularity)
+        self.generator = torch.Generator().manual_seed(settings.seed)
+        self.draw = np.random.default_rng(settings.seed)
+        self.logits = torch.full((self.variables.count,), settings.initial_logit, requires_grad=True)
+        self.optimizer = torch.optim.Adam([self.logits], lr=settings.rate)
+
+    def step(self, train: Episodes) -> float:
+        """One update; returns the mean loss of its samples (IoU enters as minus IoU)."""
+        queries = train.part(self.draw.choice(len(train), self.settings.images, replace=False))
+        samples = self.sample(self.settings.samples)
+        losses = self.losses(samples, queries)
+        loss = reinforce_loss(self.logits, samples, losses, 0.0, None)
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+        return float(losses.mean())
+
+    def sample(self, count: int) -> Tensor:
+        """`count` masks over the variables, float {0, 1}: [count,n]."""
+        probability = torch.sigmoid(self.logits.detach())
+        return torch.bernoulli(probability.expand(count, -1), generator=self.generator)
+
+    def losses(self, samples: Tensor, queries: Episodes) -> Tensor:
+        """Mean loss over the queries of each sample [S,n] -> [S]."""
+        rows = samples.bool().repeat_interleave(len(queries), 0)
+        index = np.tile(np.arange(len(queries)), len(samples))
+        scores = []
+        for start in range(0, len(rows), 2 * BATCH):
+            chosen = queries.part(index[start : start + 2 * BATCH])
+            scores.append(self._scores(rows[start : start + 2 * BATCH], chosen))
+        return torch.cat(scores).view(len(samples), len(queries)).mean(1)
+
+    def _scores(self, rows: Tensor, queries: Episodes) -> Tensor:
+        masks = self.variables.expand(rows)
+        device = device_of(self.model)
+        edits = tuple(write(v[:, None], m.to(device)) for v, m in zip(self.values, masks, strict=True))
+        with torch.autocast(device.type, torch.bfloat16), torch.inference_mode():
+            tiles = self.model.geometry.query_tile(queries.query)
+            logits = run_logits(self.model, "zero_shot", tiles, (edits[0], edits[1]))
+            painted = to_pixels(answer_cells(self.model, logits, TEMPERATURE).float())
+        sign = -1.0 if HIGHER_IS_BETTER[self.task.metric] else 1.0
+        return torch.from_numpy(sign * METRICS[self.task.metric](painted, queries.answer))
+
+    def candidates(self) -> Tensor:
+        """The likelier half of every Bernoulli, and samples: [CANDIDATES,n]."""
+        return torch.cat([(self.logits.detach() > 0).float()[None], self.sample(CANDIDATES - 1)])
+
+
+def search(
+    model: MaeVqgan,
+    fingerprint: str,
+    task: Task,
+    values: tuple[Tensor, Tensor],
+    train: Episodes,
+    validation: Episodes,
+    settings: SearchSettings,
+    progress: Progress,
+) -> TaskVector:
+    """Values float32 [L,N,H,d] at the zero-shot program's tokens -> the best deterministic task vector found.
+
+    Published masks do not depend on a draw: the best of several candidates on the validation episodes is kept.
+    """
+    run = Search(model, task, values, settings)
+    recent: list[float] = []
+    for number in range(1, settings.steps + 1):
+        recent.append(run.step(train))
+        if number % 20 == 0 or number == settings.steps:
+            progress(f"{task.name}: step {number}/{settings.steps}, mean loss {np.mean(recent[-20:]):.4f}")
+    candidates = run.candidates()
+    losses = run.losses(candidates, validation)
+    best = candidates[int(losses.argmin())][None].bool()
+    encoder_mask, decoder_mask = run.variables.expand(best)
+    progress(
+        f"{task.name}: validation loss {float(losses.min()):.4f}, {int(best.sum())} of {run.variables.count} variables"
+    )
+    return TaskVector(
+        run.values[0].cpu(),
+        encoder_mask[:, 0].contiguous(),
+        run.values[1].cpu(),
+        decoder_mask[:, 0].contiguous(),
+        "zero_shot",
+        fingerprint,
+        AnswerSettings(TEMPERATURE),
+    )

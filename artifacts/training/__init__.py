@@ -1,0 +1,1 @@
+"""Training of a base model from scratch: tokenizer (VQGAN), then MAE."""

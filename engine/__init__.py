@@ -1,0 +1,1 @@
+"""Tensors only: geometry, MAE, VQGAN, overrides, bank, checkpoints, backends, runtime."""

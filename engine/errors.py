@@ -1,0 +1,17 @@
+"""Errors the engine raises; every message is one line that names what is wrong and what to do."""
+
+
+class EngineError(Exception):
+    """The engine cannot do what was asked."""
+
+
+class BankFull(EngineError):
+    """Every slot of the bank is pinned by a request in flight."""
+
+
+class ModelMismatch(EngineError):
+    """A task vector was made for another model or another program."""
+
+
+class CheckpointError(EngineError):
+    """A checkpoint is missing, incomplete, or not of the stated architecture."""

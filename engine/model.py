@@ -1,0 +1,118 @@
+"""A whole MAE-VQGAN: pixels to code logits for either program, logits to pixels."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from engine import program as programs
+from engine.config import ModelConfig
+from engine.geometry import Geometry, Quadrant
+from engine.mae import Edit, Mae
+from engine.program import Program, Scope
+from engine.vqgan import Vqgan
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+class MaeVqgan(nn.Module):
+    """MAE, VQGAN and the static bookkeeping of the two programs. Frozen: evaluation only."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.geometry = Geometry(config.mae.image_size, config.mae.patch_size)
+        self.programs = {p.name: p for p in (programs.one_shot(self.geometry), programs.zero_shot(self.geometry))}
+        self.mae = Mae(config.mae)
+        self.vae = Vqgan(config.vqgan)
+        for name, constant in self._constants().items():
+            self.register_buffer(name, constant, persistent=False)
+
+    def _constants(self) -> dict[str, Tensor]:
+        constants = {
+            "mean": torch.tensor(IMAGENET_MEAN, device="cpu").view(1, 3, 1, 1),
+            "std": torch.tensor(IMAGENET_STD, device="cpu").view(1, 3, 1, 1),
+        }
+        for name, program in self.programs.items():
+            for part, index in _static_indices(program).items():
+                constants[f"_{name}_{part}"] = index
+        return constants
+
+    def reset_buffers(self) -> None:
+        """Fill what no checkpoint holds, after the model was made without values."""
+        for name, constant in self._constants().items():
+            getattr(self, name).copy_(constant)
+
+    def program(self, name: str) -> Program:
+        """`one_shot` or `zero_shot`."""
+        return self.programs[name]
+
+    def normalise(self, pixels: Tensor) -> Tensor:
+        """[0, 1] -> ImageNet-normalised."""
+        return (pixels - self.mean) / self.std
+
+    def logits(
+        self, name: str, pixels: Tensor, encoder_edit: Edit | None = None, decoder_edit: Edit | None = None
+    ) -> Tensor:
+        """Normalised pixels -> logits [B,P,codes] over the program's covered patches (no class token).
+
+        `one_shot` takes canvases [B,3,S,S]; `zero_shot` takes query tiles [B,3,S/2,S/2].
+        """
+        visible, order, places = (self._index(name, part) for part in ("visible", "order", "places"))
+        patches = self.mae.patch_embed(pixels)
+        if name == "one_shot":
+            patches = patches[:, visible]
+        latent = self.mae.encode(self.mae.embed(patches, visible), encoder_edit)
+        return self.mae.decode(latent, order, places, decoder_edit)[:, 1:]
+
+    def answer_logits(self, name: str, logits: Tensor) -> Tensor:
+        """Logits [B,P,codes] of a program -> those of the answer's patches [B,half*half,codes]."""
+        return logits[:, self._index(name, "answer")]
+
+    def vectors(self, logits: Tensor, temperature: Tensor) -> Tensor:
+        """Logits [B,P,codes] -> code vectors [B,P,code_width].
+
+        `temperature` [B] chooses per row: 0 takes the most likely code, as published; above it the expected
+        code, softmax(logits / temperature) times the codebook.
+        """
+        book = self.vae.codebook
+        hard = F.embedding(logits.argmax(-1), book)
+        soft = torch.softmax(logits / temperature.clamp(min=1e-3)[:, None, None], -1) @ book.to(logits.dtype)
+        return torch.where(temperature[:, None, None] > 0, soft.to(hard.dtype), hard)
+
+    def decode(self, name: str, vectors: Tensor, scope: Scope) -> Tensor:
+        """Code vectors [B,P,code_width] of all covered patches -> pixels in [0, 1].
+
+        `answer`: the answer's tile [B,3,S/2,S/2]. `canvas`: [B,3,S,S], where zero-shot stacks its half canvas on
+        itself, as the public code does.
+        """
+        half, grid = self.geometry.half, self.geometry.grid
+        if scope is Scope.ANSWER:
+            return self.vae.decode_vectors(vectors[:, self._index(name, "answer")], half, half)
+        if vectors.shape[1] < self.geometry.patches:
+            vectors = torch.cat([vectors, vectors], 1)
+        return self.vae.decode_vectors(vectors, grid, grid)
+
+    def answer_cell(self, decoded: Tensor) -> Tensor:
+        """Decoded tile or canvas -> the answer's cell [B,3,cell,cell]."""
+        whole = decoded.shape[-1] == self.geometry.image_size
+        box = self.geometry.cell_box if whole else self.geometry.cell_in_tile
+        rows, columns = box(Quadrant.ANSWER)
+        return decoded[..., rows, columns]
+
+    def _index(self, name: str, part: str) -> Tensor:
+        index = getattr(self, f"_{name}_{part}")
+        assert isinstance(index, Tensor)
+        return index
+
+
+def _static_indices(program: Program) -> dict[str, Tensor]:
+    return {
+        "visible": torch.tensor(program.visible, device="cpu"),
+        "order": program.order(),
+        "places": torch.tensor(program.covered, device="cpu"),
+        "answer": torch.tensor(program.answer, device="cpu"),
+    }

@@ -1,0 +1,89 @@
+"""A task vector: mean head outputs, where to write them, and how to read the answer."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from engine.config import MaeConfig
+from engine.errors import EngineError, ModelMismatch
+from engine.program import Program
+
+REFINEMENTS = ("none", "guided", "hole")
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerSettings:
+    """From logits to the answer (DESIGN.md).
+
+    `temperature` 0 takes the likeliest code, above it the expected code. `refine`: `none`; `guided`, a local
+    affine model of the answer given the query over windows of `radius` pixels of the cell, regularised by
+    `eps` (in units of [0, 1] colours squared); `hole`, the query everywhere but in its black square.
+    """
+
+    temperature: float = 0.5
+    refine: str = "none"
+    radius: int = 16
+    eps: float = 1e-3
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.temperature <= 10:
+            raise EngineError(f"temperature {self.temperature} is outside 0..10")
+        if self.refine not in REFINEMENTS:
+            raise EngineError(f"refine {self.refine!r} is none of {', '.join(REFINEMENTS)}")
+        if not 1 <= self.radius <= 111 or not 0 < self.eps < 1:
+            raise EngineError(
+                f"guided refinement needs 1 <= radius <= 111 and 0 < eps < 1, not {self.radius}, {self.eps}"
+            )
+
+
+PUBLISHED_ANSWER = AnswerSettings(temperature=0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class TaskVector:
+    """Values float32 [L,N,H,d] and masks bool [L,N,H] for encoder and decoder; `model` is a fingerprint."""
+
+    encoder_value: Tensor
+    encoder_mask: Tensor
+    decoder_value: Tensor
+    decoder_mask: Tensor
+    program: str
+    model: str
+    answer: AnswerSettings = AnswerSettings()
+
+    def check(self, config: MaeConfig, program: Program, fingerprint: str) -> None:
+        """Raise ModelMismatch unless made for this model and program, with the right shapes and finite values."""
+        if self.model != fingerprint:
+            raise ModelMismatch(f"the task vector was made for model {self.model[:12]}, this one is {fingerprint[:12]}")
+        if self.program != program.name:
+            raise ModelMismatch(f"the task vector is for program {self.program}, not {program.name}")
+        wanted = site_shapes(config, program)
+        for part, value, mask in (
+            ("encoder", self.encoder_value, self.encoder_mask),
+            ("decoder", self.decoder_value, self.decoder_mask),
+        ):
+            if tuple(value.shape) != wanted[part] or tuple(mask.shape) != wanted[part][:3]:
+                raise ModelMismatch(
+                    f"{part} value {tuple(value.shape)} and mask {tuple(mask.shape)} do not fit {wanted[part]}"
+                )
+            if not bool(torch.isfinite(value).all()):
+                raise ModelMismatch(f"{part} values are not all finite")
+
+    @property
+    def sites(self) -> int:
+        """How many sites are written."""
+        return int(self.encoder_mask.sum() + self.decoder_mask.sum())
+
+
+def site_shapes(config: MaeConfig, program: Program) -> dict[str, tuple[int, int, int, int]]:
+    """[L,N,H,d] of the encoder's and the decoder's head outputs in a program."""
+    return {
+        "encoder": (config.depth, program.encoder_tokens, config.heads, config.width // config.heads),
+        "decoder": (
+            config.decoder_depth,
+            program.decoder_tokens,
+            config.decoder_heads,
+            config.decoder_width // config.decoder_heads,
+        ),
+    }
