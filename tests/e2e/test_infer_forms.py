@@ -18,9 +18,7 @@ def pixels(data: bytes) -> Any:
     return np.asarray(Image.open(io.BytesIO(data)).convert("RGB")).astype(int)
 
 
-def multipart(
-    server: ServerProcess, images: list[bytes], accept: str = "*/*", **fields: str
-) -> httpx.Response:
+def multipart(server: ServerProcess, images: list[bytes], accept: str = "*/*", **fields: str) -> httpx.Response:
     files = [("image", (f"{i}.jpg", data, "image/jpeg")) for i, data in enumerate(images)]
     return server.client.post("/infer", data=fields, files=files, headers={"Accept": accept})
 
@@ -67,9 +65,7 @@ def test_json_reply_holds_what_the_contract_says(server: ServerProcess) -> None:
         ("image/*", 2, "application/json"),
     ],
 )
-def test_multipart_replies_by_accept(
-    server: ServerProcess, accept: str, images: int, media_type: str
-) -> None:
+def test_multipart_replies_by_accept(server: ServerProcess, accept: str, images: int, media_type: str) -> None:
     reply = multipart(server, [photo()] * images, accept, task="identity")
     assert reply.headers["content-type"] == media_type
 
@@ -82,9 +78,7 @@ def test_several_images_come_back_in_order(server: ServerProcess) -> None:
 
 
 def test_one_shot_needs_no_task(server: ServerProcess) -> None:
-    files = [
-        (name, (name, photo(seed=i))) for i, name in enumerate(["image", "example_input", "example_output"])
-    ]
+    files = [(name, (name, photo(seed=i))) for i, name in enumerate(["image", "example_input", "example_output"])]
     reply = server.client.post("/infer", files=files)
     assert reply.headers["content-type"] == "image/png"
     assert "x-vtv-artifact" not in reply.headers
@@ -114,13 +108,9 @@ def test_refinement_follows_the_artifact_unless_told_otherwise(server: ServerPro
         return server.infer(task, image, refine=refine).content
 
     assert ANSWERS["colorization"].refine == "guided"
-    assert (
-        answer("colorization", "auto") == answer("colorization", "guided") != answer("colorization", "none")
-    )
+    assert answer("colorization", "auto") == answer("colorization", "guided") != answer("colorization", "none")
     assert ANSWERS["segmentation"].refine == "none"
-    assert (
-        answer("segmentation", "auto") == answer("segmentation", "none") != answer("segmentation", "guided")
-    )
+    assert answer("segmentation", "auto") == answer("segmentation", "none") != answer("segmentation", "guided")
 
 
 def test_a_batch_of_five_tasks_gives_each_what_it_gets_alone(server: ServerProcess) -> None:

@@ -71,9 +71,7 @@ def test_a_client_that_leaves_is_not_computed(small: ServerProcess, slow_image: 
     for _ in range(3):
         with socket.create_connection((host, int(port)), timeout=30) as connection:
             connection.sendall(request_head("image/png", len(slow_image)) + slow_image)
-    wait_until(
-        lambda: small.metric("vtv_requests_total", code="499") >= 3, "a count of the clients that left"
-    )
+    wait_until(lambda: small.metric("vtv_requests_total", code="499") >= 3, "a count of the clients that left")
     assert small.metric("vtv_dropped_total", reason="disconnected") >= 1
     assert small.metric("vtv_queue_depth") == 0
     assert small.infer("identity", photo()).status_code == 200
@@ -90,9 +88,7 @@ def test_a_client_that_leaves_while_sending(small: ServerProcess) -> None:
     assert small.infer("identity", photo()).status_code == 200
 
 
-def test_draining_finishes_what_is_in_hand(
-    start_server: Callable[..., ServerProcess], slow_image: bytes
-) -> None:
+def test_draining_finishes_what_is_in_hand(start_server: Callable[..., ServerProcess], slow_image: bytes) -> None:
     server = start_server(codec_threads="1")
     files = [("image", (str(i), slow_image)) for i in range(4)]
     with ThreadPoolExecutor(1) as pool:

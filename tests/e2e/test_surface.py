@@ -34,10 +34,7 @@ def test_metrics_by_the_contracts_names(server: ServerProcess) -> None:
     for name in (
         'vtv_requests_total{code="200",task="identity"}',
         'vtv_request_duration_seconds_bucket{le="+Inf",task="identity"}',
-        *(
-            f'vtv_stage_duration_seconds_count{{stage="{s}"}}'
-            for s in ("decode", "queue", "compute", "encode")
-        ),
+        *(f'vtv_stage_duration_seconds_count{{stage="{s}"}}' for s in ("decode", "queue", "compute", "encode")),
         'vtv_batch_size_bucket{le="1.0"}',
         "vtv_batch_tasks_sum",
         'vtv_batches_total{backend="eager",bucket="1"}',
@@ -131,9 +128,7 @@ def test_more_tasks_than_slots(start_server: Callable[..., ServerProcess]) -> No
     ],
 )
 def test_wrong_settings_end_with_one_clear_line(settings: dict[str, str], said: str) -> None:
-    ended = subprocess.run(
-        SERVE, env={"VTV_PORT": "0", **settings}, capture_output=True, text=True, check=False
-    )
+    ended = subprocess.run(SERVE, env={"VTV_PORT": "0", **settings}, capture_output=True, text=True, check=False)
     assert ended.returncode == 2
     assert said in ended.stderr
     assert len(ended.stderr.splitlines()) == 1
