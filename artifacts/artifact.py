@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from artifacts.errors import ArtifactError
@@ -66,9 +66,19 @@ def save_artifact(path: Path, vector: TaskVector, metadata: dict[str, str]) -> s
     check_name(full["task"])
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
-    save_file(tensors, partial, metadata=full)
+    partial.write_bytes(canonical(save(tensors, metadata=full)))
     partial.replace(path)
     return file_hash(path)
+
+
+def canonical(content: bytes) -> bytes:
+    """The same file with its metadata sorted: the library writes it in an order that changes from run to run."""
+    size = struct.unpack("<Q", content[:8])[0]
+    header = json.loads(content[8 : 8 + size])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return struct.pack("<Q", len(text)) + text + content[8 + size :]
 
 
 def load_artifact(path: Path, fingerprint: str | None = None) -> Artifact:

@@ -1,0 +1,1 @@
+"""Search: which sites a task vector writes."""

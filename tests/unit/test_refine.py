@@ -1,0 +1,84 @@
+"""Guided refinement against a plain per-pixel least-squares fit, and the hole's mask."""
+
+import numpy as np
+import pytest
+import torch
+
+from engine.errors import EngineError
+from engine.refine import guided, hole_mask, refine
+from engine.task_vector import AnswerSettings
+
+
+def plain_guided(
+    answer: np.ndarray, query: np.ndarray, radius: int, eps: float
+) -> np.ndarray:
+    """He et al. 2010, equations 14 to 16, one window at a time."""
+    height, width = query.shape[:2]
+    slope, offset = np.zeros((height, width, 3, 3)), np.zeros((height, width, 3))
+
+    def window(y: int, x: int) -> tuple[slice, slice]:
+        return slice(max(0, y - radius), y + radius + 1), slice(max(0, x - radius), x + radius + 1)
+
+    for y in range(height):
+        for x in range(width):
+            guide, target = query[window(y, x)].reshape(-1, 3), answer[window(y, x)].reshape(-1, 3)
+            covariance = (guide - guide.mean(0)).T @ (guide - guide.mean(0)) / len(guide)
+            cross = (guide - guide.mean(0)).T @ (target - target.mean(0)) / len(guide)
+            slope[y, x] = np.linalg.solve(covariance + eps * np.eye(3), cross).T
+            offset[y, x] = target.mean(0) - slope[y, x] @ guide.mean(0)
+    out = np.empty_like(answer)
+    for y in range(height):
+        for x in range(width):
+            a, b = slope[window(y, x)].mean((0, 1)), offset[window(y, x)].mean((0, 1))
+            out[y, x] = a @ query[y, x] + b
+    return out.clip(0, 1)
+
+
+@pytest.mark.parametrize(("radius", "eps"), [(1, 1e-2), (3, 1e-3), (20, 1e-2)])
+def test_guided_equals_the_plain_fit(radius: int, eps: float) -> None:
+    draw = np.random.default_rng(radius)
+    answer, query = draw.random((12, 14, 3)), draw.random((12, 14, 3))
+    planes = [torch.from_numpy(a).float().permute(2, 0, 1)[None] for a in (answer, query)]
+    got = guided(planes[0], planes[1], radius, eps)[0].permute(1, 2, 0).numpy()
+    np.testing.assert_allclose(got, plain_guided(answer, query, radius, eps), atol=2e-4)
+
+
+def test_guided_gives_a_blurred_mask_the_querys_edge_at_full_size() -> None:
+    query = np.zeros((333, 333, 3), np.uint8)
+    query[:, 150:] = 200
+    blurred = np.repeat(np.linspace(0, 255, 111).astype(np.uint8)[None, :, None], 111, 0).repeat(3, 2)
+    out = refine(np.ascontiguousarray(blurred), query, AnswerSettings(0.5, "guided", 16, 1e-3))
+    assert out.shape == query.shape
+    step = np.abs(np.diff(out[100, :, 0].astype(int)))
+    assert step.argmax() == 149
+    assert step.max() > 10 * np.median(step[step > 0])
+
+
+def test_only_the_hole_changes() -> None:
+    draw = np.random.default_rng(0)
+    query = draw.integers(40, 255, (224, 300, 3), dtype=np.uint8)
+    query[50:106, 80:155] = 0
+    query[10:14, 10:14] = 0  # small and dark: not a hole
+    answer = np.full((111, 111, 3), 90, np.uint8)
+    out = refine(answer, query, AnswerSettings(0.5, "hole"))
+    inside = np.zeros((224, 300), bool)
+    inside[50:106, 80:155] = True
+    np.testing.assert_array_equal(out[~inside], query[~inside])
+    assert (out[inside] == 90).all()
+
+
+def test_a_dark_picture_without_a_square_has_no_hole() -> None:
+    query = torch.rand(1, 3, 111, 111, generator=torch.Generator().manual_seed(0)) * 0.3
+    assert not hole_mask(query).any()
+
+
+def test_none_enlarges_alone() -> None:
+    answer = np.full((111, 111, 3), 77, np.uint8)
+    query = np.zeros((40, 500, 3), np.uint8)
+    assert (refine(answer, query, AnswerSettings(0.5, "none")) == 77).all()
+
+
+@pytest.mark.parametrize("changes", [{"temperature": -1}, {"refine": "magic"}, {"radius": 0}, {"eps": 0.0}])
+def test_settings_are_checked(changes: dict[str, float]) -> None:
+    with pytest.raises(EngineError):
+        AnswerSettings(**changes)  # type: ignore[arg-type]

@@ -1,0 +1,128 @@
+"""Training in miniature: it learns, and a resumed run goes on where it stopped."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from artifacts.scenes import load_scenes
+from artifacts.training.batches import SceneSampler, tiles
+from artifacts.training.checkpoint import load_state
+from artifacts.training.export import export
+from artifacts.training.mae import MaeRun, MaeTrainer, model_with_tokenizer
+from artifacts.training.prompts import draw_prompts, task_pairs
+from artifacts.training.quantizer import AveragedCodebook
+from artifacts.training.schedule import cosine
+from artifacts.training.tokenizer import TokenizerRun, TokenizerTrainer
+from artifacts.training.tokenizer import report as report_tokenizer
+from artifacts.training.workers import Workers
+from engine.checkpoint import load_model
+from engine.config import MaeConfig, VqganConfig
+from engine.geometry import Geometry
+
+VQGAN = VqganConfig(codes=1024, code_width=4, z_channels=32, ch=32, ch_mult=(1, 1, 1), res_blocks=1, stem=4)
+MAE = MaeConfig(width=32, depth=1, heads=2, decoder_width=16, decoder_depth=1, decoder_heads=2)
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve scenes in VOC2012 layout: a bright square on noise."""
+    root, draw = tmp_path_factory.mktemp("voc"), np.random.default_rng(0)
+    for folder in ("JPEGImages", "SegmentationClassAug", "ImageSets/Segmentation"):
+        (root / folder).mkdir(parents=True)
+    for index in range(12):
+        picture = draw.integers(0, 90, (64, 64, 3), dtype=np.uint8)
+        labels = np.zeros((64, 64), np.uint8)
+        labels[10:40, 10 + index : 40 + index] = 3
+        picture[labels > 0] = (240, 200, 40)
+        Image.fromarray(picture).save(root / "JPEGImages" / f"s{index}.jpg")
+        Image.fromarray(labels).save(root / "SegmentationClassAug" / f"s{index}.png")
+    for split, names in (("train", range(8)), ("val", range(8, 12))):
+        text = "\n".join(f"s{i}" for i in names)
+        (root / "ImageSets" / "Segmentation" / f"{split}.txt").write_text(text)
+    return root
+
+
+def tokenizer_trainer(dataset: Path, out: Path) -> TokenizerTrainer:
+    return TokenizerTrainer(TokenizerRun(dataset, out, VQGAN, minutes=1, batch=4), Workers())
+
+
+def test_tokenizer_and_mae_learn_and_resume(dataset: Path, tmp_path: Path) -> None:
+    tokenizer = tokenizer_trainer(dataset, tmp_path)
+    losses = [tokenizer.train_step(0.0)["loss"] for _ in range(12)]
+    assert np.mean(losses[-3:]) < np.mean(losses[:3])
+    report_tokenizer(tokenizer)
+    resumed = tokenizer_trainer(dataset, tmp_path)
+    assert resumed.step == 12
+    for name, value in resumed.model.state_dict().items():
+        torch.testing.assert_close(value, tokenizer.model.state_dict()[name])
+
+    run = MaeRun(dataset, tmp_path / "tokenizer.pt", tmp_path, "tiny", MAE, minutes=1, batch=4)
+    trainer = MaeTrainer(run, Workers(), model_with_tokenizer(run))
+    kinds = {trainer.train_step(0.0)[0] for _ in range(25)}
+    assert kinds == {"one_shot", "zero_shot", "random"}
+    torch.save(trainer.state(), tmp_path / "mae.pt")
+    assert MaeTrainer(run, Workers(), model_with_tokenizer(run)).step == 25
+    mark = export(tmp_path, tmp_path / "model")
+    model, loaded = load_model(tmp_path / "model")
+    assert loaded == mark
+    assert model.config.name == "tiny"
+
+
+def test_decoder_only_training_leaves_the_codes_alone(dataset: Path, tmp_path: Path) -> None:
+    tokenizer = tokenizer_trainer(dataset, tmp_path)
+    tokenizer.train_step(0.0)
+    report_tokenizer(tokenizer)
+    again = TokenizerTrainer(TokenizerRun(dataset, tmp_path, VQGAN, 1, batch=4, decoder_only=True), Workers())
+    before = {name: value.clone() for name, value in again.model.state_dict().items()}
+    again.step = 1000
+    again.train_step(0.0)
+    changed = {n.split(".")[0] for n, v in again.model.state_dict().items() if not torch.equal(v, before[n])}
+    assert changed == {"decoder", "post_quant_conv"}
+
+
+def test_prompts_fill_all_cells_and_keep_the_cross_white(dataset: Path) -> None:
+    sampler = SceneSampler(load_scenes(dataset, "train", 111), 0, 0)
+    canvases = draw_prompts(sampler, Geometry(), 16)
+    assert canvases.shape == (16, 3, 224, 224)
+    assert (canvases[:, :, 111:113] == 1).all()
+    assert (canvases[:, :, :, 111:113] == 1).all()
+    assert canvases.min() >= 0
+    assert canvases.max() <= 1
+
+
+def test_the_query_does_not_tell_the_task() -> None:
+    """Every published task's query view also asks for something else."""
+    pairs, weights = task_pairs()
+    assert sum(weights) == pytest.approx(1)
+    for source in {source for source, _ in pairs[:5]}:
+        assert len({target for other, target in pairs if other is source}) > 1
+
+
+def test_tiles_carry_their_share_of_the_cross(dataset: Path) -> None:
+    out = tiles(SceneSampler(load_scenes(dataset, "train", 111), 0, 0), Geometry(), 8)
+    row = (out[:, :, 0] == 1).all((1, 2)) | (out[:, :, -1] == 1).all((1, 2))
+    assert row.all()
+
+
+def test_codebook_moves_to_the_data() -> None:
+    torch.manual_seed(0)
+    book = AveragedCodebook(4, 2, Workers())
+    centres = torch.tensor([[0.0, 0], [0, 8], [8, 0], [8, 8]])
+    data = (centres[:, None] + 0.1 * torch.randn(4, 200, 2)).reshape(-1, 2)[torch.randperm(800)]
+    book.k_means(data)
+    for _ in range(100):
+        book.learn(data, book.nearest(data))
+    assert (torch.cdist(centres, book.table).min(1).values < 0.1).all()
+
+
+def test_rate_warms_up_and_decays() -> None:
+    assert cosine(0.0, 0, 100) == pytest.approx(0.01)
+    assert cosine(0.0, 200, 100) == 1
+    assert cosine(1.0, 200, 100) == pytest.approx(0.02)
+
+
+def test_a_missing_checkpoint_is_a_fresh_start(tmp_path: Path) -> None:
+    assert load_state(tmp_path / "none.pt") is None
