@@ -1,0 +1,42 @@
+"""What a newcomer gets: the server as it comes, with the bundled model and its task vectors."""
+
+import io
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from artifacts.paths import BUNDLED_DEMO, BUNDLED_MODEL
+from tests.support import ANSWERS, ServerProcess
+
+pytestmark = pytest.mark.skipif(not BUNDLED_MODEL.is_dir(), reason="no model is bundled")
+
+
+@pytest.fixture(scope="module")
+def bundled() -> Iterator[ServerProcess]:
+    server = ServerProcess(device="cpu")
+    server.wait_ready()
+    yield server
+    server.stop()
+
+
+def test_the_five_tasks_are_there_and_answer(bundled: ServerProcess) -> None:
+    names = {task["name"] for task in bundled.client.get("/tasks").json()["tasks"]}
+    assert names >= set(ANSWERS)
+    sample = bundled.client.get("/static/samples/rabbit.jpg").content
+    for name in names:
+        reply = bundled.infer(name, sample, size="original")
+        assert Image.open(io.BytesIO(reply.content)).size == (320, 320)
+
+
+def test_a_mask_is_brighter_on_the_object_than_off_it(bundled: ServerProcess) -> None:
+    names = (BUNDLED_DEMO / "ImageSets" / "Segmentation" / "val.txt").read_text().split()[:8]
+    contrast = []
+    for name in names:
+        photo = (BUNDLED_DEMO / "JPEGImages" / f"{name}.jpg").read_bytes()
+        reply = bundled.infer("segmentation", photo, size="original")
+        answer = np.asarray(Image.open(io.BytesIO(reply.content)).convert("L")).astype(float)
+        truth = np.asarray(Image.open(BUNDLED_DEMO / "SegmentationClassAug" / f"{name}.png"))
+        contrast.append(answer[(truth > 0) & (truth < 255)].mean() - answer[truth == 0].mean())
+    assert np.mean(contrast) > 64
