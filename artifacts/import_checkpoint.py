@@ -9,7 +9,7 @@ import math
 import pickle
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
+from zipfile import BadZipFile, is_zipfile
 
 import torch
 import yaml  # type: ignore[import-untyped]
@@ -79,16 +79,25 @@ class Inert:
 def read_tensors(path: Path, key: str) -> dict[str, Tensor]:
     """The tensors under `key` of a torch checkpoint, unused ones left out; raises CheckpointError."""
     try:
-        strangers = torch.serialization.get_unsafe_globals_in_checkpoint(path)
-        with torch.serialization.safe_globals([(Inert, name) for name in strangers]):
+        with torch.serialization.safe_globals([(Inert, name) for name in _strangers(path)]):
             data = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, ValueError, RuntimeError, EOFError, BadZipFile, pickle.UnpicklingError) as error:
+    except pickle.UnpicklingError:
+        reason = "it is damaged, or holds objects that are never loaded"
+        raise CheckpointError(f"{path} cannot be read as a torch checkpoint: {reason}") from None
+    except (OSError, ValueError, RuntimeError, TypeError, EOFError, BadZipFile) as error:
         reason = str(error).partition("\n")[0]
         raise CheckpointError(f"{path} cannot be read as a torch checkpoint: {reason}") from None
     held = data.get(key) if isinstance(data, dict) else None
     if not isinstance(held, dict) or not all(isinstance(value, Tensor) for value in held.values()):
         raise CheckpointError(f"{path} holds no tensors under {key!r}: is it the right file?")
     return {str(name): value for name, value in held.items() if not str(name).startswith(UNUSED)}
+
+
+def _strangers(path: Path) -> list[str]:
+    """Names of what a checkpoint holds beside tensors and plain data."""
+    if not is_zipfile(path):
+        return ["argparse.Namespace"]  # torch before 1.6 wrote no archive that could be asked
+    return torch.serialization.get_unsafe_globals_in_checkpoint(path)
 
 
 def read_yaml(path: Path | None) -> dict[str, Any]:
