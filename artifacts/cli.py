@@ -93,7 +93,7 @@ def _offline(sub: "Subparsers[argparse.ArgumentParser]") -> None:
     for command in (search, build):
         command.add_argument("--method", choices=["reinforce"], default="reinforce")
         command.add_argument("--granularity", choices=["head", "group", "token"], default="group")
-        command.add_argument("--steps", type=int, default=80)
+        command.add_argument("--steps", type=int, default=60)
     search.add_argument("--means", type=Path, required=True)
     search.set_defaults(run=commands.search)
     evaluate.add_argument("--task", action="append", help="repeat for several; default all")

@@ -81,7 +81,7 @@ def job(a: Namespace, work: Path) -> "Job":
     torch.set_flush_denormal(True)
     model, fingerprint = load_model(a.model)
     model.to("cuda" if torch.cuda.is_available() else "cpu")
-    settings = SearchSettings(getattr(a, "granularity", "group"), steps=getattr(a, "steps", 80), seed=a.seed)
+    settings = SearchSettings(getattr(a, "granularity", "group"), steps=getattr(a, "steps", 60), seed=a.seed)
     scenes = splits(dataset_path(a.dataset), model.geometry)
     return Job(model, fingerprint, scenes, a.dataset, work, settings, say)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,6 +15,7 @@ from engine.refine import refine_batch
 from engine.task_vector import AnswerSettings, TaskVector
 
 BATCH = 32
+REFINED_AT_ONCE = 4  # a larger batch falls out of a CPU's cache
 
 
 def to_planes(pixels: Pixels, device: torch.device) -> Tensor:
@@ -65,9 +67,9 @@ def answers(model: MaeVqgan, logits: Tensor, queries: Pixels, settings: AnswerSe
     for start in range(0, len(logits), BATCH):
         cells = answer_cells(model, logits[start : start + BATCH], settings.temperature)
         guides = to_planes(queries[start : start + BATCH], cells.device)
-        out.append(torch.from_numpy(to_pixels(refine_batch(cells, guides, settings))))
-    array: Pixels = torch.cat(out).numpy()
-    return array
+        for cell, guide in zip(cells.split(REFINED_AT_ONCE), guides.split(REFINED_AT_ONCE), strict=True):
+            out.append(to_pixels(refine_batch(cell, guide, settings)))
+    return np.concatenate(out)
 
 
 def answer_cells(model: MaeVqgan, logits: Tensor, temperature: float) -> Tensor:

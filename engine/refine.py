@@ -89,11 +89,16 @@ def _sums(x: Tensor, radius: tuple[int, int]) -> Tensor:
     """Sums over windows of 2 radius + 1 (rows, columns) around each pixel, in time independent of the radius."""
     for axis, reach in ((2, radius[0]), (3, radius[1])):
         size = x.shape[axis]
-        total = F.pad(x.double().cumsum(axis), (0, 0, 1, 0) if axis == 2 else (1, 0))
-        place = torch.arange(size, device=x.device)
-        low, high = (place - reach).clamp(min=0), (place + reach + 1).clamp(max=size)
-        x = (total.index_select(axis, high) - total.index_select(axis, low)).float()
+        total = x.cumsum(axis)
+        before = torch.zeros_like(total.narrow(axis, 0, 1)).expand(*_replaced(total.shape, axis, reach + 1))
+        after = total.narrow(axis, size - 1, 1).expand(*_replaced(total.shape, axis, reach))
+        reached = torch.cat([before, total, after], axis)
+        x = reached.narrow(axis, 2 * reach + 1, size) - reached.narrow(axis, 0, size)
     return x
+
+
+def _replaced(shape: tuple[int, ...], axis: int, size: int) -> list[int]:
+    return [size if index == axis else length for index, length in enumerate(shape)]
 
 
 def _resize(x: Tensor, size: tuple[int, ...]) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 from artifacts.episodes import Episodes, Pixels, to_pixels
 from artifacts.evaluation.bootstrap import Interval, interval
 from artifacts.evaluation.metrics import METRICS
-from artifacts.forward import BATCH, answers, batches, device_of, episode_logits, to_planes
+from artifacts.forward import REFINED_AT_ONCE, answers, batches, device_of, episode_logits, to_planes
 from artifacts.tasks import Task
 from engine.geometry import Quadrant
 from engine.model import MaeVqgan
@@ -82,8 +82,8 @@ def tokenizer_answers(model: MaeVqgan, episodes: Episodes) -> Pixels:
 def refined(model: MaeVqgan, painted: Pixels, episodes: Episodes, settings: AnswerSettings) -> Pixels:
     """Answers uint8 [N,cell,cell,3] refined by their queries."""
     device, out = device_of(model), []
-    for start in range(0, len(painted), BATCH):
-        rows = slice(start, start + BATCH)
+    for start in range(0, len(painted), REFINED_AT_ONCE):
+        rows = slice(start, start + REFINED_AT_ONCE)
         planes = refine_batch(to_planes(painted[rows], device), to_planes(episodes.query[rows], device), settings)
         out.append(to_pixels(planes))
     return np.concatenate(out)

@@ -29,7 +29,7 @@ class SearchSettings:
     """`samples` masks on `images` queries a step; the published search uses 320 on 10 for 500 steps at 0.1."""
 
     granularity: str = "group"
-    steps: int = 80
+    steps: int = 60
     samples: int = 16
     images: int = 4
     rate: float = 0.15
