@@ -15,7 +15,7 @@ def _norm(channels: int) -> nn.GroupNorm:
 
 
 def _swish(x: Tensor) -> Tensor:
-    return cast(Tensor, F.silu(x))
+    return F.silu(x)
 
 
 class ResnetBlock(nn.Module):

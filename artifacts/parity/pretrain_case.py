@@ -24,7 +24,7 @@ def check_pretrain(session: Session, case: str) -> Checks:
     try:
         logits, hidden = masked_logits(session.model, pixels, shuffle)
         loss = (F.cross_entropy(logits.transpose(1, 2), target, reduction="none") * hidden).sum() / hidden.sum()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         gradients = {n: p.grad.numpy() for n, p in mae.named_parameters() if p.grad is not None}
     finally:
         mae.requires_grad_(False)

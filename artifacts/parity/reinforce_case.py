@@ -34,7 +34,7 @@ def _check_steps(group: str, part: Arrays, checks: Checks) -> None:
     for step, wanted in enumerate(part["loss"]):
         optimizer.zero_grad()
         loss = reinforce_loss(logits, samples, losses, float(part["reg"]), _tasks(group, len(losses)))
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimizer.step()
         assert logits.grad is not None
         gradient, reference = logits.grad.numpy(), part["grad"][step]
