@@ -15,6 +15,7 @@ from engine.task_vector import AnswerSettings
 
 Pixels = NDArray[np.uint8]
 BLACK = 16 / 255  # below this in every channel a query pixel may belong to a hole
+STRIP_PIXELS = 1 << 15
 HOLE_SHARE = 0.2  # least side of a hole, as a share of the picture's: a quarter is published
 
 
@@ -39,16 +40,40 @@ def refine_batch(answer: Tensor, query: Tensor, settings: AnswerSettings) -> Ten
 
 def guided(answer: Tensor, query: Tensor, radius: int, eps: float) -> Tensor:
     """Fit answer ~ A query + b over windows of `radius` px of the answer; apply to the query at its own size."""
-    guide = F.interpolate(query, answer.shape[-2:], mode="area") if _larger(query, answer) else query
-    if guide.shape[-2:] != answer.shape[-2:]:
-        guide = _resize(guide, answer.shape[-2:])
+    size = answer.shape[-2:]
+    guide = F.interpolate(query, size, mode="area") if _larger(query, answer) else _resize(query, size)
     slope, offset = _affine(guide, answer, radius, eps)
-    slope, offset = (_box(t, radius) for t in (slope, offset))
-    size = query.shape[-2:]
-    if size != answer.shape[-2:]:
-        slope, offset = (F.interpolate(t, size, mode="bilinear", align_corners=False) for t in (slope, offset))
-    slope = slope.view(len(slope), 3, 3, *size)
-    return ((slope * query[:, None]).sum(2) + offset).clamp(0, 1)
+    return _apply(_box(torch.cat([slope, offset], 1), radius), query)
+
+
+def _apply(coefficients: Tensor, query: Tensor) -> Tensor:
+    """Coefficients [B,12,h,w] (slope, answer channel major, then offset), enlarged to the query [B,3,H,W] and applied.
+
+    In strips of rows: twelve planes of a photograph's size at once would not fit a cache, nor small machines.
+    """
+    height, width = query.shape[-2:]
+    low, high, share = _rows_between(coefficients.shape[2], height, query.device)
+    out = torch.empty_like(query)
+    step = max(1, STRIP_PIXELS // width)
+    for top in range(0, height, step):
+        rows = slice(top, top + step)
+        strip = torch.lerp(coefficients[:, :, low[rows]], coefficients[:, :, high[rows]], share[rows, None])
+        if strip.shape[3] != width:
+            strip = F.interpolate(strip, (strip.shape[2], width), mode="bilinear", align_corners=False)
+        pixels = query[:, :, rows]
+        for channel in range(3):
+            painted = strip[:, 9 + channel].clone()
+            for source in range(3):
+                painted.addcmul_(strip[:, 3 * channel + source], pixels[:, source])
+            out[:, channel, rows] = painted.clamp_(0, 1)
+    return out
+
+
+def _rows_between(size: int, wanted: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """For each of `wanted` rows: the two of `size` rows it lies between, and how near the second (bilinear)."""
+    place = ((torch.arange(wanted, device=device) + 0.5) * (size / wanted) - 0.5).clamp(0, size - 1)
+    low = place.floor().long()
+    return low, (low + 1).clamp(max=size - 1), place - low
 
 
 def _affine(guide: Tensor, answer: Tensor, radius: int, eps: float) -> tuple[Tensor, Tensor]:
