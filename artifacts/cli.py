@@ -150,11 +150,14 @@ def _models(sub: "Subparsers[argparse.ArgumentParser]") -> None:
     importer.add_argument("mae", type=Path)
     importer.add_argument("--vqgan", type=Path, required=True)
     importer.add_argument("--vqgan-config", type=Path)
+    importer.add_argument("--heads", type=int, help="of the encoder, where no published model has its width")
+    importer.add_argument("--decoder-heads", type=int)
     importer.add_argument("-o", "--output", type=Path, required=True)
     importer.set_defaults(run=commands.import_checkpoint)
 
     parity = sub.add_parser("parity", help="compare with golden data")
     parity.add_argument("directory", type=Path)
+    parity.add_argument("--size", action="append", choices=["tiny", "large"], help="default: both")
     _json(parity)
     parity.set_defaults(run=commands.parity)
 

@@ -186,7 +186,8 @@ def import_checkpoint(a: Namespace) -> int:
     """`vtv import-checkpoint`."""
     from artifacts.import_checkpoint import import_checkpoint as run
 
-    say(f"model {run(a.mae, a.vqgan, a.vqgan_config, a.output)} in {a.output}")
+    mark = run(a.mae, a.vqgan, a.vqgan_config, a.output, heads=a.heads, decoder_heads=a.decoder_heads)
+    say(f"model {mark} in {a.output}")
     return 0
 
 
@@ -194,7 +195,7 @@ def parity(a: Namespace) -> int:
     """`vtv parity`."""
     from artifacts.parity import main as run
 
-    return run(a.directory, as_json=a.json)
+    return run(a.directory, sizes=a.size, as_json=a.json)
 
 
 def bench(what: str, words: list[str]) -> int:

@@ -9,14 +9,21 @@ from artifacts.tasks import CROSS_TASKS, TASKS, Scene, View
 from artifacts.training.batches import SceneSampler
 from engine.geometry import Geometry, Quadrant
 
-PUBLISHED_SHARE = 0.66
+SHARES = {
+    "segmentation": 0.24,
+    "lowlight_enhance": 0.09,
+    "identity": 0.07,
+    "inpaint": 0.13,
+    "colorization": 0.13,
+}
+"""How often each published task is drawn: the harder, the oftener; cross tasks share the rest equally."""
 
 
 def task_pairs() -> tuple[list[tuple[View, View]], list[float]]:
     """All (query view, answer view) pairs and how often each is drawn."""
     published = [(task.source, task.target) for task in TASKS.values()]
-    weights = [PUBLISHED_SHARE / len(published)] * len(published)
-    weights += [(1 - PUBLISHED_SHARE) / len(CROSS_TASKS)] * len(CROSS_TASKS)
+    weights = [SHARES[name] for name in TASKS]
+    weights += [(1 - sum(SHARES.values())) / len(CROSS_TASKS)] * len(CROSS_TASKS)
     return published + list(CROSS_TASKS), weights
 
 
