@@ -13,14 +13,14 @@ from torch import Tensor
 from artifacts.answer_settings import choose_settings
 from artifacts.artifact import load_artifact, save_artifact
 from artifacts.collect import Means, collect, load_means, save_means
-from artifacts.episodes import make_episodes
+from artifacts.episodes import Episodes, make_episodes
 from artifacts.evaluation.bootstrap import interval
 from artifacts.evaluation.metrics import METRICS
 from artifacts.forward import Progress, answers, episode_logits
 from artifacts.scenes import Scenes
 from artifacts.search.run import SearchSettings, search
 from artifacts.store import Store
-from artifacts.tasks import Task
+from artifacts.tasks import TASKS, Task
 from engine.model import MaeVqgan
 from engine.task_vector import TaskVector
 
@@ -57,10 +57,20 @@ def means_of(job: Job, task: Task) -> Means:
 
 def build_vector(job: Job, task: Task, values: tuple[Tensor, Tensor]) -> TaskVector:
     """Search over fixed values, then choose the answer settings."""
+    vector = search_places(job, task, values)
+    return choose_settings(job.model, task, vector, validation_episodes(job, task), job.progress)
+
+
+def search_places(job: Job, task: Task, values: tuple[Tensor, Tensor]) -> TaskVector:
+    """Search over fixed values."""
     train = make_episodes(job.scenes["search"], task, SEARCH_EPISODES, job.settings.seed + 2)
-    validation = make_episodes(job.scenes["validation"], task, VALIDATION_EPISODES, job.settings.seed + 3)
-    vector = search(job.model, job.fingerprint, task, values, train, validation, job.settings, job.progress)
-    return choose_settings(job.model, task, vector, validation, job.progress)
+    validation = validation_episodes(job, task)
+    return search(job.model, job.fingerprint, task, values, train, validation, job.settings, job.progress)
+
+
+def validation_episodes(job: Job, task: Task) -> Episodes:
+    """What masks and answer settings are chosen on."""
+    return make_episodes(job.scenes["validation"], task, VALIDATION_EPISODES, job.settings.seed + 3)
 
 
 def build_task(job: Job, task: Task, store: Path) -> str:
@@ -76,8 +86,11 @@ def build_task(job: Job, task: Task, store: Path) -> str:
 
 
 def build_controls(job: Job, tasks: Sequence[Task]) -> None:
-    """The same search over zeros, and over the average of all tasks' means: what place without content gives."""
-    every = [zero_shot_values(job.model, means_of(job, task)) for task in tasks]
+    """The same search over zeros, and over the average of all five tasks' means: what place without content gives.
+
+    Controls are compared at the task's own answer settings, so none are chosen for them.
+    """
+    every = [zero_shot_values(job.model, means_of(job, task)) for task in TASKS.values()]
     average = tuple(torch.stack([values[part] for values in every]).mean(0) for part in (0, 1))
     for task in tasks:
         for kind in CONTROLS:
@@ -86,7 +99,7 @@ def build_controls(job: Job, tasks: Sequence[Task]) -> None:
                 continue
             values = (average[0], average[1]) if kind == "average" else tuple(torch.zeros_like(v) for v in average)
             job.progress(f"{task.name}: control {kind}")
-            vector = build_vector(job, task, (values[0], values[1]))
+            vector = search_places(job, task, (values[0], values[1]))
             save_artifact(path, vector, describe(job, task, 0, validation_metric(job, task, vector)))
 
 
@@ -108,7 +121,7 @@ def zero_shot_values(model: MaeVqgan, means: Means) -> tuple[Tensor, Tensor]:
 
 def validation_metric(job: Job, task: Task, vector: TaskVector) -> dict[str, object]:
     """The task's metric with the chosen settings, on the validation episodes."""
-    episodes = make_episodes(job.scenes["validation"], task, VALIDATION_EPISODES, job.settings.seed + 3)
+    episodes = validation_episodes(job, task)
     logits = episode_logits(job.model, episodes, vector, one_shot=False)
     scores = METRICS[task.metric](answers(job.model, logits, episodes.query, vector.answer), episodes.answer)
     result = interval(scores)
