@@ -25,7 +25,7 @@ from engine.config import MaeConfig, ModelConfig
 from engine.geometry import Quadrant
 from engine.model import MaeVqgan
 
-KINDS = (("one_shot", 0.64), ("zero_shot", 0.28), ("random", 0.08))
+KINDS = (("one_shot", 0.76), ("zero_shot", 0.20), ("random", 0.04))
 RANDOM_VISIBLE = 0.25
 TARGET_TEMPERATURE = 0.2  # in units of the codebook's mean squared nearest-neighbour distance
 WARM_UP = 200

@@ -10,11 +10,11 @@ from artifacts.training.batches import SceneSampler
 from engine.geometry import Geometry, Quadrant
 
 SHARES = {
-    "segmentation": 0.24,
-    "lowlight_enhance": 0.09,
-    "identity": 0.07,
-    "inpaint": 0.13,
-    "colorization": 0.13,
+    "segmentation": 0.40,
+    "lowlight_enhance": 0.07,
+    "identity": 0.04,
+    "inpaint": 0.10,
+    "colorization": 0.11,
 }
 """How often each published task is drawn: the harder, the oftener; cross tasks share the rest equally."""
 
