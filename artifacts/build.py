@@ -18,7 +18,8 @@ from artifacts.evaluation.bootstrap import interval
 from artifacts.evaluation.metrics import METRICS
 from artifacts.forward import Progress, answers, episode_logits
 from artifacts.scenes import Scenes
-from artifacts.search.run import SearchSettings, search
+from artifacts.search.best import search
+from artifacts.search.run import SearchSettings
 from artifacts.store import Store
 from artifacts.tasks import TASKS, Task
 from engine.model import MaeVqgan
@@ -140,11 +141,13 @@ def describe(job: Job, task: Task, prompts: int, metric: dict[str, object]) -> d
         "task": task.name,
         "description": task.description,
         "granularity": job.settings.granularity,
-        "method": "reinforce",
+        "method": job.settings.method,
+        "objective": job.settings.objective,
         "seed": str(job.settings.seed),
         "prompts": str(prompts),
         "dataset": job.dataset,
         "metric": json.dumps(metric),
+        **({} if job.settings.prune is None else {"prune": str(job.settings.prune)}),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "code": commit(),
     }

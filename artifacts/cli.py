@@ -79,7 +79,7 @@ def _serving(sub: "Subparsers[argparse.ArgumentParser]") -> None:
 
 def _offline(sub: "Subparsers[argparse.ArgumentParser]") -> None:
     collect = sub.add_parser("collect", help="mean head outputs over solved prompts")
-    search = sub.add_parser("search", help="which heads to write, by REINFORCE")
+    search = sub.add_parser("search", help="which heads to write")
     evaluate = sub.add_parser("evaluate", help="score answers on held-out episodes")
     build = sub.add_parser("build", help="collect, search, evaluate and publish")
     publish = sub.add_parser("publish", help="validate, hash and install a task vector")
@@ -91,9 +91,11 @@ def _offline(sub: "Subparsers[argparse.ArgumentParser]") -> None:
         command.add_argument("-o", "--output", type=Path, required=True)
     collect.set_defaults(run=commands.collect)
     for command in (search, build):
-        command.add_argument("--method", choices=["reinforce"], default="reinforce")
+        command.add_argument("--method", choices=["reinforce", "gates"], default="reinforce")
+        command.add_argument("--objective", choices=["pixel", "token"], default="pixel", help="token: gates only")
         command.add_argument("--granularity", choices=["head", "group", "token"], default="group")
-        command.add_argument("--steps", type=int, default=60)
+        command.add_argument("--steps", type=int, help="default 60, of gates 100")
+        command.add_argument("--prune", type=float, metavar="SHARE", help="drop sites while the loss grows no more")
     search.add_argument("--means", type=Path, required=True)
     search.set_defaults(run=commands.search)
     evaluate.add_argument("--task", action="append", help="repeat for several; default all")

@@ -75,13 +75,14 @@ def job(a: Namespace, work: Path) -> "Job":
 
     from artifacts.build import Job
     from artifacts.episodes import dataset_path, splits
-    from artifacts.search.run import SearchSettings
+    from artifacts.search.best import method_settings
     from engine.checkpoint import load_model
 
     torch.set_flush_denormal(True)
     model, fingerprint = load_model(a.model)
     model.to("cuda" if torch.cuda.is_available() else "cpu")
-    settings = SearchSettings(getattr(a, "granularity", "group"), steps=getattr(a, "steps", 60), seed=a.seed)
+    options = {name: getattr(a, name, None) for name in ("granularity", "steps", "seed", "objective", "prune")}
+    settings = method_settings(getattr(a, "method", "reinforce"), **options)
     scenes = splits(dataset_path(a.dataset), model.geometry)
     return Job(model, fingerprint, scenes, a.dataset, work, settings, say)
 

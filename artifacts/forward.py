@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from artifacts.episodes import Episodes, Pixels, to_pixels
-from engine.geometry import Geometry
+from engine.geometry import WHITE, Geometry, Quadrant
 from engine.mae import Edit
 from engine.model import MaeVqgan
 from engine.overrides import write
@@ -77,6 +77,19 @@ def answer_cells(model: MaeVqgan, logits: Tensor, temperature: float) -> Tensor:
     heat = torch.full((len(logits),), temperature, device=logits.device)
     half = model.geometry.half
     return model.answer_cell(model.vae.decode_vectors(model.vectors(logits, heat), half, half))
+
+
+@torch.inference_mode()
+def answer_codes(model: MaeVqgan, truths: Pixels) -> Tensor:
+    """The tokenizer's codes of true answers uint8 [N,cell,cell,3], each on its white tile: int64 [N,half*half]."""
+    geometry, out = model.geometry, []
+    rows, columns = geometry.cell_in_tile(Quadrant.ANSWER)
+    for start in range(0, len(truths), BATCH):
+        part = truths[start : start + BATCH]
+        tiles = np.full((len(part), geometry.tile, geometry.tile, 3), WHITE, np.uint8)
+        tiles[:, rows, columns] = part
+        out.append(model.vae.encode(to_planes(tiles, device_of(model)) * 2 - 1))
+    return torch.cat(out)
 
 
 def batches(episodes: Episodes, size: int = BATCH) -> Iterator[Episodes]:

@@ -9,9 +9,8 @@ import torch
 from artifacts.episodes import Episodes, Pixels, to_pixels
 from artifacts.evaluation.bootstrap import Interval, interval
 from artifacts.evaluation.metrics import METRICS
-from artifacts.forward import REFINED_AT_ONCE, answers, batches, device_of, episode_logits, to_planes
+from artifacts.forward import BATCH, REFINED_AT_ONCE, answer_codes, answers, device_of, episode_logits, to_planes
 from artifacts.tasks import Task
-from engine.geometry import Quadrant
 from engine.model import MaeVqgan
 from engine.refine import refine_batch
 from engine.task_vector import PUBLISHED_ANSWER, AnswerSettings, TaskVector
@@ -69,14 +68,9 @@ def evaluate_task(
 @torch.inference_mode()
 def tokenizer_answers(model: MaeVqgan, episodes: Episodes) -> Pixels:
     """The truth through the tokenizer: what no prediction of codes can beat unrefined."""
-    geometry, out = model.geometry, []
-    rows, columns = geometry.cell_in_tile(Quadrant.ANSWER)
-    for part in batches(episodes):
-        tiles = np.full((len(part), geometry.tile, geometry.tile, 3), 255, np.uint8)
-        tiles[:, rows, columns] = part.answer
-        codes = model.vae.encode(to_planes(tiles, device_of(model)) * 2 - 1)
-        out.append(to_pixels(model.answer_cell(model.vae.decode(codes, geometry.half, geometry.half))))
-    return np.concatenate(out)
+    half = model.geometry.half
+    codes = answer_codes(model, episodes.answer).split(BATCH)
+    return np.concatenate([to_pixels(model.answer_cell(model.vae.decode(part, half, half))) for part in codes])
 
 
 def refined(model: MaeVqgan, painted: Pixels, episodes: Episodes, settings: AnswerSettings) -> Pixels:

@@ -1,4 +1,4 @@
-"""`vtv search`: which sites to write, by REINFORCE (Hojel et al., Finding Visual Task Vectors, ECCV 2024, section 3).
+"""Which sites to write, by REINFORCE (Hojel et al., Finding Visual Task Vectors, ECCV 2024, section 3).
 
 Every step draws masks from independent Bernoullis, answers the same few queries with each, and moves the
 Bernoullis towards the masks that answered better. Samples run as rows of one batch, each with its own mask.
@@ -12,13 +12,12 @@ from torch import Tensor
 
 from artifacts.episodes import Episodes, to_pixels
 from artifacts.evaluation.metrics import HIGHER_IS_BETTER, METRICS
-from artifacts.forward import BATCH, Progress, answer_cells, device_of, run_logits
+from artifacts.forward import BATCH, answer_cells, device_of, run_logits
 from artifacts.search.granularity import Variables
 from artifacts.search.reinforce import reinforce_loss
 from artifacts.tasks import Task
 from engine.model import MaeVqgan
 from engine.overrides import write
-from engine.task_vector import AnswerSettings, TaskVector
 
 TEMPERATURE = 0.5  # while searching: the expected code tells neighbouring masks apart better than argmax
 CANDIDATES = 8
@@ -26,7 +25,12 @@ CANDIDATES = 8
 
 @dataclass(frozen=True, slots=True)
 class SearchSettings:
-    """`samples` masks on `images` queries a step; the published search uses 320 on 10 for 500 steps at 0.1."""
+    """`samples` masks on `images` queries a step; the published search uses 320 on 10 for 500 steps at 0.1.
+
+    `method` is `reinforce` or `gates`, which takes `samples` queries a step with one mask each and minimises
+    the `objective`, `pixel` or `token`. `prune`: how much of its validation loss a mask may lose to be
+    smaller, as a share; None leaves it.
+    """
 
     granularity: str = "group"
     steps: int = 60
@@ -35,6 +39,9 @@ class SearchSettings:
     rate: float = 0.15
     initial_logit: float = -1.0
     seed: int = 0
+    method: str = "reinforce"
+    objective: str = "pixel"
+    prune: float | None = None
 
 
 class Search:
@@ -90,41 +97,3 @@ class Search:
     def candidates(self) -> Tensor:
         """The likelier half of every Bernoulli, and samples: [CANDIDATES,n]."""
         return torch.cat([(self.logits.detach() > 0).float()[None], self.sample(CANDIDATES - 1)])
-
-
-def search(
-    model: MaeVqgan,
-    fingerprint: str,
-    task: Task,
-    values: tuple[Tensor, Tensor],
-    train: Episodes,
-    validation: Episodes,
-    settings: SearchSettings,
-    progress: Progress,
-) -> TaskVector:
-    """Values float32 [L,N,H,d] at the zero-shot program's tokens -> the best deterministic task vector found.
-
-    Published masks do not depend on a draw: the best of several candidates on the validation episodes is kept.
-    """
-    run = Search(model, task, values, settings)
-    recent: list[float] = []
-    for number in range(1, settings.steps + 1):
-        recent.append(run.step(train))
-        if number % 20 == 0 or number == settings.steps:
-            progress(f"{task.name}: step {number}/{settings.steps}, mean loss {np.mean(recent[-20:]):.4f}")
-    candidates = run.candidates()
-    losses = run.losses(candidates, validation)
-    best = candidates[int(losses.argmin())][None].bool()
-    encoder_mask, decoder_mask = run.variables.expand(best)
-    progress(
-        f"{task.name}: validation loss {float(losses.min()):.4f}, {int(best.sum())} of {run.variables.count} variables"
-    )
-    return TaskVector(
-        run.values[0].cpu(),
-        encoder_mask[:, 0].contiguous(),
-        run.values[1].cpu(),
-        decoder_mask[:, 0].contiguous(),
-        "zero_shot",
-        fingerprint,
-        AnswerSettings(TEMPERATURE),
-    )

@@ -1,0 +1,77 @@
+"""Gradient search: one straight-through gate per variable of a frozen model.
+
+Each row draws its own on/off mask, as in REINFORCE, but the loss is differentiated: forward the sample is
+hard, backward a gate's gradient is that of its probability (Bengio, Léonard and Courville, Estimating or
+Propagating Gradients Through Stochastic Neurons, 2013). The pixel objective reaches the logits through the
+expected code and the decoder; the token objective stops at the codes and decodes nothing.
+"""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from artifacts.episodes import Episodes
+from artifacts.forward import answer_cells, answer_codes, device_of, to_planes
+from artifacts.search.run import TEMPERATURE, Search, SearchSettings
+from artifacts.tasks import Task
+from engine.mae import Edit
+from engine.model import MaeVqgan
+
+
+def gated(value: Tensor, mask: Tensor, slope: Tensor) -> Edit:
+    """Write value [L,N,H,d] where mask [L,B,N,H]; slope [L,N,H] is zero, and carries the gradient of the gates.
+
+    The output is exactly that of `engine.overrides.write`; with respect to a gate its gradient is value - heads.
+    """
+
+    def edit(block: int, heads: Tensor) -> Tensor:
+        own = value[block].to(heads.dtype)
+        hard = torch.where(mask[block][..., None], own, heads)
+        return hard + slope[block][..., None].to(heads.dtype) * (own - heads).detach()
+
+    return edit
+
+
+class GateSearch(Search):
+    """`samples` queries a step, each with its own mask. A search keeps to one training set."""
+
+    def __init__(self, model: MaeVqgan, task: Task, values: tuple[Tensor, Tensor], settings: SearchSettings) -> None:
+        super().__init__(model, task, values, settings)
+        # Means may have been made in inference mode; what autograd keeps may not.
+        self.values = tuple(value.clone() for value in self.values)
+        self.codes: Tensor | None = None
+
+    def step(self, train: Episodes) -> float:
+        """One update; returns the step's loss."""
+        count = self.settings.samples
+        index = self.draw.choice(len(train), count, replace=count > len(train))
+        loss = self.loss(self.sample(count), train.part(index), self._codes(train, index))
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+        return float(loss.detach())
+
+    def loss(self, samples: Tensor, queries: Episodes, codes: Tensor | None) -> Tensor:
+        """Differentiable loss of samples [B,n] on as many queries: cross-entropy to `codes` [B,P], else pixels."""
+        model, device = self.model, device_of(self.model)
+        masks = self.variables.expand(samples.bool())
+        chance = self.logits.sigmoid()
+        slope = chance - chance.detach()
+        slopes = (slope[self.variables.encoder_index], slope[self.variables.decoder_index])
+        edits = [gated(v, m.to(device), s.to(device)) for v, m, s in zip(self.values, masks, slopes, strict=True)]
+        planes = model.normalise(to_planes(model.geometry.query_tile(queries.query), device))
+        with torch.autocast(device.type, torch.bfloat16):
+            logits = model.answer_logits("zero_shot", model.logits("zero_shot", planes, *edits)).float()
+            if codes is not None:
+                return F.cross_entropy(logits.flatten(0, 1), codes.flatten())
+            painted = answer_cells(model, logits, TEMPERATURE).float()
+        return ((painted - to_planes(queries.answer, device)) / model.std).square().mean()
+
+    def _codes(self, train: Episodes, index: NDArray[np.int64]) -> Tensor | None:
+        if self.settings.objective != "token":
+            return None
+        if self.codes is None:
+            self.codes = answer_codes(self.model, train.answer).clone()
+        return self.codes[torch.from_numpy(index)]
