@@ -157,6 +157,14 @@ def _models(sub: "Subparsers[argparse.ArgumentParser]") -> None:
     importer.add_argument("-o", "--output", type=Path, required=True)
     importer.set_defaults(run=commands.import_checkpoint)
 
+    upstream = sub.add_parser("import-upstream", help="a task vector from the public code's pickles")
+    upstream.add_argument("--means", type=Path, required=True, help="TASK_mean_activations.pkl")
+    upstream.add_argument("--bernoullis", type=Path, required=True, help="bernoullis_*.pkl")
+    upstream.add_argument("--task", required=True)
+    upstream.add_argument("-o", "--output", type=Path, required=True)
+    _model(upstream)
+    upstream.set_defaults(run=commands.import_upstream)
+
     parity = sub.add_parser("parity", help="compare with golden data")
     parity.add_argument("directory", type=Path)
     parity.add_argument("--size", action="append", choices=["tiny", "large"], help="default: both")

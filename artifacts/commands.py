@@ -192,6 +192,21 @@ def import_checkpoint(a: Namespace) -> int:
     return 0
 
 
+def import_upstream(a: Namespace) -> int:
+    """`vtv import-upstream`."""
+    from artifacts.artifact import check_name, save_artifact
+    from artifacts.upstream import describe_upstream
+    from artifacts.upstream import import_upstream as run
+    from engine.checkpoint import load_model
+
+    check_name(a.task)
+    model, fingerprint = load_model(a.model)
+    found = run(model, fingerprint, a.task, a.means, a.bernoullis)
+    save_artifact(a.output, found.vector, describe_upstream(a.task, found))
+    say(f"{a.task}: {found.vector.sites} sites over {found.prompts} prompts, residual {found.residual:.2g}")
+    return 0
+
+
 def parity(a: Namespace) -> int:
     """`vtv parity`."""
     from artifacts.parity import main as run
