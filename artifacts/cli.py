@@ -84,7 +84,8 @@ def _offline(sub: "Subparsers[argparse.ArgumentParser]") -> None:
     build = sub.add_parser("build", help="collect, search, evaluate and publish")
     publish = sub.add_parser("publish", help="validate, hash and install a task vector")
     for command in (collect, search, evaluate, build):
-        command.add_argument("--dataset", default="demo", help="`demo` (bundled) or a VOC2012-layout folder")
+        command.add_argument("--dataset", default="demo", help="`demo` (bundled), a VOC2012-layout folder, or pairs")
+        command.add_argument("--fold", type=int, choices=range(4), help="of a VOC2012-layout folder, as Pascal-5i")
         command.add_argument("--seed", type=int, default=0)
     for command in (collect, search):
         command.add_argument("--task", required=True)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from artifacts.build import Job
-    from artifacts.tasks import Task
 
 Call = Callable[[], int]
 
@@ -59,22 +58,12 @@ def tasks(a: Namespace) -> int:
     return 0
 
 
-def task_named(name: str) -> "Task":
-    """A task by name; raises UsageError that lists them."""
-    from artifacts.tasks import COMPOSITES, TASKS
-
-    known = {**TASKS, **COMPOSITES}
-    if name not in known:
-        raise UsageError(f"no task {name!r}; choose one of {', '.join(known)}")
-    return known[name]
-
-
 def job(a: Namespace, work: Path) -> "Job":
     """Model, scenes and settings of an offline command."""
     import torch
 
     from artifacts.build import Job
-    from artifacts.episodes import dataset_path, splits
+    from artifacts.datasets import splits
     from artifacts.search.best import method_settings
     from engine.checkpoint import load_model
 
@@ -83,8 +72,9 @@ def job(a: Namespace, work: Path) -> "Job":
     model.to("cuda" if torch.cuda.is_available() else "cpu")
     options = {name: getattr(a, name, None) for name in ("granularity", "steps", "seed", "objective", "prune")}
     settings = method_settings(getattr(a, "method", "reinforce"), **options)
-    scenes = splits(dataset_path(a.dataset), model.geometry)
-    return Job(model, fingerprint, scenes, a.dataset, work, settings, say)
+    scenes = splits(a.dataset, model.geometry, a.fold)
+    name = a.dataset if a.fold is None else f"{a.dataset}, fold {a.fold}"
+    return Job(model, fingerprint, scenes, name, work, settings, say)
 
 
 def collect(a: Namespace) -> int:
@@ -92,9 +82,10 @@ def collect(a: Namespace) -> int:
     from artifacts.build import CANDIDATE_PROMPTS, KEPT_PROMPTS
     from artifacts.collect import collect as run
     from artifacts.collect import save_means
+    from artifacts.datasets import find_task
     from artifacts.episodes import make_episodes
 
-    task, the = task_named(a.task), job(a, Path())
+    task, the = find_task(a.task, a.dataset), job(a, Path())
     episodes = make_episodes(the.scenes["search"], task, CANDIDATE_PROMPTS, a.seed + 1)
     means = run(the.model, the.fingerprint, task, episodes, KEPT_PROMPTS)
     save_means(a.output, means)
@@ -107,8 +98,9 @@ def search(a: Namespace) -> int:
     from artifacts.artifact import save_artifact
     from artifacts.build import build_vector, describe, validation_metric, zero_shot_values
     from artifacts.collect import load_means
+    from artifacts.datasets import find_task
 
-    task, the = task_named(a.task), job(a, Path())
+    task, the = find_task(a.task, a.dataset), job(a, Path())
     means = load_means(a.means, the.fingerprint)
     if means.task != task.name:
         raise UsageError(f"{a.means} holds means of {means.task}, not of {task.name}")
@@ -121,9 +113,13 @@ def search(a: Namespace) -> int:
 def build(a: Namespace) -> int:
     """`vtv build`."""
     from artifacts.build import build_controls, build_task
+    from artifacts.datasets import dataset_path, find_task
+    from artifacts.pairs import is_pairs
     from artifacts.tasks import TASKS
 
-    chosen = [task_named(name) for name in a.task or list(TASKS)]
+    if not a.task and is_pairs(dataset_path(a.dataset)):
+        raise UsageError("a folder of pairs does not say which task it is: name it with --task")
+    chosen = [find_task(name, a.dataset) for name in a.task or list(TASKS)]
     the = job(a, a.work)
     for task in chosen:
         build_task(the, task, a.store)

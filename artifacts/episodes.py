@@ -1,7 +1,6 @@
 """Episodes: solved prompts of one task, made from scenes with a seed."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -9,13 +8,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from artifacts.errors import DatasetError
-from artifacts.paths import BUNDLED_DEMO
-from artifacts.scenes import Scenes, load_scenes
+from artifacts.scenes import Scenes
 from artifacts.tasks import Scene, Task, random_holes
-from engine.geometry import Geometry
 
 Pixels = NDArray[np.uint8]
-VALIDATION_SHARE = 0.375  # of the training split: never shown to collect or search
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +32,7 @@ class Episodes:
 
 
 def make_episodes(scenes: Scenes, task: Task, count: int, seed: int) -> Episodes:
-    """`count` episodes: queries go through the scenes in turn, examples are other scenes at random.
+    """`count` episodes: queries go through the scenes in turn, examples are other scenes (of their class) at random.
 
     Example and query share the place of the hole, as published.
     """
@@ -44,7 +40,7 @@ def make_episodes(scenes: Scenes, task: Task, count: int, seed: int) -> Episodes
         raise DatasetError(f"episodes need at least 2 scenes, there are {len(scenes)}")
     draw = np.random.default_rng(seed)
     queries = np.concatenate([draw.permutation(len(scenes)) for _ in range(-(-count // len(scenes)))])[:count]
-    examples = (queries + draw.integers(1, len(scenes), count)) % len(scenes)
+    examples = _others(scenes, queries, draw)
     generator = torch.Generator().manual_seed(seed)
     holes = random_holes(count, scenes.pictures.shape[1], generator)
     example, query = _scene(scenes, examples, holes), _scene(scenes, queries, holes)
@@ -56,29 +52,31 @@ def make_episodes(scenes: Scenes, task: Task, count: int, seed: int) -> Episodes
     )
 
 
-def dataset_path(name: str) -> Path:
-    """`demo` is the bundled data set, anything else a folder."""
-    return BUNDLED_DEMO if name == "demo" else Path(name)
-
-
-def splits(dataset: Path, geometry: Geometry) -> dict[str, Scenes]:
-    """`search` and `validation` (both of the training split) and `test` (the val split: held-out sources)."""
-    train, test = (load_scenes(dataset, split, geometry.cell) for split in ("train", "val"))
-    cut = int(len(train) * (1 - VALIDATION_SHARE))
-    return {
-        "search": Scenes(train.pictures[:cut], train.masks[:cut]),
-        "validation": Scenes(train.pictures[cut:], train.masks[cut:]),
-        "test": test,
-    }
-
-
 def to_pixels(cells: Tensor) -> Pixels:
     """[B,3,H,W] in [0, 1] -> uint8 [B,H,W,3], rounded."""
     array: Pixels = (cells * 255).round().byte().permute(0, 2, 3, 1).contiguous().cpu().numpy()
     return array
 
 
+def _others(scenes: Scenes, queries: NDArray[np.int64], draw: np.random.Generator) -> NDArray[np.int64]:
+    """For each query another scene; of the same class where the scenes have classes."""
+    if scenes.classes is None:
+        return (queries + draw.integers(1, len(scenes), len(queries))) % len(scenes)
+    out = np.empty_like(queries)
+    for number in np.unique(scenes.classes):
+        members, rows = np.flatnonzero(scenes.classes == number), np.flatnonzero(scenes.classes[queries] == number)
+        if len(members) < 2:
+            raise DatasetError(f"class {number} has one scene only: an example and a query must share it")
+        place = np.searchsorted(members, queries[rows])
+        out[rows] = members[(place + draw.integers(1, len(members), len(rows))) % len(members)]
+    return out
+
+
 def _scene(scenes: Scenes, index: NDArray[np.int64], holes: Tensor) -> Scene:
-    pictures = torch.from_numpy(np.ascontiguousarray(scenes.pictures[index])).permute(0, 3, 1, 2).float() / 255
     masks = torch.from_numpy(np.ascontiguousarray(scenes.masks[index]))[:, None].float()
-    return Scene(pictures, masks, holes)
+    outputs = None if scenes.outputs is None else _planes(scenes.outputs[index])
+    return Scene(_planes(scenes.pictures[index]), masks, holes, outputs)
+
+
+def _planes(pixels: Pixels) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(pixels)).permute(0, 3, 1, 2).float() / 255

@@ -14,13 +14,25 @@ VOID = 255  # VOC's label for object borders
 
 @dataclass(frozen=True, slots=True)
 class Scenes:
-    """Pictures uint8 [N,side,side,3] and foreground masks uint8 [N,side,side] in {0, 1}."""
+    """Pictures uint8 [N,side,side,3] and foreground masks uint8 [N,side,side] in {0, 1}.
+
+    `classes` int64 [N], where there are any: the example and the query of an episode share theirs.
+    `outputs` uint8 [N,side,side,3], where the data set itself says what each picture is to become.
+    """
 
     pictures: NDArray[np.uint8]
     masks: NDArray[np.uint8]
+    classes: NDArray[np.int64] | None = None
+    outputs: NDArray[np.uint8] | None = None
 
     def __len__(self) -> int:
         return len(self.pictures)
+
+    def part(self, index: slice | NDArray[np.int64]) -> "Scenes":
+        """Some of the scenes."""
+        classes = None if self.classes is None else self.classes[index]
+        outputs = None if self.outputs is None else self.outputs[index]
+        return Scenes(self.pictures[index], self.masks[index], classes, outputs)
 
 
 def names_of(dataset: Path, split: str) -> list[str]:
@@ -33,11 +45,26 @@ def names_of(dataset: Path, split: str) -> list[str]:
 
 def read_scene(dataset: Path, name: str, side: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """One picture [side,side,3] (bicubic) and its foreground mask [side,side] (nearest), both uint8."""
-    with Image.open(dataset / "JPEGImages" / f"{name}.jpg") as image:
-        picture = np.asarray(image.convert("RGB").resize((side, side), Image.Resampling.BICUBIC))
-    with Image.open(dataset / "SegmentationClassAug" / f"{name}.png") as image:
-        labels = np.asarray(image.resize((side, side), Image.Resampling.NEAREST))
+    picture, labels = read_labelled(dataset, name, side)
     return picture, ((labels > 0) & (labels != VOID)).astype(np.uint8)
+
+
+def read_labelled(dataset: Path, name: str, side: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """One picture [side,side,3] (bicubic) and its class labels [side,side] (nearest); raises DatasetError."""
+    picture, labels = dataset / "JPEGImages" / f"{name}.jpg", dataset / "SegmentationClassAug" / f"{name}.png"
+    pixels = _read(picture, "RGB", (side, side), Image.Resampling.BICUBIC)
+    return pixels, _read(labels, None, (side, side), Image.Resampling.NEAREST)
+
+
+def _read(path: Path, mode: str | None, size: tuple[int, int], how: Image.Resampling) -> NDArray[np.uint8]:
+    try:
+        with Image.open(path) as image:
+            array = np.asarray((image.convert(mode) if mode else image).resize(size, how))
+    except (OSError, ValueError) as error:
+        raise DatasetError(f"{path} cannot be read: {' '.join(str(error).split())}") from None
+    if array.dtype != np.uint8 or array.ndim != (3 if mode else 2):
+        raise DatasetError(f"{path} holds no class labels: it must be an 8-bit picture of one channel or a palette")
+    return array
 
 
 def load_scenes(dataset: Path, split: str, side: int, cache: Path | None = None) -> Scenes:

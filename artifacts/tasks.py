@@ -6,21 +6,27 @@ a query alone does not tell what is asked. Adding a task is adding a line.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
+
+from artifacts.errors import DatasetError
 
 GRAY_WEIGHTS = (0.299, 0.587, 0.114)  # ITU-R 601, as Pillow's mode L
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A batch of pictures [B,3,H,W] in [0, 1], foreground masks [B,1,H,W] in {0, 1}, and each row's hole [B,1,H,W]."""
+    """A batch of pictures [B,3,H,W] in [0, 1], foreground masks [B,1,H,W] in {0, 1}, and each row's hole [B,1,H,W].
+
+    `output` [B,3,H,W]: what a data set of pairs gives beside the picture.
+    """
 
     picture: Tensor
     mask: Tensor
     hole: Tensor
+    output: Tensor | None = None
 
 
 View = Callable[[Scene], Tensor]
@@ -82,6 +88,13 @@ def blank(scene: Scene) -> Tensor:
     return torch.maximum(scene.picture, scene.mask.expand_as(scene.picture))
 
 
+def output(scene: Scene) -> Tensor:
+    """What the data set pairs the picture with; raises DatasetError where it pairs nothing."""
+    if scene.output is None:
+        raise DatasetError("the data set does not hold pairs")
+    return scene.output
+
+
 @dataclass(frozen=True, slots=True)
 class Task:
     """A named pair of views; `metric` is `iou` (higher is better) or `mse` (lower is better).
@@ -112,6 +125,15 @@ _COMPOSITES = (
 )
 TASKS: dict[str, Task] = {task.name: task for task in _PUBLISHED}
 COMPOSITES: dict[str, Task] = {task.name: task for task in _COMPOSITES}
+
+
+def pair_task(name: str) -> Task:
+    """A task that pairs of pictures define; a known task's name keeps its metric, any other is scored by `mse`."""
+    known = {**TASKS, **COMPOSITES}.get(name)
+    if known is not None:
+        return replace(known, source=picture, target=output)
+    return Task(name, picture, output, "mse", "A task taught by pairs of pictures.")
+
 
 CROSS_TASKS: tuple[tuple[View, View], ...] = (
     (gray, gray),

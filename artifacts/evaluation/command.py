@@ -5,6 +5,7 @@ from argparse import Namespace
 
 from artifacts.artifact import load_artifact
 from artifacts.build import Job, load_controls
+from artifacts.datasets import find_task
 from artifacts.episodes import make_episodes
 from artifacts.evaluation.report import as_json, markdown, write_report
 from artifacts.evaluation.table import BARE, ONE_SHOT, VECTOR, TaskResult, evaluate_task
@@ -20,7 +21,7 @@ def evaluate(a: Namespace, job: Job, say: Progress) -> int:
     """Score every asked task on the test split; print a table or JSON; write a report."""
     store, results, episodes = Store(a.store), [], {}
     for name in a.task or [n for n in store.names() if n in TASKS or n in COMPOSITES]:
-        task = {**TASKS, **COMPOSITES}[name]
+        task = find_task(name, a.dataset)
         vectors, settings = chosen_vectors(a, job, store, task)
         episodes[name] = make_episodes(job.scenes["test"], task, a.episodes, TEST_SEED)
         result = evaluate_task(job.model, task, episodes[name], vectors, settings)

@@ -1,0 +1,48 @@
+"""`--dataset`: the bundled demonstration set, VOC2012 (whole, or a fold of Pascal-5i), or a folder of pairs."""
+
+from pathlib import Path
+
+from artifacts.artifact import check_name
+from artifacts.errors import OfflineError
+from artifacts.pairs import is_pairs, load_pairs, split_pairs
+from artifacts.pascal import load_fold
+from artifacts.paths import BUNDLED_DEMO
+from artifacts.scenes import Scenes, load_scenes
+from artifacts.tasks import COMPOSITES, TASKS, Task, pair_task
+from engine.geometry import Geometry
+
+VALIDATION_SHARE = 0.375
+"""Of the training split: never shown to collect or search."""
+
+
+def dataset_path(name: str) -> Path:
+    """`demo` is the bundled data set, anything else a folder."""
+    return BUNDLED_DEMO if name == "demo" else Path(name)
+
+
+def splits(name: str, geometry: Geometry, fold: int | None = None) -> dict[str, Scenes]:
+    """`search` and `validation` (both of the training split) and `test` (held out); raises DatasetError.
+
+    Of a VOC2012-layout folder without `fold`, every object is foreground, whatever its class.
+    """
+    path = dataset_path(name)
+    if is_pairs(path):
+        if fold is not None:
+            raise OfflineError(f"{path} holds pairs: --fold is for VOC2012-layout folders")
+        return split_pairs(load_pairs(path, geometry.cell))
+    if fold is not None:
+        return load_fold(path, fold, geometry.cell, VALIDATION_SHARE)
+    train, test = (load_scenes(path, split, geometry.cell) for split in ("train", "val"))
+    cut = int(len(train) * (1 - VALIDATION_SHARE))
+    return {"search": train.part(slice(cut)), "validation": train.part(slice(cut, None)), "test": test}
+
+
+def find_task(name: str, dataset: str) -> Task:
+    """A task by its name; on a folder of pairs any name will do. Raises OfflineError, which lists the tasks."""
+    if is_pairs(dataset_path(dataset)):
+        check_name(name)
+        return pair_task(name)
+    known = {**TASKS, **COMPOSITES}
+    if name not in known:
+        raise OfflineError(f"no task {name!r}; choose one of {', '.join(known)}")
+    return known[name]
