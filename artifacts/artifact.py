@@ -146,9 +146,13 @@ def check_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
 
 
 def check_name(name: str) -> None:
-    """A task's name is a path component, a metric label and part of a URL."""
-    if not name or len(name) > NAME_LIMIT or not all(c.isascii() and (c.isalnum() or c in "_-") for c in name):
-        raise ArtifactError(f"task name {name[:80]!r} must be 1 to {NAME_LIMIT} letters, digits, '_' or '-'")
+    """A task's name is a path component, a metric label and part of a URL; a composition's joins two by `+`."""
+    parts = name.split("+")
+    legal = all(part and all(c.isascii() and (c.isalnum() or c in "_-") for c in part) for part in parts)
+    if len(name) > NAME_LIMIT or not legal:
+        raise ArtifactError(
+            f"task name {name[:80]!r} must be 1 to {NAME_LIMIT} letters, digits, '_' or '-'; '+' joins two names"
+        )
 
 
 def file_hash(path: Path) -> str:

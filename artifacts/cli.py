@@ -120,6 +120,27 @@ def _offline(sub: "Subparsers[argparse.ArgumentParser]") -> None:
     publish.set_defaults(run=commands.publish)
     for command in (collect, search, evaluate, build, publish):
         _model(command)
+    _vectors(sub)
+
+
+def _vectors(sub: "Subparsers[argparse.ArgumentParser]") -> None:
+    teach = sub.add_parser("teach", help="a task from a folder of input/output pairs")
+    teach.add_argument("name")
+    teach.add_argument("--examples", type=Path, required=True, help="a folder: input/NAME.*, output/NAME.*")
+    teach.add_argument("--store", type=Path, required=True)
+    teach.add_argument("--force", action="store_true", help="publish even if it is no better than no vector")
+    teach.add_argument("--seed", type=int, default=0)
+    teach.add_argument("--steps", type=int, default=60, help="of the search, where there are 6 pairs or more")
+    _model(teach)
+    _json(teach)
+    teach.set_defaults(run=commands.teach)
+
+    compose = sub.add_parser("compose", help="two published vectors as one")
+    compose.add_argument("first")
+    compose.add_argument("second")
+    _store(compose)
+    compose.add_argument("-o", "--output", type=Path, required=True)
+    compose.set_defaults(run=commands.compose)
 
 
 def _models(sub: "Subparsers[argparse.ArgumentParser]") -> None:

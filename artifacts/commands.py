@@ -138,6 +138,40 @@ def publish(a: Namespace) -> int:
     return 0
 
 
+def teach(a: Namespace) -> int:
+    """`vtv teach`."""
+    from artifacts.pairs import load_pairs
+    from artifacts.teach import publish, refusal
+    from artifacts.teach import teach as run
+    from engine.checkpoint import load_model
+
+    model, fingerprint = load_model(a.model)
+    taught = run(model, fingerprint, a.name, load_pairs(a.examples, model.geometry.cell), say, a.seed, a.steps)
+    entry = {"task": a.name, "artifact": None, "metric": json.loads(taught.metadata["metric"])}
+    if taught.better or a.force:
+        entry["artifact"] = publish(taught, a.store).hash
+    else:
+        say(refusal(taught))
+    if a.json:
+        print(json.dumps(entry))
+    elif entry["artifact"]:
+        print(f"{a.name} {entry['artifact']}")
+    return 0 if entry["artifact"] else 1
+
+
+def compose(a: Namespace) -> int:
+    """`vtv compose`."""
+    from artifacts.artifact import save_artifact
+    from artifacts.compose import compose as run
+    from artifacts.store import Store
+
+    store = Store(a.store)
+    vector, metadata = run(store.read(a.first), store.read(a.second))
+    save_artifact(a.output, vector, metadata)
+    say(f"{metadata['task']}: {vector.sites} sites in {a.output}")
+    return 0
+
+
 def evaluate(a: Namespace) -> int:
     """`vtv evaluate`."""
     from artifacts.evaluation.command import evaluate as run

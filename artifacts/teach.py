@@ -1,0 +1,144 @@
+"""`vtv teach`: a task from a handful of input/output pairs.
+
+The pairs prompt each other: every pair is the example for every other, mirrored and not. The means of those
+prompts' heads are the values; where there are pairs enough to hold some out, a short gradient search says
+which to write, else the best of a few fixed layouts of layers does.
+"""
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from artifacts.answer_settings import choose_settings
+from artifacts.artifact import Artifact, check_name, save_artifact
+from artifacts.build import KEPT_PROMPTS, commit, zero_shot_values
+from artifacts.collect import collect
+from artifacts.episodes import Episodes
+from artifacts.errors import DatasetError
+from artifacts.evaluation.bootstrap import Interval, interval
+from artifacts.evaluation.metrics import METRICS
+from artifacts.forward import Progress, answers, episode_logits
+from artifacts.mutual_prompts import mutual_prompts, queries
+from artifacts.scenes import Scenes
+from artifacts.search.best import best_candidate, method_settings, run_vector, search
+from artifacts.search.run import Search
+from artifacts.store import Store
+from artifacts.tasks import Task, output, picture
+from engine.model import MaeVqgan
+from engine.task_vector import TaskVector
+
+SEARCHED_FROM = 6
+"""Pairs from which on a third is held out and the rest searched."""
+HELD_OUT = 3
+STEPS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Taught:
+    """A vector with its metadata; its error, and the error without it, on the same pairs at the same settings."""
+
+    vector: TaskVector
+    metadata: dict[str, str]
+    error: Interval
+    bare: Interval
+
+    @property
+    def better(self) -> bool:
+        """Whether the vector does anything for the task."""
+        return self.error.mean < self.bare.mean
+
+
+def teach(
+    model: MaeVqgan, fingerprint: str, name: str, pairs: Scenes, progress: Progress, seed: int = 0, steps: int = STEPS
+) -> Taught:
+    """Make a task vector of pairs (pictures and `outputs`); raises OfflineError where there are too few.
+
+    Its error is measured on the pairs held out, or, with fewer than `SEARCHED_FROM`, on its own pairs.
+    """
+    check_name(name)
+    if len(pairs) < 2:
+        raise DatasetError("teach needs 2 pairs or more: each is the example for the others")
+    task = Task(name, picture, output, "mse", f"Taught by {len(pairs)} pairs of pictures.")
+    order = np.random.default_rng(seed).permutation(len(pairs))
+    searched = len(pairs) >= SEARCHED_FROM
+    held_out = len(pairs) // HELD_OUT if searched else 0
+    own, judged = pairs.part(order[held_out:]), pairs.part(order[:held_out] if searched else order)
+    prompts = mutual_prompts(own, seed)
+    means = collect(model, fingerprint, task, prompts, min(KEPT_PROMPTS, -(-len(prompts) // 2)))
+    progress(f"{name}: means over the best {means.prompts} of {len(prompts)} prompts among {len(own)} pairs")
+    values, train = zero_shot_values(model, means), queries(own, mirrored=True)
+    settings = method_settings("gates", steps=steps, seed=seed)
+    if searched:
+        vector = search(model, fingerprint, task, values, train, train, settings, progress)
+    else:
+        run = Search(model, task, values, settings)
+        vector = run_vector(run, best_candidate(run, layouts(run), train, progress), fingerprint)
+    vector = choose_settings(model, task, vector, train, progress)
+    judges = queries(judged, mirrored=False)
+    error, bare = (error_of(model, judges, v, vector) for v in (vector, None))
+    where = f"{len(judges)} pairs held out" if searched else f"its own {len(judges)} pairs"
+    progress(f"{name}: MSE {error} on {where}, {bare} without the vector")
+    metadata = {
+        "task": name,
+        "description": task.description,
+        "granularity": settings.granularity,
+        "method": "gates" if searched else "layouts",
+        "seed": str(seed),
+        "prompts": str(means.prompts),
+        "dataset": f"{len(pairs)} pairs",
+        "metric": metric_json(error, bare, len(judges), where),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "code": commit(),
+    }
+    return Taught(vector, metadata, error, bare)
+
+
+def metric_json(error: Interval, bare: Interval, count: int, where: str) -> str:
+    """The artifact's metric: the error, that without the vector, and on which pairs."""
+    limits = [round(error.low, 4), round(error.high, 4)]
+    about = {"name": "mse", "value": round(error.mean, 4), "interval": limits, "no_vector": round(bare.mean, 4)}
+    return json.dumps(about | {"episodes": count, "split": where})
+
+
+def refusal(taught: Taught) -> str:
+    """Why a vector is not published, in a line."""
+    return (
+        f"{taught.metadata['task']} is not published: MSE {taught.error.mean:.3f} with the vector is no better than "
+        f"{taught.bare.mean:.3f} without it; give more pairs, or --force"
+    )
+
+
+def publish(taught: Taught, store: Path) -> Artifact:
+    """Publish into a store under the task's name."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "taught.safetensors"
+        save_artifact(path, taught.vector, taught.metadata)
+        return Store(store).publish(path, taught.vector.model)
+
+
+def layouts(run: Search) -> Tensor:
+    """Masks over the variables [K,n] that need no search: all layers from one on, or up to one, of either part."""
+    rows = []
+    for index in (run.variables.encoder_index, run.variables.decoder_index):
+        for layer in range(len(index)):
+            for chosen in (index[layer:], index[: layer + 1]):
+                row = torch.zeros(run.variables.count)
+                row[chosen.unique()] = 1
+                rows.append(row)
+    return torch.stack(rows)
+
+
+def error_of(model: MaeVqgan, episodes: Episodes, vector: TaskVector | None, settings: TaskVector) -> Interval:
+    """MSE with or without a vector, at the settings of one."""
+    logits = episode_logits(model, episodes, vector, one_shot=False)
+    scores: NDArray[np.float64] = METRICS["mse"](
+        answers(model, logits, episodes.query, settings.answer), episodes.answer
+    )
+    return interval(scores)

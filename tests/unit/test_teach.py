@@ -1,0 +1,90 @@
+"""Teaching from pairs: prompts among themselves, the search, and what is published or refused."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from artifacts.artifact import load_artifact
+from artifacts.cli import main
+from artifacts.errors import ArtifactError, DatasetError
+from artifacts.evaluation.bootstrap import Interval
+from artifacts.mutual_prompts import PROMPTS, mutual_prompts, queries
+from artifacts.pairs import load_pairs
+from artifacts.scenes import Scenes
+from artifacts.store import Store
+from artifacts.teach import publish, refusal, teach
+from engine.checkpoint import load_model
+
+
+def pairs(count: int) -> Scenes:
+    """Random pictures and their negatives."""
+    pictures = np.random.default_rng(0).integers(0, 256, (count, 111, 111, 3), dtype=np.uint8)
+    return Scenes(pictures, np.zeros((count, 111, 111), np.uint8), None, 255 - pictures)
+
+
+def test_pairs_prompt_each_other_both_ways_round() -> None:
+    some = pairs(3)
+    prompts = mutual_prompts(some, 0)
+    assert len(prompts) == 3 * 2 * 4
+    np.testing.assert_array_equal(prompts.answer, 255 - prompts.query)
+    np.testing.assert_array_equal(prompts.example_output, 255 - prompts.example_input)
+    seen = {(e.tobytes(), q.tobytes()) for e, q in zip(prompts.example_input, prompts.query, strict=True)}
+    assert len(seen) == len(prompts)
+    for picture in some.pictures:
+        own = {picture.tobytes(), picture[:, ::-1].tobytes()}
+        assert not any(e in own and q in own for e, q in seen)
+    assert len(mutual_prompts(pairs(12), 0)) == PROMPTS
+    assert len(queries(some, mirrored=True)) == 2 * len(queries(some, mirrored=False))
+
+
+def test_a_third_is_held_out(tiny_model: tuple[Path, str]) -> None:
+    model, mark = load_model(tiny_model[0])
+    lines: list[str] = []
+    taught = teach(model, mark, "negative", pairs(6), lines.append, steps=2)
+    assert "among 4 pairs" in lines[0]
+    assert json.loads(taught.metadata["metric"])["split"] == "2 pairs held out"
+    assert taught.metadata["method"] == "gates"
+    assert taught.vector.sites
+    again = teach(model, mark, "negative", pairs(6), lines.append, steps=2)
+    assert again.error == taught.error
+
+
+def test_few_pairs_are_not_searched(tiny_model: tuple[Path, str], tmp_path: Path) -> None:
+    model, mark = load_model(tiny_model[0])
+    taught = teach(model, mark, "negative", pairs(2), lambda _: None)
+    assert taught.metadata["method"] == "layouts"
+    assert json.loads(taught.metadata["metric"])["split"] == "its own 2 pairs"
+    assert publish(taught, tmp_path).hash == Store(tmp_path).hash_of("negative")
+    worse = replace(taught, error=Interval(2, 1, 3), bare=Interval(1, 0, 2))
+    assert not worse.better
+    assert "negative is not published: MSE 2.000" in refusal(worse)
+    with pytest.raises(DatasetError, match="2 pairs or more"):
+        teach(model, mark, "negative", pairs(1), lambda _: None)
+    with pytest.raises(ArtifactError, match="task name"):
+        teach(model, mark, "../negative", pairs(2), lambda _: None)
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_the_command(
+    tiny_model: tuple[Path, str], tmp_path: Path, capsys: pytest.CaptureFixture[str], force: bool
+) -> None:
+    some = pairs(2)
+    assert some.outputs is not None
+    for folder, cells in (("input", some.pictures), ("output", some.outputs)):
+        (tmp_path / folder).mkdir()
+        for index, cell in enumerate(cells):
+            Image.fromarray(cell).save(tmp_path / folder / f"{index}.png")
+    np.testing.assert_array_equal(load_pairs(tmp_path, 111).pictures, some.pictures)
+    words = ["teach", "negative", "--examples", str(tmp_path), "--store", str(tmp_path / "s"), "--json"]
+    code = main([*words, "--model", str(tiny_model[0]), *(["--force"] if force else [])])
+    entry = json.loads(capsys.readouterr().out)
+    metric = entry["metric"]
+    assert code == (0 if force or metric["value"] < metric["no_vector"] else 1)
+    assert Store(tmp_path / "s").names() == (["negative"] if code == 0 else [])
+    if code == 0:
+        path = Store(tmp_path / "s").path_of(entry["artifact"])
+        assert load_artifact(path, tiny_model[1]).task == "negative"
