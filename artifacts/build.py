@@ -77,7 +77,7 @@ def validation_episodes(job: Job, task: Task) -> Episodes:
 def build_task(job: Job, task: Task, store: Path) -> str:
     """The whole job for one task; returns the published hash."""
     path = job.work / f"{task.name}.vector.safetensors"
-    if not path.is_file():
+    if not is_done(job, path):
         means = means_of(job, task)
         vector = build_vector(job, task, zero_shot_values(job.model, means))
         save_artifact(path, vector, describe(job, task, means.prompts, validation_metric(job, task, vector)))
@@ -96,7 +96,7 @@ def build_controls(job: Job, tasks: Sequence[Task]) -> None:
     for task in tasks:
         for kind in CONTROLS:
             path = control_path(job.work, task, kind)
-            if path.is_file():
+            if is_done(job, path):
                 continue
             values = (average[0], average[1]) if kind == "average" else tuple(torch.zeros_like(v) for v in average)
             job.progress(f"{task.name}: control {kind}")
@@ -135,19 +135,35 @@ def validation_metric(job: Job, task: Task, vector: TaskVector) -> dict[str, obj
     }
 
 
+def how(job: Job) -> dict[str, str]:
+    """Metadata of how a job searches, and on what."""
+    settings = job.settings
+    about = {
+        "granularity": settings.granularity,
+        "method": settings.method,
+        "objective": settings.objective,
+        "seed": str(settings.seed),
+        "dataset": job.dataset,
+    }
+    return about if settings.prune is None else about | {"prune": str(settings.prune)}
+
+
+def is_done(job: Job, path: Path) -> bool:
+    """Whether an earlier run left a vector that was searched in this job's way."""
+    if not path.is_file():
+        return False
+    held = {"objective": "pixel"} | load_artifact(path, job.fingerprint).metadata
+    names = ("granularity", "method", "objective", "seed", "dataset", "prune")
+    return all(held.get(name) == how(job).get(name) for name in names)
+
+
 def describe(job: Job, task: Task, prompts: int, metric: dict[str, object]) -> dict[str, str]:
     """Artifact metadata beyond what the vector itself says."""
-    return {
+    return how(job) | {
         "task": task.name,
         "description": task.description,
-        "granularity": job.settings.granularity,
-        "method": job.settings.method,
-        "objective": job.settings.objective,
-        "seed": str(job.settings.seed),
         "prompts": str(prompts),
-        "dataset": job.dataset,
         "metric": json.dumps(metric),
-        **({} if job.settings.prune is None else {"prune": str(job.settings.prune)}),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "code": commit(),
     }

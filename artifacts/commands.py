@@ -117,8 +117,8 @@ def build(a: Namespace) -> int:
     from artifacts.pairs import is_pairs
     from artifacts.tasks import TASKS
 
-    if not a.task and is_pairs(dataset_path(a.dataset)):
-        raise UsageError("a folder of pairs does not say which task it is: name it with --task")
+    if is_pairs(dataset_path(a.dataset)) and (not a.task or a.controls):
+        raise UsageError("a folder of pairs holds one task: name it with --task, without --controls")
     chosen = [find_task(name, a.dataset) for name in a.task or list(TASKS)]
     the = job(a, a.work)
     for task in chosen:

@@ -1,7 +1,6 @@
 """`vtv compose A B`: two published vectors as one, by the arithmetic of task vectors.
 
-Sites that one of them writes are written as it does; where both write, the mean of the two is. (Hojel et
-al., Finding Visual Task Vectors, ECCV 2024, add vectors of the same heads; a mean keeps a site's size.)
+Sites that one of them writes are written as it does; where both write, the mean of the two is.
 """
 
 import json
