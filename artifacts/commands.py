@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from artifacts.build import Job
+    from engine.model import MaeVqgan
 
 Call = Callable[[], int]
 
@@ -58,18 +59,24 @@ def tasks(a: Namespace) -> int:
     return 0
 
 
-def job(a: Namespace, work: Path) -> "Job":
-    """Model, scenes and settings of an offline command."""
+def frozen_model(path: Path) -> "tuple[MaeVqgan, str]":
+    """A model and its fingerprint, on the GPU where there is one."""
     import torch
 
-    from artifacts.build import Job
-    from artifacts.datasets import splits
-    from artifacts.search.best import method_settings
     from engine.checkpoint import load_model
 
     torch.set_flush_denormal(True)
-    model, fingerprint = load_model(a.model)
-    model.to("cuda" if torch.cuda.is_available() else "cpu")
+    model, fingerprint = load_model(path)
+    return model.to("cuda" if torch.cuda.is_available() else "cpu"), fingerprint
+
+
+def job(a: Namespace, work: Path) -> "Job":
+    """Model, scenes and settings of an offline command."""
+    from artifacts.build import Job
+    from artifacts.datasets import splits
+    from artifacts.search.best import method_settings
+
+    model, fingerprint = frozen_model(a.model)
     options = {name: getattr(a, name, None) for name in ("granularity", "steps", "seed", "objective", "prune")}
     settings = method_settings(getattr(a, "method", "reinforce"), **options)
     scenes = splits(a.dataset, model.geometry, a.fold)
@@ -143,9 +150,8 @@ def teach(a: Namespace) -> int:
     from artifacts.pairs import load_pairs
     from artifacts.teach import publish, refusal
     from artifacts.teach import teach as run
-    from engine.checkpoint import load_model
 
-    model, fingerprint = load_model(a.model)
+    model, fingerprint = frozen_model(a.model)
     taught = run(model, fingerprint, a.name, load_pairs(a.examples, model.geometry.cell), say, a.seed, a.steps)
     entry = {"task": a.name, "artifact": None, "metric": json.loads(taught.metadata["metric"])}
     if taught.better or a.force:
