@@ -12,7 +12,7 @@ from engine.task_vector import AnswerSettings, TaskVector
 
 TEMPERATURES = (0.0, 0.3, 0.5, 0.7, 1.0)
 BEST_TEMPERATURES = 2
-GUIDED = tuple((radius, eps) for radius in (8, 16, 24) for eps in (1e-3, 1e-2))
+GUIDED = tuple((radius, eps) for radius in (8, 16, 24, 32) for eps in (1e-4, 1e-3))
 
 
 def refinements(task: Task, temperature: float) -> Iterator[AnswerSettings]:
