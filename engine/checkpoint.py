@@ -39,6 +39,7 @@ def save_model(model: MaeVqgan, directory: Path, dtype: torch.dtype = torch.floa
     mark = fingerprint(tensors)
     partial = directory / (WEIGHTS + ".partial")
     save_file(tensors, partial)
+    partial.chmod(0o644)  # the library makes it the owner's alone; servers often run as somebody else
     partial.replace(directory / WEIGHTS)
     description = {"format": FORMAT, "fingerprint": mark, "config": model.config.to_json()}
     (directory / DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n")
