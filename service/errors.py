@@ -41,6 +41,14 @@ class InvalidRequest(ServiceError):
     detail = "The request is not of a form this service accepts."
 
 
+class Unauthorized(ServiceError):
+    status = 401
+    code = "unauthorized"
+    title = "Unauthorized"
+    detail = "This needs a valid key: send Authorization: Bearer KEY, or X-API-Key: KEY."
+    headers: Mapping[str, str] = MappingProxyType({"WWW-Authenticate": "Bearer"})
+
+
 class UnknownTask(ServiceError):
     status = 404
     code = "unknown_task"

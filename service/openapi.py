@@ -13,6 +13,7 @@ PROBLEM: Final[dict[str, Any]] = {
 }
 _PROBLEMS: Final = {
     "400": "invalid_request: a field is missing or wrong",
+    "401": "unauthorized: a valid key is needed",
     "404": "unknown_task: `tasks` lists what is installed",
     "413": "payload_too_large",
     "415": "unsupported_media: neither a form, JSON, nor a JPEG, PNG or WebP file",

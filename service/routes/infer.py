@@ -6,6 +6,7 @@ from typing import Final
 
 from fastapi import APIRouter, Request, Response
 
+from service.auth import SECURITY, Door
 from service.calls import read_call
 from service.errors import DeadlineExceeded, InvalidRequest, ServiceError, problem
 from service.flight import Timing
@@ -18,11 +19,13 @@ from service.settings import Settings
 _TIMEOUT_HEADER: Final = "X-VTV-Timeout-Ms"
 
 
-def infer_routes(pipeline: Pipeline, metrics: Metrics, settings: Settings, model: str) -> APIRouter:
+def infer_routes(pipeline: Pipeline, metrics: Metrics, settings: Settings, door: Door, model: str) -> APIRouter:
     """`model` is the fingerprint that replies name."""
     router = APIRouter(tags=["inference"])
+    description = INFER | {"security": SECURITY} if door.asks_for_keys else INFER
 
     async def answer(request: Request, tracked: Tracked) -> Response:
+        door.may_infer(request.headers)
         deadline = monotonic() + _timeout_seconds(request, settings.timeout_ms)
         try:
             async with asyncio.timeout(deadline - monotonic()):
@@ -38,7 +41,7 @@ def infer_routes(pipeline: Pipeline, metrics: Metrics, settings: Settings, model
             response.headers["X-VTV-Artifact"] = outcome.artifact.hash
         return response
 
-    @router.post("/infer", summary="Answer images", response_class=Response, openapi_extra=INFER)
+    @router.post("/infer", summary="Answer images", response_class=Response, openapi_extra=description)
     async def infer(request: Request) -> Response:
         """Paint the answer to each image, for a task (zero-shot) or after an example pair (one-shot)."""
         try:

@@ -80,10 +80,11 @@ def test_the_page_is_whole_and_needs_nothing_from_outside(server: ServerProcess)
 def test_the_description_is_complete(server: ServerProcess) -> None:
     described = server.client.get("/openapi.json").json()
     assert set(described["paths"]) == {"/infer", "/tasks", "/tasks/{name}", "/healthz", "/readyz", "/metrics"}
+    assert set(described["paths"]["/tasks/{name}"]) == {"get", "put", "delete"}
     infer = described["paths"]["/infer"]["post"]
     forms = set(infer["requestBody"]["content"])
     assert forms == {"multipart/form-data", "application/json", "image/jpeg", "image/png", "image/webp"}
-    assert set(infer["responses"]) >= {"200", "400", "404", "413", "415", "422", "429", "500", "503", "504"}
+    assert set(infer["responses"]) >= {"200", "400", "401", "404", "413", "415", "422", "429", "500", "503", "504"}
     assert {parameter["name"] for parameter in infer["parameters"]} >= {"task", "size", "refine", "format"}
     assert server.client.get("/docs").status_code == 200
 
