@@ -60,13 +60,14 @@ def create_app(engine: Engine, store: Store, settings: Settings) -> FastAPI:
         version=build.version,
         description=_DESCRIPTION,
         lifespan=lifespan,
+        docs_url=None,
         redoc_url=None,
     )
     app.state.pipeline = pipeline
     app.include_router(infer_routes(pipeline, metrics, settings, door, engine.fingerprint))
     app.include_router(task_routes(registry, catalogue, door))
     app.include_router(operation_routes(pipeline.batcher, metrics))
-    app.include_router(page_routes())
+    app.include_router(page_routes(app.title))
     _speak_problem_json(app)
     app.add_middleware(RequestGuard, max_body_bytes=settings.max_body_bytes)
     return app
