@@ -17,6 +17,7 @@ from engine.task_vector import TaskVector
 from service.auth import Door
 from service.catalogue import Catalogue
 from service.errors import InvalidRequest, ServiceError, from_http_exception, problem
+from service.exchange import Exchange
 from service.metrics import BuildInfo, Metrics
 from service.middleware import RequestGuard
 from service.pipeline import Pipeline
@@ -25,6 +26,7 @@ from service.routes.infer import infer_routes
 from service.routes.operations import operation_routes
 from service.routes.page import page_routes
 from service.routes.tasks import task_routes
+from service.routes.v2 import v2_routes
 from service.settings import Settings
 
 _DESCRIPTION = """An image and a task name in, the picture that MAE-VQGAN paints for that task out. No example
@@ -64,7 +66,9 @@ def create_app(engine: Engine, store: Store, settings: Settings) -> FastAPI:
         redoc_url=None,
     )
     app.state.pipeline = pipeline
-    app.include_router(infer_routes(pipeline, metrics, settings, door, engine.fingerprint))
+    exchange = Exchange(pipeline, metrics, door, settings.timeout_ms)
+    app.include_router(infer_routes(exchange, settings.images_per_request, engine.fingerprint))
+    app.include_router(v2_routes(exchange, settings.images_per_request, build.version))
     app.include_router(task_routes(registry, catalogue, door))
     app.include_router(operation_routes(pipeline.batcher, metrics))
     app.include_router(page_routes(app.title))
@@ -82,13 +86,13 @@ def _speak_problem_json(app: FastAPI) -> None:
     """Errors of ours and of the framework's leave in one form."""
 
     @app.exception_handler(ServiceError)
-    async def ours(_: Request, error: ServiceError) -> Response:
-        return problem(error)
+    async def ours(request: Request, error: ServiceError) -> Response:
+        return problem(error, request.url.path)
 
     @app.exception_handler(RequestValidationError)
-    async def validation(_: Request, error: RequestValidationError) -> Response:
-        return problem(InvalidRequest())
+    async def validation(request: Request, error: RequestValidationError) -> Response:
+        return problem(InvalidRequest(), request.url.path)
 
     @app.exception_handler(HTTPException)
-    async def framework(_: Request, error: HTTPException) -> Response:
-        return problem(from_http_exception(error))
+    async def framework(request: Request, error: HTTPException) -> Response:
+        return problem(from_http_exception(error), request.url.path)

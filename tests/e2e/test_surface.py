@@ -91,7 +91,9 @@ def test_the_description_is_shown_without_anything_from_outside(server: ServerPr
 
 def test_the_description_is_complete(server: ServerProcess) -> None:
     described = server.client.get("/openapi.json").json()
-    assert set(described["paths"]) == {"/infer", "/tasks", "/tasks/{name}", "/healthz", "/readyz", "/metrics"}
+    ours = {"/infer", "/tasks", "/tasks/{name}", "/healthz", "/readyz", "/metrics"}
+    tensors = {"", "/health/live", "/health/ready", "/models/{task}", "/models/{task}/ready", "/models/{task}/infer"}
+    assert set(described["paths"]) == ours | {f"/v2{path}" for path in tensors}
     assert set(described["paths"]["/tasks/{name}"]) == {"get", "put", "delete"}
     infer = described["paths"]["/infer"]["post"]
     forms = set(infer["requestBody"]["content"])

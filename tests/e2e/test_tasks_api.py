@@ -174,9 +174,10 @@ def test_keys_for_answers(start_server: Callable[..., ServerProcess]) -> None:
         assert reply.status_code == status
     assert put(server, "identity", b"", {"X-API-Key": "one"}).status_code == 401
     assert server.metric("vtv_requests_total", code="401") == 2
+    assert server.client.post("/v2/models/identity/infer", json={}).json()["code"] == "unauthorized"
     for path in ("/tasks", "/healthz", "/readyz", "/metrics", "/"):
         assert server.client.get(path).status_code == 200
     operation = server.client.get("/openapi.json").json()
-    for path, method in (("/infer", "post"), ("/tasks/{name}", "put")):
+    for path, method in (("/infer", "post"), ("/v2/models/{task}/infer", "post"), ("/tasks/{name}", "put")):
         assert operation["paths"][path][method]["security"] == [{"bearer": []}, {"api_key": []}]
     assert operation["components"]["securitySchemes"].keys() == {"bearer", "api_key"}
