@@ -90,7 +90,8 @@ def load_artifact(path: Path, fingerprint: str | None = None) -> Artifact:
             check_metadata(path, metadata, fingerprint)
             if sorted(file.keys()) != sorted(TENSORS):
                 raise ArtifactError(f"{path.name} holds {', '.join(sorted(file.keys()))}, not {', '.join(TENSORS)}")
-            tensors = {name: file.get_tensor(name) for name in TENSORS}
+            # Copies: what is read maps the file, which somebody may cut short while the vector is in use.
+            tensors = {name: file.get_tensor(name).clone() for name in TENSORS}
     except (OSError, SafetensorError) as error:
         raise ArtifactError(f"{path.name} is not a safetensors file: {error}") from None
     check_tensors(path, tensors)

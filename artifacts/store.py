@@ -5,6 +5,7 @@ publication writes the blob first and moves the name into place last, so a reade
 """
 
 import os
+import secrets
 from pathlib import Path
 
 from artifacts.artifact import Artifact, check_name, file_hash, load_artifact
@@ -29,7 +30,7 @@ class Store:
         check_name(name)
         try:
             return (self.tasks / name).read_text().strip()
-        except OSError:
+        except (OSError, UnicodeDecodeError):
             raise ArtifactError(
                 f"no task {name} in {self.root}; it holds: {', '.join(self.names()) or 'none'}"
             ) from None
@@ -57,9 +58,14 @@ class Store:
         _install(f"{artifact.hash}\n".encode(), self.tasks / artifact.task)
         return artifact
 
+    def retire(self, name: str) -> None:
+        """Take a task's name back; raises ArtifactError. Its blob stays, for those who are reading it."""
+        self.hash_of(name)
+        (self.tasks / name).unlink(missing_ok=True)
+
 
 def _install(content: bytes, target: Path) -> None:
-    partial = target.with_name(f".{target.name}.{os.getpid()}")
+    partial = target.with_name(f".{target.name}.{os.getpid()}.{secrets.token_hex(4)}")
     with partial.open("wb") as file:
         file.write(content)
         file.flush()

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import binascii
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -12,22 +13,26 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 
 from service.errors import ClientClosed, InvalidImage, InvalidRequest, UnsupportedMedia
+from service.images import Pixels
 from service.schemas import InferRequest, Options
 
-Form = Literal["raw", "json", "multipart"]
+Form = Literal["raw", "json", "multipart", "tensors"]
 _OPTION_NAMES: Final = tuple(Options.model_fields)
 _TASK_OR_EXAMPLE: Final = "Give a task, or example_input and example_output: one of the two."
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What is asked for, whichever way it was sent. Image files are still encoded."""
+    """What is asked for, whichever way it was sent. Image files are not decoded yet."""
 
     form: Form
     options: Options
-    images: list[bytes]
+    images: Sequence[bytes | Pixels]
+    """Files, or RGB uint8 [H,W,3]."""
     example: tuple[bytes, bytes] | None = None
     """A solved pair (input, output); there is a task if and only if there is no example."""
+    encoded: bool = True
+    """Answers are files; else their pixels' bytes."""
 
 
 async def read_call(request: Request, max_images: int) -> Call:
@@ -50,7 +55,7 @@ async def read_call(request: Request, max_images: int) -> Call:
 
 
 def _from_raw(request: Request, body: bytes) -> Call:
-    options = _options(dict(request.query_params))
+    options = read_options(dict(request.query_params))
     if options.task is None:
         raise InvalidRequest("The query parameter task is missing.")
     if not body:
@@ -62,7 +67,7 @@ def _from_json(body: bytes) -> Call:
     try:
         asked = InferRequest.model_validate_json(body)
     except ValidationError as error:
-        raise InvalidRequest(_complaint(error)) from None
+        raise InvalidRequest(complaint(error)) from None
     try:
         images = [base64.b64decode(text, validate=True) for text in asked.images]
     except (binascii.Error, ValueError):
@@ -79,7 +84,7 @@ async def _read_form(request: Request) -> Call:
 
 
 async def _from_form(form: FormData) -> Call:
-    options = _options({name: form[name] for name in _OPTION_NAMES if name in form})
+    options = read_options({name: form[name] for name in _OPTION_NAMES if name in form})
     images = await _files(form, "image")
     pair = await _files(form, "example_input"), await _files(form, "example_output")
     if not images:
@@ -103,14 +108,15 @@ async def _files(form: FormData, name: str) -> list[bytes]:
     return [await part.read() for part in files]
 
 
-def _options(values: dict[str, object]) -> Options:
+def read_options(values: dict[str, object]) -> Options:
+    """Raises InvalidRequest for an unknown option or value."""
     try:
         return Options.model_validate(values)
     except ValidationError as error:
-        raise InvalidRequest(_complaint(error)) from None
+        raise InvalidRequest(complaint(error)) from None
 
 
-def _complaint(error: ValidationError) -> str:
+def complaint(error: ValidationError) -> str:
     """The first thing wrong, in pydantic's words, which never repeat what was sent."""
     first = error.errors(include_input=False, include_url=False, include_context=False)[0]
     where = ".".join(str(part) for part in first["loc"])

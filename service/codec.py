@@ -1,8 +1,10 @@
 """What happens to one image before and after the engine; runs on the codec threads."""
 
 from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
+from PIL import Image
 
 from engine.geometry import Geometry
 from engine.refine import refine
@@ -12,6 +14,9 @@ from service.batcher import Program
 from service.calls import Call
 from service.images import Pixels
 from service.schemas import Refine
+
+_LARGE_PIXELS: Final = 4_000_000
+"""Painting one takes up to 30 bytes a pixel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +29,13 @@ class Prepared:
     guide: Pixels | None
     """uint8 [tile, tile, 3]: the query at the answer's size. None where that is the file's own size: the
     file is then read again at the end, so that what waits stays small."""
+    large: bool = False
+    """Whether the answer takes so much memory that only one such may be worked on at a time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An encoded answer; width and height in pixels."""
+    """An answer, encoded unless the call says otherwise; width and height in pixels."""
 
     data: bytes
     width: int
@@ -45,7 +52,7 @@ class Codec:
     def prepare(self, call: Call, index: int, settings: AnswerSettings) -> Prepared:
         """Decode image `index` of `call`. Raises InvalidImage or UnsupportedMedia."""
         geometry = self.geometry
-        query = images.read(call.images[index], self.max_pixels, geometry.tile)
+        query = self._read(call.images[index], geometry.tile)
         cell = images.resized(query, geometry.cell)
         tile = geometry.query_tile(cell)
         guide: Pixels | None = tile
@@ -53,22 +60,36 @@ class Codec:
             guide = None
         elif settings.refine != "none":
             guide = images.resized(query, geometry.tile)
+        large = guide is None and self._size(call.images[index]) > _LARGE_PIXELS
         if call.example is None:
-            return Prepared("zero_shot", tile, guide)
+            return Prepared("zero_shot", tile, guide, large)
         example = [self._cell(data) for data in call.example]
-        return Prepared("one_shot", geometry.canvas(example[0], example[1], cell), guide)
+        return Prepared("one_shot", geometry.canvas(example[0], example[1], cell), guide, large)
 
     def _cell(self, data: bytes) -> Pixels:
-        return images.resized(images.read(data, self.max_pixels, self.geometry.tile), self.geometry.cell)
+        return images.resized(self._read(data, self.geometry.tile), self.geometry.cell)
+
+    def _read(self, source: bytes | Pixels, at_least: int | None = None) -> Image.Image:
+        if isinstance(source, bytes):
+            return images.read(source, self.max_pixels, at_least)
+        return images.from_pixels(source, self.max_pixels)
+
+    def _size(self, source: bytes | Pixels) -> int:
+        """Width times height, from the header where it is a file."""
+        if isinstance(source, bytes):
+            image = images.open_image(source, self.max_pixels)
+            return image.width * image.height
+        height, width, _ = source.shape
+        return int(height * width)
 
     def finish(
         self, answer: Pixels, call: Call, index: int, guide: Pixels | None, settings: AnswerSettings
     ) -> Answer:
         """Refine `answer` [cell, cell, 3] to the size asked for, and encode it."""
         if guide is None:
-            guide = np.array(images.read(call.images[index], self.max_pixels))
+            guide = np.array(self._read(call.images[index]))
         picture = refine(answer, guide, settings)
-        data = images.encode(picture, call.options.format)
+        data = images.encode(picture, call.options.format) if call.encoded else picture.tobytes()
         return Answer(data, width=picture.shape[1], height=picture.shape[0])
 
 

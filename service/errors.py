@@ -41,6 +41,14 @@ class InvalidRequest(ServiceError):
     detail = "The request is not of a form this service accepts."
 
 
+class Unauthorized(ServiceError):
+    status = 401
+    code = "unauthorized"
+    title = "Unauthorized"
+    detail = "This needs a valid key: send Authorization: Bearer KEY, or X-API-Key: KEY."
+    headers: Mapping[str, str] = MappingProxyType({"WWW-Authenticate": "Bearer"})
+
+
 class UnknownTask(ServiceError):
     status = 404
     code = "unknown_task"
@@ -126,8 +134,8 @@ class DeadlineExceeded(ServiceError):
     detail = "The answer was not ready within the time the request allowed."
 
 
-def problem(error: ServiceError) -> Response:
-    """The reply for `error`."""
+def problem(error: ServiceError, path: str = "") -> Response:
+    """The reply for `error` to a request of `path`; under /v2 it has the member `error` that that protocol asks for."""
     body = {
         "type": f"urn:vtv:problem:{error.code}",
         "title": error.title,
@@ -135,6 +143,7 @@ def problem(error: ServiceError) -> Response:
         "detail": error.detail,
         "code": error.code,
         **error.extensions(),
+        **({"error": error.detail} if path.startswith("/v2") else {}),
     }
     return Response(json.dumps(body), error.status, dict(error.headers), MEDIA_TYPE)
 

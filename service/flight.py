@@ -55,6 +55,8 @@ class Crew:
     metrics: Metrics
     decoders: ThreadPoolExecutor
     encoders: ThreadPoolExecutor
+    large_encoder: ThreadPoolExecutor
+    """One thread, so that large answers wait for each other and hold nobody else up."""
 
 
 @dataclass(slots=True, eq=False)
@@ -105,7 +107,11 @@ class Flight:
         seconds = perf_counter() - started
 
         def finish(job: Job) -> None:
-            self._guard(lambda: self._finish(job, index, prepared, seconds))
+            step = partial(self._guard, partial(self._finish, job, index, prepared, seconds))
+            if prepared.large:
+                self.crew.large_encoder.submit(step)
+            else:
+                step()
 
         job = Job(self.ticket, prepared.program, prepared.pixels, self.slot, self.task, self.deadline, finish)
         self.jobs.append(job)

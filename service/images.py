@@ -66,6 +66,13 @@ def read(data: bytes, max_pixels: int, at_least: int | None = None) -> Image.Ima
         raise InvalidImage from None
 
 
+def from_pixels(pixels: Pixels, max_pixels: int) -> Image.Image:
+    """RGB [H, W, 3] uint8 as a picture. Raises InvalidImage beyond the limit."""
+    if pixels.shape[0] * pixels.shape[1] > max_pixels:
+        raise InvalidImage(_TOO_MANY_PIXELS)
+    return Image.fromarray(pixels)
+
+
 def resized(image: Image.Image, side: int) -> Pixels:
     """An RGB picture as a square [side, side, 3] uint8: bicubic with antialiasing, aspect not kept, as the
     paper prepares its cells."""

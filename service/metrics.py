@@ -81,6 +81,9 @@ class Metrics:
             "vtv_dropped", "Requests dropped before the engine started on them.", ["reason"],
             registry=self.registry,
         )  # fmt: skip
+        self._refused = Counter(
+            "vtv_artifacts_refused", "Artifacts in the store that were refused.", registry=self.registry
+        )
         self._busy = Counter("vtv_engine_busy_seconds", "Time spent computing.", registry=self.registry)
 
     def observe(self, batcher: Batcher, slots: SlotTable) -> None:
@@ -114,6 +117,9 @@ class Metrics:
         self._batch_tasks.observe(report.tasks)
         self._batches.labels(str(bucket), self._build.backend).inc()
         self._busy.inc(report.seconds)
+
+    def artifact_refused(self) -> None:
+        self._refused.inc()
 
     def dropped(self, reason: DropReason) -> None:
         self._dropped.labels(reason).inc()

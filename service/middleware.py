@@ -50,7 +50,7 @@ class RequestGuard:
                 error = ServiceError()
             if started:
                 raise
-            await problem(error)(scope, receive, send_with_id)
+            await problem(error, scope["path"])(scope, receive, send_with_id)
 
 
 def _limited(receive: Receive, headers: Headers, limit: int) -> Receive:

@@ -2,7 +2,9 @@
 
 from typing import Any, Final
 
-from service.schemas import InferReply, InferRequest, Options, Problem
+from pydantic import BaseModel
+
+from service.schemas import InferReply, InferRequest, Options, Problem, TensorReply, TensorRequest
 
 _BINARY: Final = {"type": "string", "format": "binary"}
 _IMAGES: Final = ("image/jpeg", "image/png", "image/webp")
@@ -13,6 +15,7 @@ PROBLEM: Final[dict[str, Any]] = {
 }
 _PROBLEMS: Final = {
     "400": "invalid_request: a field is missing or wrong",
+    "401": "unauthorized: a valid key is needed",
     "404": "unknown_task: `tasks` lists what is installed",
     "413": "payload_too_large",
     "415": "unsupported_media: neither a form, JSON, nor a JPEG, PNG or WebP file",
@@ -24,7 +27,7 @@ _PROBLEMS: Final = {
 }
 
 
-def _inlined(model: type[InferRequest] | type[InferReply] | type[Options]) -> dict[str, Any]:
+def _inlined(model: type[BaseModel]) -> dict[str, Any]:
     """A schema that stands on its own: references into its own definitions resolved."""
     schema = model.model_json_schema()
     definitions = schema.pop("$defs", {})
@@ -48,11 +51,29 @@ def _form(required: list[str], **files: dict[str, Any]) -> dict[str, Any]:
 
 
 _FILES: Final = {"type": "array", "items": _BINARY, "minItems": 1, "description": "Repeat for several."}
-_HEADERS: Final = {
-    "X-Request-ID": "The caller's own where it is sane.",
-    "Server-Timing": "queue, decode, compute, encode in milliseconds.",
-    "X-VTV-Artifact": "SHA-256 of the task vector's file, where one was used.",
+_REPLY_HEADERS: Final = {
+    name: {"description": about, "schema": {"type": "string"}}
+    for name, about in (
+        ("X-Request-ID", "The caller's own where it is sane."),
+        ("Server-Timing", "queue, decode, compute, encode in milliseconds."),
+        ("X-VTV-Artifact", "SHA-256 of the task vector's file, where one was used."),
+    )
 }
+
+_REQUEST_HEADERS: Final[list[dict[str, Any]]] = [
+    {
+        "name": "X-VTV-Timeout-Ms",
+        "in": "header",
+        "schema": {"type": "integer", "minimum": 0},
+        "description": "Past it the answer is 504, and nothing is computed that had not started.",
+    },
+    {
+        "name": "X-Request-ID",
+        "in": "header",
+        "schema": {"type": "string", "maxLength": 128},
+        "description": "Returned with the reply.",
+    },
+]
 
 
 def _query(name: str, schema: dict[str, Any]) -> dict[str, Any]:
@@ -63,18 +84,7 @@ def _query(name: str, schema: dict[str, Any]) -> dict[str, Any]:
 INFER: Final[dict[str, Any]] = {
     "parameters": [
         *(_query(name, schema) for name, schema in _inlined(Options)["properties"].items()),
-        {
-            "name": "X-VTV-Timeout-Ms",
-            "in": "header",
-            "schema": {"type": "integer", "minimum": 0},
-            "description": "Past it the answer is 504, and nothing is computed that had not started.",
-        },
-        {
-            "name": "X-Request-ID",
-            "in": "header",
-            "schema": {"type": "string", "maxLength": 128},
-            "description": "Returned with the reply.",
-        },
+        *_REQUEST_HEADERS,
     ],
     "requestBody": {
         "required": True,
@@ -100,12 +110,40 @@ INFER: Final[dict[str, Any]] = {
     "responses": {
         "200": {
             "description": "The answer's file, or JSON where several images or JSON were asked for.",
-            "headers": {
-                name: {"description": about, "schema": {"type": "string"}} for name, about in _HEADERS.items()
-            },
+            "headers": _REPLY_HEADERS,
             "content": {
                 **{media_type: {"schema": _BINARY} for media_type in _IMAGES},
                 "application/json": {"schema": _inlined(InferReply)},
+            },
+        },
+        **{status: {**PROBLEM, "description": about} for status, about in _PROBLEMS.items()},
+    },
+}
+
+TENSORS: Final[dict[str, Any]] = {
+    "parameters": [
+        {
+            "name": "Inference-Header-Content-Length",
+            "in": "header",
+            "schema": {"type": "integer", "minimum": 0},
+            "description": "Bytes of the JSON part, where tensors follow it (binary tensor extension).",
+        },
+        *_REQUEST_HEADERS,
+    ],
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {"schema": _inlined(TensorRequest)},
+            "application/octet-stream": {"schema": _BINARY},
+        },
+    },
+    "responses": {
+        "200": {
+            "description": "One output, `answer`; in the binary form where the request asks for that.",
+            "headers": _REPLY_HEADERS,
+            "content": {
+                "application/json": {"schema": _inlined(TensorReply)},
+                "application/octet-stream": {"schema": _BINARY},
             },
         },
         **{status: {**PROBLEM, "description": about} for status, about in _PROBLEMS.items()},

@@ -39,14 +39,16 @@ class Pipeline:
 
     def __init__(self, engine: Engine, registry: TaskRegistry, metrics: Metrics, settings: Settings) -> None:
         self.registry: Final = registry
+        self.tile: Final = engine.geometry.tile
         self._metrics = metrics
         self._decoders = ThreadPoolExecutor(settings.codec_threads, "decode")
         self._encoders = ThreadPoolExecutor(settings.codec_threads, "encode")
+        self._large_encoder = ThreadPoolExecutor(1, "encode-large")
         self.batcher: Final = Batcher(
             engine, settings.queue_limit, partial(deliver, self._encoders), metrics.batch
         )
         codec = Codec(engine.geometry, settings.max_pixels)
-        self._crew = Crew(codec, self.batcher, metrics, self._decoders, self._encoders)
+        self._crew = Crew(codec, self.batcher, metrics, self._decoders, self._encoders, self._large_encoder)
 
     def start(self) -> None:
         self.batcher.start()
@@ -56,6 +58,7 @@ class Pipeline:
         self._decoders.shutdown(cancel_futures=True)
         self.batcher.stop()
         self._encoders.shutdown()
+        self._large_encoder.shutdown()
 
     async def answer(self, call: Call, receive: Receive, deadline: float) -> Outcome:
         """Answer `call` before `deadline` (time.monotonic() seconds).

@@ -1,22 +1,16 @@
 """Installed tasks, and which of them lie in the bank right now."""
 
 import json
-import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
 from artifacts.artifact import Artifact
-from artifacts.errors import ArtifactError
-from artifacts.store import Store
-from engine.errors import BankFull, ModelMismatch
-from engine.runtime import Engine
+from engine.errors import BankFull
 from engine.slots import SlotTable
 from engine.task_vector import TaskVector
 from service.errors import QueueFull, UnknownTask
 from service.schemas import TaskInfo
-
-log: Final = logging.getLogger("vtv.registry")
 
 
 class TaskRegistry:
@@ -25,7 +19,7 @@ class TaskRegistry:
     def __init__(self, artifacts: dict[str, Artifact], capacity: int) -> None:
         """`capacity` counts the bank's rows, the no-op's included."""
         self.slots: Final = SlotTable(capacity)
-        self._artifacts = artifacts
+        self._artifacts = dict(artifacts)
 
     def names(self) -> list[str]:
         return sorted(self._artifacts)
@@ -36,6 +30,14 @@ class TaskRegistry:
             return self._artifacts[task]
         except KeyError:
             raise UnknownTask(self.names()) from None
+
+    def install(self, artifact: Artifact) -> None:
+        """From now on its task means `artifact`. Requests in flight keep what they began with."""
+        self._artifacts[artifact.task] = artifact
+
+    def remove(self, task: str) -> None:
+        """Forget a task; requests in flight still end with it."""
+        self._artifacts.pop(task, None)
 
     @contextmanager
     def pinned(self, artifact: Artifact, write: Callable[[int, TaskVector], None]) -> Iterator[int]:
@@ -56,31 +58,18 @@ class TaskRegistry:
             self.slots.release(slot)
 
     def info(self, task: str) -> TaskInfo:
-        artifact = self.artifact(task)
-        return TaskInfo(
-            name=task,
-            description=artifact.description,
-            artifact=artifact.hash,
-            metric=_metric(artifact.metadata.get("metric")),
-            created=artifact.metadata.get("created"),
-        )
+        return describe(self.artifact(task))
 
 
-def load_artifacts(store: Store, engine: Engine) -> dict[str, Artifact]:
-    """Every task of the store that fits the model; the others are named in the log and left out."""
-    fitting: dict[str, Artifact] = {}
-    for name in store.names():
-        try:
-            artifact = store.read(name, engine.fingerprint)
-            artifact.vector.check(
-                engine.model.config.mae, engine.model.program("zero_shot"), engine.fingerprint
-            )
-            fitting[name] = artifact
-        except (ArtifactError, ModelMismatch) as error:
-            log.error("task %s is left out: %s", name, error)
-    if not fitting:
-        log.warning("the store holds no task for this model; only one-shot requests can be answered")
-    return fitting
+def describe(artifact: Artifact) -> TaskInfo:
+    """What clients are told about a task. Raises ValueError for metadata that is not understood."""
+    return TaskInfo(
+        name=artifact.task,
+        description=artifact.description,
+        artifact=artifact.hash,
+        metric=_metric(artifact.metadata.get("metric")),
+        created=artifact.metadata.get("created"),
+    )
 
 
 def _metric(text: str | None) -> Any:

@@ -6,7 +6,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 
 from artifacts.paths import BUNDLED_MODEL, BUNDLED_STORE
 
@@ -19,7 +27,9 @@ class SettingsError(Exception):
 
 def _split(value: Any) -> Any:
     """Let an environment variable hold a list: "1,8,32"."""
-    return tuple(part for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    return tuple(part.strip() for part in value.split(",") if part.strip())
 
 
 class Settings(BaseModel):
@@ -40,6 +50,10 @@ class Settings(BaseModel):
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=0, le=65_535)
     """0 lets the system choose; the line at start-up says which."""
+    api_keys: Annotated[tuple[SecretStr, ...], BeforeValidator(_split)] = ()
+    """Where there are any, answers are for requests that carry one of them."""
+    admin_key: SecretStr | None = None
+    """For installing and retiring tasks, which nobody may do where it is unset or empty."""
     allow_unauthenticated: bool = False
     """Serve beyond this machine although requests carry no key."""
 
@@ -78,10 +92,10 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _refuse_open_door(self) -> Self:
-        if not self.allow_unauthenticated and not _is_loopback(self.host):
+        if not (self.api_keys or self.allow_unauthenticated or _is_loopback(self.host)):
             raise ValueError(
                 f"refusing to listen on {self.host}: requests carry no key, so anyone who reaches it "
-                f"could use it. Set {PREFIX}ALLOW_UNAUTHENTICATED=1 to allow that."
+                f"could use it. Set {PREFIX}API_KEYS, or {PREFIX}ALLOW_UNAUTHENTICATED=1 to allow that."
             )
         return self
 

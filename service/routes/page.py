@@ -1,22 +1,38 @@
-"""The playground: one static page with its style, script and sample pictures."""
+"""The playground and the API's description: static pages that need nothing from outside."""
 
 from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
 from fastapi import APIRouter
-from starlette.responses import FileResponse
+from fastapi.openapi.docs import get_swagger_ui_html
+from starlette.responses import FileResponse, HTMLResponse
 from starlette.staticfiles import StaticFiles
 
 _STATIC: Final = Path(str(files("service"))) / "static"
+_SWAGGER: Final = Path(str(files("fastapi_offline"))) / "static"
 
 
-def page_routes() -> APIRouter:
+def page_routes(title: str) -> APIRouter:
+    """`title` is that of the description."""
     router = APIRouter(include_in_schema=False)
+    # Relative addresses, so that a proxy may put the service below a prefix.
+    description = get_swagger_ui_html(
+        openapi_url="openapi.json",
+        title=title,
+        swagger_js_url="swagger/swagger-ui-bundle.js",
+        swagger_css_url="swagger/swagger-ui.css",
+        swagger_favicon_url="static/icon.svg",
+    ).body
 
     @router.get("/", response_class=FileResponse)
     async def page() -> FileResponse:
         return FileResponse(_STATIC / "index.html")
 
+    @router.get("/docs", response_class=HTMLResponse)
+    async def docs() -> HTMLResponse:
+        return HTMLResponse(description)
+
     router.mount("/static", StaticFiles(directory=_STATIC), "static")
+    router.mount("/swagger", StaticFiles(directory=_SWAGGER), "swagger")
     return router

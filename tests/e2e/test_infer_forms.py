@@ -42,6 +42,15 @@ def test_the_three_zero_shot_forms_agree(server: ServerProcess) -> None:
     assert pixels(raw.content).shape == (112, 112, 3)
 
 
+def test_large_answers_among_small_ones_keep_their_order(server: ServerProcess) -> None:
+    images = [photo(2100, 2000, seed=1), photo(seed=2), photo(2000, 2100, seed=3)]
+    together = outputs(as_json(server, images, task="inpaint", size="original"))
+    for image, answer in zip(images, together, strict=True):
+        alone = pixels(server.infer("inpaint", image, size="original").content)
+        assert alone.shape == pixels(image).shape
+        assert np.abs(alone - pixels(answer)).max() <= 1
+
+
 def test_json_reply_holds_what_the_contract_says(server: ServerProcess) -> None:
     reply = as_json(server, [photo(), photo(seed=2)], task="identity", format="webp").json()
     assert reply.keys() == {"task", "model", "artifact", "outputs", "timing_ms"}

@@ -77,15 +77,29 @@ def test_the_page_is_whole_and_needs_nothing_from_outside(server: ServerProcess)
         assert "http" not in server.client.get(f"/static/{asset}").text.replace("http.", "")
 
 
+def test_the_description_is_shown_without_anything_from_outside(server: ServerProcess) -> None:
+    page = Addresses()
+    text = server.client.get("/docs").text
+    page.feed(text)
+    assert {address.rpartition(".")[2] for address in page.found} == {"js", "css", "svg"}
+    for address in page.found:
+        assert "//" not in address
+        assert server.client.get(f"/{address}").status_code == 200, address
+    assert "openapi.json" in text
+    assert "https://" not in text
+
+
 def test_the_description_is_complete(server: ServerProcess) -> None:
     described = server.client.get("/openapi.json").json()
-    assert set(described["paths"]) == {"/infer", "/tasks", "/tasks/{name}", "/healthz", "/readyz", "/metrics"}
+    ours = {"/infer", "/tasks", "/tasks/{name}", "/healthz", "/readyz", "/metrics"}
+    tensors = {"", "/health/live", "/health/ready", "/models/{task}", "/models/{task}/ready", "/models/{task}/infer"}
+    assert set(described["paths"]) == ours | {f"/v2{path}" for path in tensors}
+    assert set(described["paths"]["/tasks/{name}"]) == {"get", "put", "delete"}
     infer = described["paths"]["/infer"]["post"]
     forms = set(infer["requestBody"]["content"])
     assert forms == {"multipart/form-data", "application/json", "image/jpeg", "image/png", "image/webp"}
-    assert set(infer["responses"]) >= {"200", "400", "404", "413", "415", "422", "429", "500", "503", "504"}
+    assert set(infer["responses"]) >= {"200", "400", "401", "404", "413", "415", "422", "429", "500", "503", "504"}
     assert {parameter["name"] for parameter in infer["parameters"]} >= {"task", "size", "refine", "format"}
-    assert server.client.get("/docs").status_code == 200
 
 
 def test_artifacts_that_do_not_fit_are_named_and_left_out(

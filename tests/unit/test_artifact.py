@@ -149,3 +149,24 @@ def test_an_unknown_task_lists_the_known(tmp_path: Path) -> None:
     store.publish(tmp_path / "a")
     with pytest.raises(ArtifactError, match="it holds: segmentation"):
         store.read("depth")
+
+
+def test_a_retired_task_is_gone_and_its_blob_stays(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    save_artifact(tmp_path / "a", vector(0), METADATA)
+    digest = store.publish(tmp_path / "a").hash
+    store.retire("segmentation")
+    assert store.names() == []
+    assert store.path_of(digest).is_file()
+    for name in ("segmentation", "../blobs"):
+        with pytest.raises(ArtifactError):
+            store.retire(name)
+
+
+def test_a_loaded_vector_outlives_its_file(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    save_artifact(path, vector(0), METADATA)
+    loaded = load_artifact(path).vector
+    before = loaded.encoder_mask.clone()
+    path.write_bytes(b"")
+    assert torch.equal(loaded.encoder_mask, before)

@@ -62,6 +62,22 @@ def test_an_unknown_task_lists_the_others(artifacts: dict[str, Artifact]) -> Non
     assert caught.value.extensions() == {"tasks": ["identity", "inpaint", "segmentation"]}
 
 
+def test_what_is_in_flight_keeps_its_version(artifacts: dict[str, Artifact], tmp_path: Path) -> None:
+    registry, writes = TaskRegistry(artifacts, 4), Writes()
+    make_artifact(tmp_path / "new", "identity", "m", seed=9)
+    old, new = registry.artifact("identity"), load_artifact(tmp_path / "new")
+    with registry.pinned(old, writes) as slot:
+        registry.install(new)
+        assert registry.artifact("identity") is new
+        with registry.pinned(registry.artifact("identity"), writes) as other:
+            assert other != slot
+        registry.remove("identity")
+        assert registry.names() == ["inpaint", "segmentation"]
+        with registry.pinned(old, writes) as again:
+            assert again == slot
+    assert writes == [(slot, old.vector), (other, new.vector)]
+
+
 def test_info_tells_what_the_file_knows(artifacts: dict[str, Artifact]) -> None:
     info = TaskRegistry(artifacts, 2).info("inpaint")
     assert (info.name, info.artifact) == ("inpaint", artifacts["inpaint"].hash)

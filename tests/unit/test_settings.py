@@ -49,6 +49,14 @@ def test_an_open_door_has_to_be_asked_for(host: str) -> None:
     assert allowed.host == host
 
 
+def test_keys_open_the_door_and_are_not_shown() -> None:
+    settings = Settings.load({"VTV_HOST": "0.0.0.0", "VTV_API_KEYS": "anton, berta", "VTV_ADMIN_KEY": "caesar"})
+    assert [key.get_secret_value() for key in settings.api_keys] == ["anton", "berta"]
+    assert not any(key in repr(settings) for key in ("anton", "berta", "caesar"))
+    with pytest.raises(SettingsError, match="VTV_API_KEYS"):
+        Settings.load({"VTV_HOST": "0.0.0.0", "VTV_API_KEYS": " , "})
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
 def test_this_machine_needs_no_leave(host: str) -> None:
     assert Settings.load({"VTV_HOST": host}).host == host

@@ -1,0 +1,79 @@
+"""What all forms of inference request have in common: key, deadline, count, headers, problems."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from time import monotonic
+from typing import Final, TypeVar
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from service.auth import Door
+from service.calls import Call
+from service.errors import DeadlineExceeded, InvalidRequest, ServiceError, problem
+from service.flight import Timing
+from service.metrics import Metrics, Tracked
+from service.pipeline import Outcome, Pipeline
+
+TIMEOUT_HEADER: Final = "X-VTV-Timeout-Ms"
+AnyCall = TypeVar("AnyCall", bound=Call)
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """Answers requests with the pipeline."""
+
+    pipeline: Pipeline
+    metrics: Metrics
+    door: Door
+    timeout_ms: int
+    """Deadline of a request that names none."""
+
+    async def answer(
+        self,
+        request: Request,
+        read: Callable[[], Awaitable[AnyCall]],
+        write: Callable[[AnyCall, Outcome], Awaitable[Response]],
+    ) -> Response:
+        """Check, `read` and answer a request, and `write` the reply; problems are written here."""
+        try:
+            with self.metrics.request() as tracked:
+                return await self._answer(request, read, write, tracked)
+        except ServiceError as error:
+            response = problem(error, request.url.path)
+            response.headers["Server-Timing"] = Timing().header()
+            return response
+
+    async def _answer(
+        self,
+        request: Request,
+        read: Callable[[], Awaitable[AnyCall]],
+        write: Callable[[AnyCall, Outcome], Awaitable[Response]],
+        tracked: Tracked,
+    ) -> Response:
+        self.door.may_infer(request.headers)
+        deadline = monotonic() + _timeout_seconds(request, self.timeout_ms)
+        try:
+            async with asyncio.timeout(deadline - monotonic()):
+                call = await read()
+        except TimeoutError:
+            raise DeadlineExceeded from None
+        if call.options.task is not None:
+            tracked.task = self.pipeline.registry.artifact(call.options.task).task
+        outcome = await self.pipeline.answer(call, request.receive, deadline)
+        response = await write(call, outcome)
+        response.headers["Server-Timing"] = outcome.timing.header()
+        if outcome.artifact is not None:
+            response.headers["X-VTV-Artifact"] = outcome.artifact.hash
+        return response
+
+
+def _timeout_seconds(request: Request, longest_ms: int) -> float:
+    """The request's own deadline where it is shorter than the server's."""
+    given = request.headers.get(TIMEOUT_HEADER)
+    if given is None:
+        return longest_ms / 1e3
+    if not (given.isascii() and given.isdecimal() and len(given) < 10):
+        raise InvalidRequest(f"{TIMEOUT_HEADER} must be a whole number of milliseconds.")
+    return min(int(given), longest_ms) / 1e3
