@@ -19,7 +19,7 @@ GRID_COLUMNS = (("query", None), ("truth", None), ("one-shot", ONE_SHOT), ("no v
 
 
 def markdown(results: Sequence[TaskResult], table: str) -> str:
-    """One table: a row per way to answer, a column per task; `table` is `published` or `chosen`."""
+    """One table: a row per way to answer, a column per task; `table` is `published`, `chosen` or `gains`."""
     ways = list(dict.fromkeys(way for result in results for way in getattr(result, table)))
     heads = [f"{r.task} ({'IoU ↑' if HIGHER_IS_BETTER[r.metric] else 'MSE ↓'})" for r in results]
     lines = ["| | " + " | ".join(heads) + " |", "|---" * (len(heads) + 1) + "|"]
@@ -56,6 +56,10 @@ def write_report(directory: Path, title: str, results: Sequence[TaskResult], epi
         "",
         markdown(results, "chosen"),
         "",
+        "## How much better the task vector is, paired by episode (positive is better)",
+        "",
+        markdown(results, "gains"),
+        "",
         "## With the published settings (argmax, no refinement)",
         "",
         markdown(results, "published"),
@@ -82,6 +86,7 @@ def as_json(result: TaskResult) -> dict[str, object]:
         "settings": asdict(result.settings),
         "published": {name: asdict(value) for name, value in result.published.items()},
         "chosen": {name: asdict(value) for name, value in result.chosen.items()},
+        "gains": {name: asdict(value) for name, value in result.gains.items()},
     }
 
 

@@ -5,10 +5,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from artifacts.episodes import Episodes, Pixels, to_pixels
 from artifacts.evaluation.bootstrap import Interval, interval
-from artifacts.evaluation.metrics import METRICS
+from artifacts.evaluation.metrics import HIGHER_IS_BETTER, METRICS
 from artifacts.forward import BATCH, REFINED_AT_ONCE, answer_codes, answers, device_of, episode_logits, to_planes
 from artifacts.tasks import Task
 from engine.model import MaeVqgan
@@ -23,7 +24,9 @@ TOKENIZER, COPY = "tokenizer floor", "copy the input"
 class TaskResult:
     """Scores of one task: per way to answer, at the published settings and at the chosen ones.
 
-    `pictures` are the answers of the first episodes at the chosen settings, for the grids.
+    `gains`: by how much the task vector is better than each other way at the chosen settings, paired by episode
+    (positive is better, whatever the metric). `pictures` are the answers of the first episodes at the chosen
+    settings, for the grids.
     """
 
     task: str
@@ -31,6 +34,7 @@ class TaskResult:
     settings: AnswerSettings
     published: dict[str, Interval]
     chosen: dict[str, Interval]
+    gains: dict[str, Interval]
     episodes: int
     pictures: dict[str, Pixels]
 
@@ -52,17 +56,28 @@ def evaluate_task(
     published: dict[str, Interval] = {}
     chosen: dict[str, Interval] = {}
     pictures: dict[str, Pixels] = {}
+    scores: dict[str, NDArray[np.float64]] = {}
     for name, value in logits.items():
         for table, how in ((published, PUBLISHED_ANSWER), (chosen, settings)):
             painted = answers(model, value, episodes.query, how)
-            table[name] = interval(METRICS[task.metric](painted, episodes.answer))
+            scores[name] = METRICS[task.metric](painted, episodes.answer)
+            table[name] = interval(scores[name])
         pictures[name] = painted[:keep]
     plain = replace(settings, temperature=0.0)
     floor = tokenizer_answers(model, episodes)
     for table, painted in ((published, floor), (chosen, refined(model, floor, episodes, plain))):
         table[TOKENIZER] = interval(METRICS[task.metric](painted, episodes.answer))
         table[COPY] = interval(METRICS[task.metric](episodes.query, episodes.answer))
-    return TaskResult(task.name, task.metric, settings, published, chosen, len(episodes), pictures)
+    gains = paired_gains(scores, HIGHER_IS_BETTER[task.metric])
+    return TaskResult(task.name, task.metric, settings, published, chosen, gains, len(episodes), pictures)
+
+
+def paired_gains(scores: Mapping[str, NDArray[np.float64]], higher_is_better: bool) -> dict[str, Interval]:
+    """Per-episode advantage of the task vector over every other way; empty without a task vector."""
+    if VECTOR not in scores:
+        return {}
+    sign = 1 if higher_is_better else -1
+    return {name: interval(sign * (scores[VECTOR] - other)) for name, other in scores.items() if name != VECTOR}
 
 
 @torch.inference_mode()

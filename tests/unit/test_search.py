@@ -8,6 +8,7 @@ from artifacts.collect import Means, collect
 from artifacts.episodes import Episodes, make_episodes
 from artifacts.evaluation.bootstrap import interval
 from artifacts.evaluation.metrics import iou, mse
+from artifacts.evaluation.table import VECTOR, paired_gains
 from artifacts.scenes import Scenes
 from artifacts.search.granularity import Variables
 from artifacts.search.run import Search, SearchSettings
@@ -150,3 +151,12 @@ def test_intervals_hold_the_mean() -> None:
     result = interval(scores)
     assert result.low < result.mean < result.high
     assert result.high - result.low == pytest.approx(2 * 1.96 / 20, rel=0.2)
+
+
+def test_gains_are_paired_and_positive_is_better() -> None:
+    shared = np.random.default_rng(0).normal(0, 5, 200)
+    scores = {VECTOR: shared + 0.1, "other": shared + 0.3}
+    assert paired_gains(scores, higher_is_better=True)["other"].mean == pytest.approx(-0.2)
+    gain = paired_gains(scores, higher_is_better=False)["other"]
+    assert gain.low == pytest.approx(0.2)
+    assert paired_gains({"other": shared}, higher_is_better=True) == {}
