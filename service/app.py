@@ -1,9 +1,8 @@
 """Puts the service together."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from functools import partial
 from importlib.metadata import version
 
 from fastapi import FastAPI, Request
@@ -33,18 +32,19 @@ _DESCRIPTION = """An image and a task name in, the picture that MAE-VQGAN paints
 pair is sent: a *task vector* stands in for it."""
 
 
-def create_app(engine: Engine, store: Store, settings: Settings) -> FastAPI:
+def create_app(engine: Engine, rebuild: Callable[[], Engine], store: Store, settings: Settings) -> FastAPI:
     """The application around a loaded engine, which it warms up and then owns until it ends.
 
-    `app.state.pipeline` is the running pipeline. Artifacts that do not fit the model are logged and left out.
+    `rebuild` loads the same engine again, in case it fails. `app.state.pipeline` is the running pipeline.
+    Artifacts that do not fit the model are logged and left out.
     """
     build = BuildInfo(version("visual-task-vectors"), engine.model_name, engine.backend, str(engine.device))
     metrics = Metrics(build, engine.buckets)
     registry = TaskRegistry({}, settings.slots)
-    catalogue = Catalogue(store, registry, partial(_check_fit, engine), metrics)
+    catalogue = Catalogue(store, registry, _fit_check(engine), metrics)
     catalogue.load()
     door = Door(settings)
-    pipeline = Pipeline(engine, registry, metrics, settings)
+    pipeline = Pipeline(engine, rebuild, registry, metrics, settings)
     metrics.observe(pipeline.batcher, registry.slots)
 
     @asynccontextmanager
@@ -77,9 +77,10 @@ def create_app(engine: Engine, store: Store, settings: Settings) -> FastAPI:
     return app
 
 
-def _check_fit(engine: Engine, vector: TaskVector) -> None:
-    """Raises ModelMismatch for a vector that was made for another model."""
-    vector.check(engine.model.config.mae, engine.model.program("zero_shot"), engine.fingerprint)
+def _fit_check(engine: Engine) -> Callable[[TaskVector], None]:
+    """Raises ModelMismatch for a vector that was made for another model. Keeps no hold of the engine."""
+    config, program, fingerprint = engine.model.config.mae, engine.model.program("zero_shot"), engine.fingerprint
+    return lambda vector: vector.check(config, program, fingerprint)
 
 
 def _speak_problem_json(app: FastAPI) -> None:

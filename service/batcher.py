@@ -96,8 +96,9 @@ class Batcher:
     """One engine, one thread, a bounded number of images in hand.
 
     `admit` and `release` belong to the event loop; `submit`, `write` and `abandon` may be called from any
-    thread. `deliver` gets jobs that have their answer or error, `on_batch` a report of each batch: both
-    are called on the engine's thread, which does nothing else meanwhile, so they must return at once.
+    thread. `deliver` gets jobs that have their answer or error, `on_batch` a report of each batch, and
+    `on_failure` is called once the engine has failed: all are called on the engine's thread, which does
+    nothing else meanwhile, so they must return at once.
     """
 
     def __init__(
@@ -106,6 +107,7 @@ class Batcher:
         limit: int,
         deliver: Callable[[Sequence[Job]], None],
         on_batch: Callable[[BatchReport], None],
+        on_failure: Callable[[], None] = lambda: None,
     ) -> None:
         self.limit: Final = limit
         self.admitted = 0
@@ -113,6 +115,8 @@ class Batcher:
         self._engine = engine
         self._deliver = deliver
         self._on_batch = on_batch
+        self._on_failure = on_failure
+        self._resident: dict[int, TaskVector] = {}
         self._queues = _Queues()
         self._launched: list[Job] = []
         self._wake = threading.Condition()
@@ -121,6 +125,19 @@ class Batcher:
     def start(self) -> None:
         """Warm the engine up on its own thread, then serve. `state` tells when it is ready."""
         self._thread.start()
+
+    def restart(self, engine: BatchEngine) -> None:
+        """After a failure: warm up another engine, write every slot again, and serve; else do nothing."""
+        with self._wake:
+            if self.state is not State.FAILED:
+                return
+            self.state = State.WARMING
+            self._engine = engine
+            self._queues.stopped = False
+            self._queues.writes = list(self._resident.items())
+            self._launched = []
+            self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
+            self._thread.start()
 
     def stop(self) -> None:
         """Finish the batch under way, fail what waits, and join the thread."""
@@ -132,8 +149,7 @@ class Batcher:
     def drain(self) -> None:
         """Admit nothing more; what is in hand is finished."""
         with self._wake:
-            if self.state is not State.FAILED:
-                self.state = State.DRAINING
+            self.state = State.DRAINING
 
     def admit(self, images: int) -> Ticket:
         """Count `images` as in hand until `release`. Raises NotReady or QueueFull."""
@@ -150,6 +166,7 @@ class Batcher:
     def write(self, slot: int, vector: TaskVector) -> None:
         """Have `vector` in `slot` before any job submitted from now on is launched."""
         with self._wake:
+            self._resident[slot] = vector
             self._queues.writes.append((slot, vector))
             self._wake.notify()
 
@@ -181,12 +198,14 @@ class Batcher:
         except Exception:
             log.exception("the engine failed; the service is no longer ready")
             self._close(State.FAILED, ServiceError())
+            self._on_failure()
         else:
             self._close(self.state, NotReady())
 
     def _close(self, state: State, error: ServiceError) -> None:
         with self._wake:
-            self.state = state
+            if self.state is not State.DRAINING:
+                self.state = state
             self._queues.stopped = True
             left = [job for queue in self._queues.jobs.values() for job in queue.values()]
             for queue in self._queues.jobs.values():

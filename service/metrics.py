@@ -85,6 +85,9 @@ class Metrics:
             "vtv_artifacts_refused", "Artifacts in the store that were refused.", registry=self.registry
         )
         self._busy = Counter("vtv_engine_busy_seconds", "Time spent computing.", registry=self.registry)
+        self._restarts = Counter(
+            "vtv_engine_restarts", "Engines rebuilt after a failure.", registry=self.registry
+        )
 
     def observe(self, batcher: Batcher, slots: SlotTable) -> None:
         """Report the state of these two at every scrape."""
@@ -118,6 +121,9 @@ class Metrics:
         self._batches.labels(str(bucket), self._build.backend).inc()
         self._busy.inc(report.seconds)
 
+    def engine_restarted(self) -> None:
+        self._restarts.inc()
+
     def artifact_refused(self) -> None:
         self._refused.inc()
 
@@ -145,8 +151,7 @@ class _Snapshot(Collector):
         yield bank
         yield CounterMetricFamily("vtv_bank_installs", "Task vectors written to the bank.", slots.installs)
         yield CounterMetricFamily("vtv_bank_evictions", "Task vectors overwritten.", slots.evictions)
-        if self._build.device.startswith("cuda"):
-            yield _gauge("vtv_gpu_memory_bytes", "Memory the engine reserves.", torch.cuda.memory_reserved())
+        yield _gauge("vtv_gpu_memory_bytes", "GPU memory the engine reserves.", _reserved(self._build.device))
         yield InfoMetricFamily(
             "vtv_build",
             "What is running.",
@@ -157,6 +162,11 @@ class _Snapshot(Collector):
                 "device": self._build.device,
             },
         )
+
+
+def _reserved(device: str) -> int:
+    """Bytes; from the allocator's own books, as asking the driver could disturb a graph's capture."""
+    return torch.cuda.memory_reserved(device) if device.startswith("cuda") else 0
 
 
 def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:

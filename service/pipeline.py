@@ -1,6 +1,7 @@
 """Answers a call: admission, deadline, disconnect, and what is counted about them."""
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from service.flight import Crew, Flight, Landed, Timing, deliver
 from service.metrics import Metrics
 from service.registry import TaskRegistry
 from service.settings import Settings
+from service.supervisor import Supervisor
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 _NO_SLOT: Final = 0
@@ -37,25 +39,37 @@ class Outcome:
 class Pipeline:
     """The engine, its batcher and the codec threads, as one object with a beginning and an end."""
 
-    def __init__(self, engine: Engine, registry: TaskRegistry, metrics: Metrics, settings: Settings) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        rebuild: Callable[[], Engine],
+        registry: TaskRegistry,
+        metrics: Metrics,
+        settings: Settings,
+    ) -> None:
+        """`rebuild` makes another engine like `engine`, in case that one fails."""
         self.registry: Final = registry
         self.tile: Final = engine.geometry.tile
         self._metrics = metrics
         self._decoders = ThreadPoolExecutor(settings.codec_threads, "decode")
         self._encoders = ThreadPoolExecutor(settings.codec_threads, "encode")
         self._large_encoder = ThreadPoolExecutor(1, "encode-large")
+        failed = threading.Event()
         self.batcher: Final = Batcher(
-            engine, settings.queue_limit, partial(deliver, self._encoders), metrics.batch
+            engine, settings.queue_limit, partial(deliver, self._encoders), metrics.batch, failed.set
         )
+        self.supervisor: Final = Supervisor(self.batcher, failed, rebuild, metrics.engine_restarted)
         codec = Codec(engine.geometry, settings.max_pixels)
         self._crew = Crew(codec, self.batcher, metrics, self._decoders, self._encoders, self._large_encoder)
 
     def start(self) -> None:
         self.batcher.start()
+        self.supervisor.start()
 
     def stop(self) -> None:
         """Blocks until the batch and the codec steps under way are done."""
         self._decoders.shutdown(cancel_futures=True)
+        self.supervisor.stop()
         self.batcher.stop()
         self._encoders.shutdown()
         self._large_encoder.shutdown()

@@ -44,7 +44,9 @@ def test_metrics_by_the_contracts_names(server: ServerProcess) -> None:
         "vtv_bank_installs_total",
         "vtv_bank_evictions_total",
         "vtv_engine_ready 1.0",
+        "vtv_engine_restarts_total 0.0",
         "vtv_engine_busy_seconds_total",
+        "vtv_gpu_memory_bytes 0.0",
         'vtv_build_info{backend="eager",device="cpu",model="tiny"',
     ):
         assert name in text, name
