@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, suppress
 from importlib.metadata import version
 
 from fastapi import FastAPI, Request
@@ -20,13 +20,16 @@ from service.exchange import Exchange
 from service.metrics import BuildInfo, Metrics
 from service.middleware import RequestGuard
 from service.pipeline import Pipeline
+from service.record import Record
 from service.registry import TaskRegistry
+from service.request_log import log_request
 from service.routes.infer import infer_routes
 from service.routes.operations import operation_routes
 from service.routes.page import page_routes
 from service.routes.tasks import task_routes
 from service.routes.v2 import v2_routes
 from service.settings import Settings
+from service.tracing import start_tracing
 
 _DESCRIPTION = """An image and a task name in, the picture that MAE-VQGAN paints for that task out. No example
 pair is sent: a *task vector* stands in for it."""
@@ -47,15 +50,23 @@ def create_app(engine: Engine, rebuild: Callable[[], Engine], store: Store, sett
     pipeline = Pipeline(engine, rebuild, registry, metrics, settings)
     metrics.observe(pipeline.batcher, registry.slots)
 
+    sinks: list[Callable[[Record], None]] = [log_request]
+    cleanup = ExitStack()
+    if settings.otlp_endpoint:
+        trace, finish = start_tracing(build.version)
+        sinks.insert(0, trace)  # first, so that the log's line can name the trace
+        cleanup.callback(finish)
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         pipeline.start()
         watching = asyncio.create_task(catalogue.watch())
-        yield
-        watching.cancel()
-        with suppress(asyncio.CancelledError):
-            await watching
-        await asyncio.to_thread(pipeline.stop)
+        with cleanup:
+            yield
+            watching.cancel()
+            with suppress(asyncio.CancelledError):
+                await watching
+            await asyncio.to_thread(pipeline.stop)
 
     app = FastAPI(
         title="Visual Task Vectors",
@@ -73,7 +84,7 @@ def create_app(engine: Engine, rebuild: Callable[[], Engine], store: Store, sett
     app.include_router(operation_routes(pipeline.batcher, metrics))
     app.include_router(page_routes(app.title))
     _speak_problem_json(app)
-    app.add_middleware(RequestGuard, max_body_bytes=settings.max_body_bytes)
+    app.add_middleware(RequestGuard, max_body_bytes=settings.max_body_bytes, sinks=sinks)
     return app
 
 
@@ -86,14 +97,18 @@ def _fit_check(engine: Engine) -> Callable[[TaskVector], None]:
 def _speak_problem_json(app: FastAPI) -> None:
     """Errors of ours and of the framework's leave in one form."""
 
+    def refuse(request: Request, error: ServiceError) -> Response:
+        Record.of(request.scope).code = error.code
+        return problem(error, request.url.path)
+
     @app.exception_handler(ServiceError)
     async def ours(request: Request, error: ServiceError) -> Response:
-        return problem(error, request.url.path)
+        return refuse(request, error)
 
     @app.exception_handler(RequestValidationError)
     async def validation(request: Request, error: RequestValidationError) -> Response:
-        return problem(InvalidRequest(), request.url.path)
+        return refuse(request, InvalidRequest())
 
     @app.exception_handler(HTTPException)
     async def framework(request: Request, error: HTTPException) -> Response:
-        return problem(from_http_exception(error), request.url.path)
+        return refuse(request, from_http_exception(error))

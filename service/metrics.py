@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
 
 import torch
 from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
@@ -37,11 +37,10 @@ class BuildInfo:
     device: str
 
 
-@dataclass(slots=True)
-class Tracked:
+class Tracked(Protocol):
     """One inference request as the metrics see it. `task` is only ever an installed task's name."""
 
-    task: str = ""
+    task: str
 
 
 class Metrics:
@@ -94,13 +93,12 @@ class Metrics:
         self.registry.register(_Snapshot(self._build, batcher, slots))
 
     @contextmanager
-    def request(self) -> Iterator[Tracked]:
+    def request(self, tracked: Tracked) -> Iterator[None]:
         """Count and time one inference request; its status is that of the ServiceError that leaves."""
         started = perf_counter()
-        tracked = Tracked()
         code = 500
         try:
-            yield tracked
+            yield
             code = 200
         except ServiceError as error:
             code = error.status

@@ -56,7 +56,11 @@ class Pipeline:
         self._large_encoder = ThreadPoolExecutor(1, "encode-large")
         failed = threading.Event()
         self.batcher: Final = Batcher(
-            engine, settings.queue_limit, partial(deliver, self._encoders), metrics.batch, failed.set
+            engine,
+            settings.queue_limit,
+            partial(deliver, self._encoders),
+            metrics.batch,
+            on_failure=failed.set,
         )
         self.supervisor: Final = Supervisor(self.batcher, failed, rebuild, metrics.engine_restarted)
         codec = Codec(engine.geometry, settings.max_pixels)

@@ -19,6 +19,7 @@ from engine.errors import EngineError
 from engine.runtime import Engine
 from service.app import create_app
 from service.pipeline import Pipeline
+from service.request_log import log_to_stderr
 from service.settings import Settings, SettingsError
 
 log: Final = logging.getLogger("vtv.server")
@@ -39,9 +40,9 @@ def serve(
     Returns the process's exit code: 2, after one clear line on standard error, where the settings, the model
     or the address are wrong; 1 where the engine failed for good.
     """
-    _log_to_stderr()
     try:
         settings = Settings.load(os.environ, model=model, store=store, backend=backend, host=host, port=port)
+        log_to_stderr(settings.log_format)
         listener = _listen(settings)
     except (SettingsError, OSError) as error:
         return _refuse(error)
@@ -56,9 +57,9 @@ def serve(
         )
         try:
             engine = load()
-        except EngineError as error:
+            app = create_app(engine, load, Store(settings.store), settings)
+        except (EngineError, SettingsError) as error:
             return _refuse(error)
-        app = create_app(engine, load, Store(settings.store), settings)
         config = uvicorn.Config(
             app,
             access_log=False,
@@ -139,8 +140,3 @@ def _announce(listener: socket.socket, engine: Engine) -> None:
 def _refuse(error: Exception) -> int:
     print(f"vtv serve: {error}", file=sys.stderr)
     return _BAD_INPUT
-
-
-def _log_to_stderr() -> None:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)

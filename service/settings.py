@@ -19,6 +19,8 @@ from pydantic import (
 from artifacts.paths import BUNDLED_MODEL, BUNDLED_STORE
 
 PREFIX = "VTV_"
+_OTLP = "OTEL_EXPORTER_OTLP_ENDPOINT"
+_OTLP_TRACES = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
 
 
 class SettingsError(Exception):
@@ -71,6 +73,10 @@ class Settings(BaseModel):
     drain_seconds: float = Field(20.0, ge=0)
     """How long requests in hand may take to finish after a request to stop."""
 
+    log_format: Literal["text", "json"] = "text"
+    otlp_endpoint: str = Field("", validation_alias=_OTLP)
+    """Where there is one, requests are traced. OpenTelemetry's own variable; its SDK reads the others itself."""
+
     @classmethod
     def load(cls, environment: Mapping[str, str], **given: Any) -> Self:
         """Settings from `VTV_*` variables; those in `given` that are not None win.
@@ -83,6 +89,7 @@ class Settings(BaseModel):
             if name.startswith(PREFIX)
         }
         values |= {name: value for name, value in given.items() if value is not None}
+        values[_OTLP] = environment.get(_OTLP_TRACES) or environment.get(_OTLP, "")
         try:
             return cls(**values)
         except ValidationError as error:
