@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Final, Literal, Protocol
+from typing import Final, Literal, Protocol, get_args
 
 import torch
 from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
@@ -18,6 +18,7 @@ from service.errors import ServiceError
 
 DropReason = Literal["disconnected", "deadline", "queue_full", "draining"]
 
+_STAGES: Final = ("decode", "queue", "compute", "encode")
 _STAGE_BUCKETS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _REQUEST_BUCKETS: Final = (0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _BATCH_BUCKETS: Final = (1, 2, 4, 8, 16, 32, 64, 128)
@@ -87,6 +88,12 @@ class Metrics:
         self._restarts = Counter(
             "vtv_engine_restarts", "Engines rebuilt after a failure.", registry=self.registry
         )
+
+        # Series that exist from the start: the first event is then a rise, and none is told from no data.
+        for stage in _STAGES:
+            self._stages.labels(stage)
+        for reason in get_args(DropReason):
+            self._dropped.labels(reason)
 
     def observe(self, batcher: Batcher, slots: SlotTable) -> None:
         """Report the state of these two at every scrape."""
