@@ -111,4 +111,10 @@ def _speak_problem_json(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def framework(request: Request, error: HTTPException) -> Response:
-        return refuse(request, from_http_exception(error))
+        return refuse(request, from_http_exception(error, _methods(app, request)))
+
+
+def _methods(app: FastAPI, request: Request) -> list[str]:
+    """What the address takes, of all its routes: the framework's own refusal names the first one's only."""
+    pattern = getattr(request.scope.get("route"), "path", "")
+    return [method.upper() for method in app.openapi()["paths"].get(pattern, {})]
