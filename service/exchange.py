@@ -53,6 +53,8 @@ class Exchange:
         tracked: Tracked,
     ) -> Response:
         self.door.may_infer(request.headers)
+        tracked.task = self._named_task(request)
+        self.pipeline.check_room()
         deadline = monotonic() + _timeout_seconds(request, self.timeout_ms)
         try:
             async with asyncio.timeout(deadline - monotonic()):
@@ -61,12 +63,17 @@ class Exchange:
             raise DeadlineExceeded from None
         if call.options.task is not None:
             tracked.task = self.pipeline.registry.artifact(call.options.task).task
-        outcome = await self.pipeline.answer(call, request.receive, deadline)
+        outcome = await self.pipeline.answer(call, self.door.client(request), request.receive, deadline)
         response = await write(call, outcome)
         response.headers["Server-Timing"] = outcome.timing.header()
         if outcome.artifact is not None:
             response.headers["X-VTV-Artifact"] = outcome.artifact.hash
         return response
+
+    def _named_task(self, request: Request) -> str:
+        """The task that the address names, where it is an installed one; a body may still name another."""
+        task = request.path_params.get("task") or request.query_params.get("task", "")
+        return task if self.pipeline.registry.has(task) else ""
 
 
 def _timeout_seconds(request: Request, longest_ms: int) -> float:

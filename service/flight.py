@@ -15,10 +15,11 @@ from time import perf_counter
 from typing import Final
 
 from engine.task_vector import AnswerSettings
-from service.batcher import Batcher, Job, Ticket
+from service.batcher import Batcher
 from service.calls import Call
 from service.codec import Answer, Codec, Prepared
 from service.errors import ServiceError
+from service.jobs import Job, Ticket
 from service.metrics import Metrics
 
 log: Final = logging.getLogger("vtv.flight")
@@ -121,11 +122,10 @@ class Flight:
         if job.error is not None:
             raise job.error
         assert job.answer is not None
-        assert job.launched_at is not None
         started = perf_counter()
         answer = self.crew.codec.finish(job.answer, self.call, index, prepared.guide, self.settings)
         timing = Timing(
-            queue=1e3 * (job.launched_at - job.queued_at),
+            queue=1e3 * job.queue_seconds,
             decode=1e3 * decode_seconds,
             compute=1e3 * job.compute_seconds,
             encode=1e3 * (perf_counter() - started),

@@ -10,8 +10,9 @@ import pytest
 from numpy.typing import NDArray
 
 from engine.task_vector import TaskVector
-from service.batcher import Batcher, BatchReport, Job, Program, State, Ticket
+from service.batcher import Batcher, BatchReport, State
 from service.errors import DeadlineExceeded, NotReady, QueueFull, ServiceError
+from service.jobs import Job, Program, Ticket
 
 PATIENCE = 10.0
 """Seconds after which something that must happen counts as not happening."""
