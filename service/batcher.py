@@ -10,7 +10,6 @@ import logging
 import math
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -19,10 +18,11 @@ from typing import Final
 import numpy as np
 
 from engine.task_vector import TaskVector
+from service.collector import Collector
 from service.errors import DeadlineExceeded, NotReady, QueueFull, ServiceError
 from service.fair_queue import FairQueue
-from service.jobs import Job, Program, Ticket
-from service.launching import BatchEngine, Collect, Launcher
+from service.jobs import Job, Pixels, Program, Ticket
+from service.launching import BatchEngine, Launcher
 
 log: Final = logging.getLogger("vtv.batcher")
 
@@ -56,14 +56,13 @@ class _Queues:
         return min(self.jobs.values(), key=FairQueue.oldest)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Batch:
     """Jobs on the engine."""
 
     jobs: list[Job]
     launched_at: float
     """time.monotonic() seconds."""
-    collect: Collect | None = None
 
 
 class Batcher:
@@ -71,8 +70,8 @@ class Batcher:
 
     `admit` and `release` belong to the event loop; `submit`, `write` and `abandon` may be called from any
     thread. `deliver` gets jobs that have their answer or error, `on_batch` a report of each batch, and
-    `on_failure` is called once the engine has failed: all are called on the engine's thread, which does
-    nothing else meanwhile, so they must return at once.
+    `on_failure` is called once the engine has failed: all are called on the threads that drive the engine,
+    which do nothing else meanwhile, so they must return at once.
     """
 
     def __init__(
@@ -96,7 +95,8 @@ class Batcher:
         self._resident: dict[int, TaskVector] = {}
         self._max_wait = max_wait
         self._queues = _Queues()
-        self._in_flight: deque[_Batch] = deque()
+        self._in_flight: list[_Batch] = []
+        self._failure: Exception | None = None
         self._free_since = 0.0
         self._wake = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
@@ -174,10 +174,12 @@ class Batcher:
         try:
             self._engine.warm_up()
             with self._wake:
+                self._failure = None
                 if self.state is State.WARMING:
                     self.state = State.READY
-            while self._step():
-                pass
+            with Collector(self._land, self._break) as collector:
+                while self._step(collector):
+                    pass
         except Exception:
             log.exception("the engine failed; the service is no longer ready")
             self._close(State.FAILED, ServiceError())
@@ -185,14 +187,19 @@ class Batcher:
         else:
             self._close(self.state, NotReady())
 
+    def _break(self, error: Exception) -> None:
+        with self._wake:
+            self._failure = error
+            self._wake.notify()
+
     def _close(self, state: State, error: ServiceError) -> None:
         with self._wake:
             if self.state is not State.DRAINING:
                 self.state = state
             self._queues.stopped = True
             left = [job for queue in self._queues.jobs.values() for job in queue.drain()]
-        while self._in_flight:
-            left += self._in_flight.popleft().jobs
+        left += [job for batch in self._in_flight for job in batch.jobs]
+        self._in_flight.clear()
         self._fail(left, error)
 
     def _fail(self, jobs: Sequence[Job], error: ServiceError) -> None:
@@ -201,22 +208,28 @@ class Batcher:
         if jobs:
             self._deliver(jobs)
 
-    def _step(self) -> bool:
-        """Write what is to be written, then launch a batch or collect one. False when stopped."""
+    def _step(self, collector: Collector[_Batch]) -> bool:
+        """Write what is to be written and launch a batch, as soon as there is something to do. False when stopped."""
         with self._wake:
-            while not (self._queues.stopped or self._queues.writes or self._in_flight or self._may_launch()):
-                self._wake.wait(self._seconds_to_fill())
-            stopped = self._queues.stopped
+            while not (self._queues.stopped or self._failure or self._queues.writes or self._may_launch()):
+                self._wake.wait(self._seconds_to_fill() if not self._in_flight else None)
+            if self._failure:
+                raise self._failure
+            if self._queues.stopped:
+                return False
             writes, self._queues.writes = self._queues.writes, []
             jobs, expired = self._take() if self._may_launch() else ([], [])
         self._fail(expired, DeadlineExceeded())
         for slot, vector in writes:
             self._engine.write_slot(slot, vector)
         if jobs:
-            self._launch(jobs)
-        elif self._in_flight:
-            self._collect()
-        return bool(self._in_flight) or not stopped
+            self._launch(jobs, collector)
+        return True
+
+    def waiting(self) -> int:
+        """Jobs in the queue, those on the engine not counted."""
+        with self._wake:
+            return sum(map(len, self._queues.jobs.values()))
 
     def _may_launch(self) -> bool:
         waiting = len(self._queues.next())
@@ -245,17 +258,19 @@ class Batcher:
                 batch.append(job)
         return batch, expired
 
-    def _launch(self, jobs: list[Job]) -> None:
+    def _launch(self, jobs: list[Job], collector: Collector[_Batch]) -> None:
         batch = _Batch(jobs, time.monotonic())
-        self._in_flight.append(batch)  # first, so that they are told if the launch fails
+        with self._wake:
+            self._in_flight.append(batch)  # first, so that they are told if the launch fails
         pixels = np.stack([job.pixels for job in jobs])
-        batch.collect = self._launcher.launch(jobs[0].program, pixels, [job.slot for job in jobs])
+        collect = self._launcher.launch(jobs[0].program, pixels, [job.slot for job in jobs])
+        if self._launcher.depth > 1:
+            collector.put(batch, collect)
+        else:
+            self._land(batch, collect())
 
-    def _collect(self) -> None:
-        """Wait for the batch launched first, and deliver it."""
-        batch = self._in_flight[0]
-        assert batch.collect is not None
-        answers = batch.collect()
+    def _land(self, batch: _Batch, answers: Pixels) -> None:
+        """Deliver a batch that is done; batches land in the order of their launch."""
         now = time.monotonic()
         began = max(batch.launched_at, self._free_since)
         for job, answer in zip(batch.jobs, answers, strict=True):
@@ -263,6 +278,8 @@ class Batcher:
             job.queue_seconds = began - job.queued_at
             job.compute_seconds = now - began
         self._free_since = now
-        self._in_flight.popleft()
+        with self._wake:
+            self._in_flight.remove(batch)
+            self._wake.notify()
         self._on_batch(BatchReport(len(batch.jobs), len({job.task for job in batch.jobs}), now - began))
         self._deliver(batch.jobs)

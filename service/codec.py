@@ -3,7 +3,6 @@
 from dataclasses import dataclass, replace
 from typing import Final
 
-
 from engine.geometry import Geometry
 from engine.refine import refine
 from engine.task_vector import AnswerSettings

@@ -59,7 +59,7 @@ class Pipeline:
         self.batcher: Final = Batcher(
             engine,
             settings.queue_limit,
-            partial(deliver, self._encoders),
+            partial(deliver, self._encoders, settings.codec_threads),
             metrics.batch,
             failed.set,
             settings.max_wait_ms / 1e3,
@@ -142,21 +142,27 @@ class Pipeline:
         )
         watch = asyncio.create_task(_until_disconnect(receive))
         watch.add_done_callback(partial(_client_left, flight.landed))
+        alarm = loop.call_later(deadline - monotonic(), _too_late, flight.landed)
         flight.start()
         try:
-            async with asyncio.timeout(deadline - monotonic()):
-                return await flight.landed
-        except (TimeoutError, DeadlineExceeded):
+            return await flight.landed
+        except DeadlineExceeded:
             if flight.give_up():
                 self._metrics.dropped("deadline")
-            raise DeadlineExceeded from None
+            raise
         except ClientClosed:
             if flight.give_up():
                 self._metrics.dropped("disconnected")
             raise
         finally:
             flight.give_up()
+            alarm.cancel()
             watch.cancel()
+
+
+def _too_late(landed: asyncio.Future[list[Landed]]) -> None:
+    if not landed.done():
+        landed.set_exception(DeadlineExceeded())
 
 
 async def _until_disconnect(receive: Receive) -> None:
