@@ -1,9 +1,9 @@
 """Pull-based continuous batching: the engine's thread takes what waits whenever the engine is free.
 
 While the engine computes, jobs wait and form the next batch; an idle engine takes a single job at once,
-unless it was told that a job may wait a little for company. One batch holds one program's jobs and any mix of tasks. An engine that can be
-launched ahead gets a second batch while it computes the first, but only a full one: what would leave room
-waits for company until the engine is free.
+unless it was told that a job may wait a little for company. One batch holds one program's jobs and any mix
+of tasks. An engine that can be launched ahead gets a second batch while it computes the first, but only a
+full one: what would leave room waits for company until the engine is free.
 """
 
 import logging
