@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from engine.runtime import Engine
     from engine.task_vector import TaskVector
 
-VARIABLE: Final = "VTV_PEER_MODEL"
+VARIABLE: Final = "PEERS_BENCHMARK_MODEL"
 """`simulated LOCKFILE`, or `real MODEL STORE`: paths separated by the system's path separator."""
 
 

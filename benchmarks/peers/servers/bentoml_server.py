@@ -3,6 +3,7 @@
 https://docs.bentoml.com/en/latest/get-started/adaptive-batching.html (handle multiple parameters)
 """
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -44,6 +45,5 @@ class Uploads:
 
 
 if __name__ == "__main__":
-    from bentoml.serving import serve_http_production
-
-    serve_http_production("benchmarks.peers.servers.bentoml_server:Uploads", working_dir=".", port=int(sys.argv[1]))
+    target = "benchmarks.peers.servers.bentoml_server:Uploads"
+    os.execv(sys.executable, [sys.executable, "-m", "bentoml", "serve", target, "--port", sys.argv[1]])
