@@ -15,6 +15,7 @@ from engine.runtime import Engine
 from engine.task_vector import TaskVector
 from service.auth import Door
 from service.catalogue import Catalogue
+from service.direct import DirectRoutes
 from service.errors import InvalidRequest, ServiceError, from_http_exception, problem
 from service.exchange import Exchange
 from service.metrics import BuildInfo, Metrics
@@ -78,12 +79,14 @@ def create_app(engine: Engine, rebuild: Callable[[], Engine], store: Store, sett
     )
     app.state.pipeline = pipeline
     exchange = Exchange(pipeline, metrics, door, settings.timeout_ms)
-    app.include_router(infer_routes(exchange, settings.images_per_request, engine.fingerprint))
+    infer = infer_routes(exchange, settings.images_per_request, engine.fingerprint)
+    app.include_router(infer)
     app.include_router(v2_routes(exchange, settings.images_per_request, build.version))
     app.include_router(task_routes(registry, catalogue, door))
     app.include_router(operation_routes(pipeline.batcher, metrics))
     app.include_router(page_routes(app.title))
     _speak_problem_json(app)
+    app.add_middleware(DirectRoutes, router=infer)
     app.add_middleware(RequestGuard, max_body_bytes=settings.max_body_bytes, sinks=sinks)
     return app
 

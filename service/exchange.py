@@ -56,6 +56,8 @@ class Exchange:
         record: Record,
     ) -> Response:
         self.door.may_infer(request.headers)
+        record.task = self._named_task(request)
+        self.pipeline.check_room()
         deadline = monotonic() + _timeout_seconds(request, self.timeout_ms)
         try:
             async with asyncio.timeout(deadline - monotonic()):
@@ -66,7 +68,7 @@ class Exchange:
         if call.options.task is not None:
             record.task = self.pipeline.registry.artifact(call.options.task).task
         record.admitted_ns = time_ns()
-        outcome = await self.pipeline.answer(call, request.receive, deadline)
+        outcome = await self.pipeline.answer(call, self.door.client(request), request.receive, deadline)
         record.answered_ns = time_ns()
         record.timing = outcome.timing
         response = await write(call, outcome)
@@ -74,6 +76,11 @@ class Exchange:
         if outcome.artifact is not None:
             response.headers["X-VTV-Artifact"] = outcome.artifact.hash
         return response
+
+    def _named_task(self, request: Request) -> str:
+        """The task that the address names, where it is an installed one; a body may still name another."""
+        task = request.path_params.get("task") or request.query_params.get("task", "")
+        return task if self.pipeline.registry.has(task) else ""
 
 
 def _timeout_seconds(request: Request, longest_ms: int) -> float:

@@ -13,11 +13,12 @@ from typing import Any, Final
 from artifacts.artifact import Artifact
 from engine.runtime import Engine
 from engine.task_vector import AnswerSettings
-from service.batcher import Batcher, State, Ticket
+from service.batcher import Batcher, State
 from service.calls import Call
 from service.codec import Answer, Codec, answer_settings
 from service.errors import ClientClosed, DeadlineExceeded, NotReady, QueueFull
 from service.flight import Crew, Flight, Landed, Timing, deliver
+from service.jobs import Ticket
 from service.metrics import Metrics
 from service.registry import TaskRegistry
 from service.settings import Settings
@@ -58,9 +59,10 @@ class Pipeline:
         self.batcher: Final = Batcher(
             engine,
             settings.queue_limit,
-            partial(deliver, self._encoders),
+            partial(deliver, self._encoders, settings.codec_threads),
             metrics.batch,
-            on_failure=failed.set,
+            failed.set,
+            settings.max_wait_ms / 1e3,
         )
         self.supervisor: Final = Supervisor(self.batcher, failed, rebuild, metrics.engine_restarted)
         codec = Codec(engine.geometry, settings.max_pixels)
@@ -78,13 +80,22 @@ class Pipeline:
         self._encoders.shutdown()
         self._large_encoder.shutdown()
 
-    async def answer(self, call: Call, receive: Receive, deadline: float) -> Outcome:
+    def check_room(self) -> None:
+        """Raises NotReady or QueueFull, and counts it, where not even one image would be admitted now.
+
+        For a look before a body is read: what is refused anyway must not cost those in hand.
+        """
+        with self._counted_refusal():
+            self.batcher.check_room()
+
+    async def answer(self, call: Call, client: str, receive: Receive, deadline: float) -> Outcome:
         """Answer `call` before `deadline` (time.monotonic() seconds).
 
-        `receive` is watched for the client's leaving. Raises the ServiceError that ended it.
+        Images of one `client` wait behind each other, those of several take turns. `receive` is watched for the
+        client's leaving. Raises the ServiceError that ended it.
         """
         artifact = self.registry.artifact(call.options.task) if call.options.task else None
-        with self._admitted(len(call.images)) as ticket:
+        with self._admitted(len(call.images), client) as ticket:
             if artifact is None:
                 landed = await self._fly(call, ticket, AnswerSettings(), _NO_SLOT, receive, deadline)
             else:
@@ -95,11 +106,18 @@ class Pipeline:
         return Outcome(answers, Timing.longest(timing for _, timing in landed), artifact)
 
     @contextmanager
-    def _admitted(self, images: int) -> Iterator[Ticket]:
-        ticket: Ticket | None = None
+    def _admitted(self, images: int, client: str) -> Iterator[Ticket]:
+        with self._counted_refusal():
+            ticket = self.batcher.admit(images, client)
+            try:
+                yield ticket
+            finally:
+                self.batcher.release(ticket)
+
+    @contextmanager
+    def _counted_refusal(self) -> Iterator[None]:
         try:
-            ticket = self.batcher.admit(images)
-            yield ticket
+            yield
         except QueueFull:
             self._metrics.dropped("queue_full")
             raise
@@ -107,9 +125,6 @@ class Pipeline:
             if self.batcher.state is State.DRAINING:
                 self._metrics.dropped("draining")
             raise
-        finally:
-            if ticket is not None:
-                self.batcher.release(ticket)
 
     async def _fly(
         self,
@@ -127,21 +142,27 @@ class Pipeline:
         )
         watch = asyncio.create_task(_until_disconnect(receive))
         watch.add_done_callback(partial(_client_left, flight.landed))
+        alarm = loop.call_later(deadline - monotonic(), _too_late, flight.landed)
         flight.start()
         try:
-            async with asyncio.timeout(deadline - monotonic()):
-                return await flight.landed
-        except (TimeoutError, DeadlineExceeded):
+            return await flight.landed
+        except DeadlineExceeded:
             if flight.give_up():
                 self._metrics.dropped("deadline")
-            raise DeadlineExceeded from None
+            raise
         except ClientClosed:
             if flight.give_up():
                 self._metrics.dropped("disconnected")
             raise
         finally:
             flight.give_up()
+            alarm.cancel()
             watch.cancel()
+
+
+def _too_late(landed: asyncio.Future[list[Landed]]) -> None:
+    if not landed.done():
+        landed.set_exception(DeadlineExceeded())
 
 
 async def _until_disconnect(receive: Receive) -> None:

@@ -61,6 +61,8 @@ class Settings(BaseModel):
 
     queue_limit: int = Field(256, ge=1)
     """Images in hand at once, counted from admission to reply."""
+    max_wait_ms: float = Field(0.0, ge=0, le=1000)
+    """How long an image may wait for an idle engine's batch to fill; 0 launches it at once."""
     max_images: int = Field(32, ge=1)
     """Images in one request."""
     max_body_bytes: int = Field(32 * 2**20, ge=1024)

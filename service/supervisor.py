@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Final
 
-from service.batcher import BatchEngine, Batcher
+from service.batcher import Batcher
+from service.launching import BatchEngine
 
 log: Final = logging.getLogger("vtv.supervisor")
 _DELAYS: Final = (0.0, 1.0, 2.0, 4.0, 8.0)

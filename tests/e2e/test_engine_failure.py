@@ -11,7 +11,7 @@ import uvicorn
 from artifacts.store import Store
 from engine.runtime import Engine
 from service.app import create_app
-from service.batcher import Pixels
+from service.jobs import Pixels
 from service.server import DrainingServer
 from service.settings import Settings
 from tests.support import PATIENCE, photo, wait_until

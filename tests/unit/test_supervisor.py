@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from engine.task_vector import TaskVector
-from service.batcher import Batcher, Job, Pixels, State, Ticket
+from service.batcher import Batcher, State
 from service.errors import NotReady, ServiceError
+from service.jobs import Job, Pixels, Ticket
 from service.supervisor import Supervisor
 from tests.support import wait_until
 
