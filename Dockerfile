@@ -10,7 +10,7 @@ RUN useradd --system --create-home vtv
 FROM base AS cuda
 ARG PIP_EXTRA_INDEX_URL
 COPY . .
-RUN pip install -c constraints.txt '.[tensorrt]'
+RUN pip install -c constraints.txt '.[tensorrt,otel]'
 ENV VTV_HOST=0.0.0.0 VTV_DEVICE=cuda VTV_ALLOW_UNAUTHENTICATED=1
 USER vtv
 EXPOSE 8000
@@ -19,7 +19,7 @@ CMD ["vtv", "serve"]
 FROM base AS cpu
 ARG PIP_EXTRA_INDEX_URL
 COPY . .
-RUN pip install -c constraints.txt .
+RUN pip install -c constraints.txt '.[otel]'
 # Inside a container the published port decides who can reach the service.
 ENV VTV_HOST=0.0.0.0 VTV_DEVICE=cpu VTV_ALLOW_UNAUTHENTICATED=1
 USER vtv

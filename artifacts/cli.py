@@ -10,12 +10,13 @@ from artifacts.errors import OfflineError
 from artifacts.paths import BUNDLED_MODEL, BUNDLED_STORE
 
 INTERRUPTED = 130
+BENCHMARKS = ("load", "engine", "peers", "codecs")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; 0 done, 1 the thing checked does not hold, 2 bad input, 130 interrupted."""
     words = list(sys.argv[1:] if argv is None else argv)
-    if words[:2] == ["bench", "load"] or words[:2] == ["bench", "engine"]:
+    if words[:1] == ["bench"] and words[1:2] and words[1] in BENCHMARKS:
         return _guarded(lambda: commands.bench(words[1], words[2:]))
     arguments = parser().parse_args(words)
     return _guarded(lambda: int(arguments.run(arguments)))
@@ -41,8 +42,8 @@ def parser() -> argparse.ArgumentParser:
     _serving(sub)
     _offline(sub)
     _models(sub)
-    bench = sub.add_parser("bench", help="benchmarks: load, engine (see `vtv bench load --help`)")
-    bench.add_argument("what", choices=["load", "engine"])
+    bench = sub.add_parser("bench", help="benchmarks (see `vtv bench load --help`)")
+    bench.add_argument("what", choices=BENCHMARKS)
     bench.set_defaults(run=lambda a: commands.bench(a.what, []))
     return top
 

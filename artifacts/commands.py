@@ -251,11 +251,8 @@ def parity(a: Namespace) -> int:
 
 
 def bench(what: str, words: list[str]) -> int:
-    """`vtv bench load|engine`."""
-    if what == "load":
-        from benchmarks import load
+    """`vtv bench load|engine|peers|codecs`."""
+    from importlib import import_module
 
-        return load.main(words)
-    from benchmarks import engine
-
-    return engine.main(words)
+    module = import_module("benchmarks.peers.command" if what == "peers" else f"benchmarks.{what}")
+    return int(module.main(words))

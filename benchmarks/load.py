@@ -1,105 +1,78 @@
-"""`vtv bench load`: requests/s and latency of the whole service, set against the engine alone.
+"""`vtv bench load`: throughput and latency of the whole service, set against the engine alone.
 
-The engine's own throughput (tensors in, tensors out, its best bucket) is measured first, in the same run
-and on the same machine; `served/raw` says what share of it reaches clients.
+Closed loop (default): clients that ask as soon as they are answered. Open loop (`--rate`): requests at given
+rates, Poisson or evenly spaced, latency counted from when each was due. `--sweep`: open loops at rising rates,
+to the knee. Without `--url` a server is started, and the engine's own throughput (tensors in and out, its best
+bucket) is measured first, on the same machine.
 """
 
 import argparse
 import json
-import platform
 import sys
-import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, TypeVar
 
 import httpx
-import numpy as np
-import torch
 
 from artifacts.paths import BUNDLED_MODEL, BUNDLED_STORE
-from artifacts.store import Store
-from benchmarks.closed_loop import Load, measure, raw_request
+from benchmarks.load_report import Report, as_json, table
+from benchmarks.load_run import LoadRun
+from benchmarks.plots import PlotsUnavailable, latency_plot
 from benchmarks.server_process import ServerDied, running_server
+from benchmarks.summary import PERCENTILES
+from benchmarks.sweep import sweep
+from benchmarks.traffic import at_size, infer_mix
 from engine.errors import EngineError
-from engine.runtime import Engine
 
+N = TypeVar("N", int, float)
 _SAMPLE: Final = Path(str(files("service"))) / "static" / "samples" / "rabbit.jpg"
-_WARM_UP_SECONDS: Final = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """Everything `vtv bench load` found; `raw` is the engine's images/s, None where it was not measured."""
-
-    rows: list[Load]
-    raw: float | None
-    raw_bucket: int | None
-    about: dict[str, Any]
 
 
 def main(args: Sequence[str]) -> int:
-    """The command. Returns 0, or 1 when a request failed, or 2 when the server could not be measured."""
+    """The command. Returns 0, or 1 when a request failed in a closed loop or the server's own count is another,
+    or 2 when the server could not be measured."""
     asked = _parser().parse_args(args)
-    image = asked.image.read_bytes()
     try:
-        if asked.url:
-            tasks = asked.task or _installed(asked.url)
-            report = Report(run(asked.url, tasks, image, asked.concurrency, asked.seconds), None, None, {})
-        else:
-            report = _measure_own_server(asked, image)
-    except (ServerDied, EngineError, httpx.HTTPError) as error:
+        report = _measure(asked, asked.url) if asked.url else _measure_own_server(asked)
+        if asked.plot:
+            _plot(asked.plot, report)
+    except (ServerDied, EngineError, PlotsUnavailable, httpx.HTTPError, OSError, ValueError) as error:
         print(f"vtv bench load: {error}", file=sys.stderr)
         return 2
     if asked.output:
-        asked.output.write_text(json.dumps(_as_json(report), indent=2) + "\n")
-    print(json.dumps(_as_json(report)) if asked.json else _table(report))
-    return 1 if any(row.errors for row in report.rows) else 0
+        asked.output.write_text(json.dumps(as_json(report), indent=2) + "\n")
+    print(json.dumps(as_json(report)) if asked.json else table(report))
+    failed = any(row.errors for row in report.rows if row.clients) or report.disagreement
+    return 1 if failed else 0
 
 
-def run(url: str, tasks: Sequence[str], image: bytes, concurrencies: Sequence[int], seconds: float) -> list[Load]:
-    """Load the service at `url` with one image, its tasks taking turns, at each concurrency for `seconds`."""
-    requests = [raw_request(url, task, image) for task in tasks]
-    measure(url, requests, max(concurrencies), _WARM_UP_SECONDS)
-    return [measure(url, requests, concurrency, seconds) for concurrency in concurrencies]
+def _measure_own_server(asked: argparse.Namespace) -> Report:
+    from benchmarks.raw_engine import raw_engine  # needs a model, and torch's time to import
 
-
-def raw_throughput(engine: Engine, store: Store, seconds: float) -> tuple[float, int]:
-    """The engine's best images/s over its buckets, tensors in and out, and the bucket that gives it."""
-    names = store.names()
-    for slot, name in enumerate(names, start=1):
-        engine.write_slot(slot, store.read(name, engine.fingerprint).vector)
-    engine.warm_up()
-    return max(
-        (_images_per_second(engine, bucket, len(names), seconds / len(engine.buckets)), bucket)
-        for bucket in engine.buckets
-    )
-
-
-def _images_per_second(engine: Engine, bucket: int, tasks: int, seconds: float) -> float:
-    side = engine.geometry.tile
-    tiles = np.random.default_rng(0).integers(0, 256, (bucket, side, side, 3), np.uint8)
-    slots = [1 + row % tasks if tasks else 0 for row in range(bucket)]
-    batches, started = 0, time.perf_counter()
-    while (elapsed := time.perf_counter() - started) < seconds:
-        engine.zero_shot(tiles, slots)
-        batches += 1
-    return batches * bucket / elapsed
-
-
-def _measure_own_server(asked: argparse.Namespace, image: bytes) -> Report:
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    engine = Engine.load(asked.model, backend=asked.backend, device=device)
-    raw, bucket = raw_throughput(engine, Store(asked.store), asked.seconds)
-    about = _about(engine)
-    del engine
+    raw = raw_engine(asked.model, asked.store, asked.backend, asked.seconds)
     with running_server(asked.model, asked.store, asked.backend) as url:
-        tasks = asked.task or _installed(url)
-        rows = run(url, tasks, image, asked.concurrency, asked.seconds)
-    return Report(rows, raw, bucket, about | {"tasks": tasks, "image_bytes": len(image)})
+        report = _measure(asked, url)
+    report.raw = raw
+    return report
+
+
+def _measure(asked: argparse.Namespace, url: str) -> Report:
+    tasks = dict(asked.task) or dict.fromkeys(_installed(url), 1.0)
+    image = asked.image.read_bytes()
+    images = [(at_size(image, int(side)), share) for side, share in asked.side] or [(image, 1.0)]
+    run = LoadRun(url, infer_mix(url, tasks, images), asked.seconds, asked.warm_up, asked.bound_ms, asked.arrivals)
+    run.warm(max(asked.concurrency))
+    if asked.sweep:
+        capacity = run.closed(max(asked.concurrency)).requests_per_second
+        rows = sweep(run.open, capacity)
+    elif asked.rate:
+        rows = [run.open(rate) for rate in asked.rate]
+    else:
+        rows = [run.closed(clients) for clients in asked.concurrency]
+    about = {"tasks": sorted(tasks), "image_bytes": [len(image) for image, _ in images], "arrivals": asked.arrivals}
+    return Report(rows, about, run.disagreement(), swept=asked.sweep)
 
 
 def _installed(url: str) -> list[str]:
@@ -109,61 +82,50 @@ def _installed(url: str) -> list[str]:
     return names
 
 
-def _about(engine: Engine) -> dict[str, Any]:
-    return {
-        "model": engine.model_name,
-        "backend": engine.backend,
-        "device": str(engine.device),
-        "threads": torch.get_num_threads(),
-        "vtv": version("visual-task-vectors"),
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-    }
-
-
-def _as_json(report: Report) -> dict[str, Any]:
-    best = max(row.requests_per_second for row in report.rows)
-    return {
-        **report.about,
-        "raw_images_per_second": report.raw,
-        "raw_bucket": report.raw_bucket,
-        "served_over_raw": best / report.raw if report.raw else None,
-        "rows": [asdict(row) for row in report.rows],
-    }
-
-
-def _table(report: Report) -> str:
-    lines = [
-        "  ".join(f"{key} {value}" for key, value in report.about.items() if key != "tasks"),
-        f"engine alone: {report.raw:.1f} images/s at batch {report.raw_bucket}" if report.raw else "",
-        f"{'clients':>8} {'requests/s':>11} {'served/raw':>11} {'p50 ms':>9} {'p90 ms':>9} {'p99 ms':>9} {'errors':>7}",
-    ]
-    for row in report.rows:
-        share = f"{row.requests_per_second / report.raw:.2f}" if report.raw else "-"
-        lines.append(
-            f"{row.concurrency:>8} {row.requests_per_second:>11.1f} {share:>11} "
-            f"{row.p50_ms:>9.1f} {row.p90_ms:>9.1f} {row.p99_ms:>9.1f} {row.errors:>7}"
-        )
-    return "\n".join(line for line in lines if line)
+def _plot(path: Path, report: Report) -> None:
+    latency_plot(path, "vtv bench load", {name: [(row, name) for row in report.rows] for name in PERCENTILES})
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="vtv bench load", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="vtv bench load", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--url", help="a running server; without it one is started")
-    parser.add_argument("--task", action="append", help="repeat to mix tasks (default: every installed task)")
+    parser.add_argument("--task", type=_weighted, action="append", default=[], metavar="NAME[:WEIGHT]",
+                        help="repeat to mix tasks (default: every installed task alike)")  # fmt: skip
+    parser.add_argument("--side", type=_weighted, action="append", default=[], metavar="PIXELS[:WEIGHT]",
+                        help="longer side to scale the image to; repeat to mix sizes (default: as it is)")  # fmt: skip
     parser.add_argument("--image", type=Path, default=_SAMPLE, help="JPEG to send")
-    parser.add_argument("--concurrency", type=_numbers, default=[1, 8, 32], help="such as 1,8,32")
-    parser.add_argument("--seconds", type=float, default=5.0, help="for each concurrency")
+    parser.add_argument("--concurrency", type=_counts, default=[1, 8, 32], help="closed loop: such as 1,8,32")
+    parser.add_argument("--rate", type=_rates, help="open loop: requests a second, such as 50,100")
+    parser.add_argument("--sweep", action="store_true", help="open loops at rising rates, to the knee")
+    parser.add_argument("--arrivals", choices=["poisson", "fixed"], default="poisson", help="of an open loop")
+    parser.add_argument("--bound-ms", type=float, default=250.0, help="goodput counts answers within it")
+    parser.add_argument("--seconds", type=float, default=5.0, help="for each row")
+    parser.add_argument("--warm-up", type=float, default=1.0, help="seconds of closed loop before the first row")
     parser.add_argument("--model", type=Path, default=BUNDLED_MODEL)
     parser.add_argument("--store", type=Path, default=BUNDLED_STORE)
     parser.add_argument("--backend", default="auto")
     parser.add_argument("-o", "--output", type=Path, help="also write the JSON to a file")
+    parser.add_argument("--plot", type=Path, help="write latency against throughput to this PNG")
     parser.add_argument("--json", action="store_true", help="print JSON only")
     return parser
 
 
-def _numbers(text: str) -> list[int]:
-    numbers = [int(part) for part in text.split(",")]
-    if min(numbers) < 1:
-        raise argparse.ArgumentTypeError("concurrencies start at 1")
+def _counts(text: str) -> list[int]:
+    return _positive([int(part) for part in text.split(",")])
+
+
+def _rates(text: str) -> list[float]:
+    return _positive([float(part) for part in text.split(",")])
+
+
+def _positive(numbers: list[N]) -> list[N]:
+    if min(numbers) <= 0:
+        raise argparse.ArgumentTypeError("must be above 0")
     return numbers
+
+
+def _weighted(text: str) -> tuple[str, float]:
+    name, _, weight = text.partition(":")
+    return name, float(weight or 1)

@@ -1,9 +1,8 @@
 """Puts the service together."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from functools import partial
+from collections.abc import AsyncIterator, Callable
+from contextlib import ExitStack, asynccontextmanager, suppress
 from importlib.metadata import version
 
 from fastapi import FastAPI, Request
@@ -16,46 +15,59 @@ from engine.runtime import Engine
 from engine.task_vector import TaskVector
 from service.auth import Door
 from service.catalogue import Catalogue
+from service.direct import DirectRoutes
 from service.errors import InvalidRequest, ServiceError, from_http_exception, problem
 from service.exchange import Exchange
 from service.metrics import BuildInfo, Metrics
 from service.middleware import RequestGuard
 from service.pipeline import Pipeline
+from service.record import Record
 from service.registry import TaskRegistry
+from service.request_log import log_request
 from service.routes.infer import infer_routes
 from service.routes.operations import operation_routes
 from service.routes.page import page_routes
 from service.routes.tasks import task_routes
 from service.routes.v2 import v2_routes
 from service.settings import Settings
+from service.tracing import start_tracing
 
 _DESCRIPTION = """An image and a task name in, the picture that MAE-VQGAN paints for that task out. No example
 pair is sent: a *task vector* stands in for it."""
 
 
-def create_app(engine: Engine, store: Store, settings: Settings) -> FastAPI:
+def create_app(engine: Engine, rebuild: Callable[[], Engine], store: Store, settings: Settings) -> FastAPI:
     """The application around a loaded engine, which it warms up and then owns until it ends.
 
-    `app.state.pipeline` is the running pipeline. Artifacts that do not fit the model are logged and left out.
+    `rebuild` loads the same engine again, in case it fails. `app.state.pipeline` is the running pipeline.
+    Artifacts that do not fit the model are logged and left out.
     """
     build = BuildInfo(version("visual-task-vectors"), engine.model_name, engine.backend, str(engine.device))
     metrics = Metrics(build, engine.buckets)
     registry = TaskRegistry({}, settings.slots)
-    catalogue = Catalogue(store, registry, partial(_check_fit, engine), metrics)
+    catalogue = Catalogue(store, registry, _fit_check(engine), metrics)
     catalogue.load()
     door = Door(settings)
-    pipeline = Pipeline(engine, registry, metrics, settings)
+    pipeline = Pipeline(engine, rebuild, registry, metrics, settings)
     metrics.observe(pipeline.batcher, registry.slots)
+
+    sinks: list[Callable[[Record], None]] = [log_request]
+    cleanup = ExitStack()
+    if settings.otlp_endpoint:
+        trace, finish = start_tracing(build.version)
+        sinks.insert(0, trace)  # first, so that the log's line can name the trace
+        cleanup.callback(finish)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         pipeline.start()
         watching = asyncio.create_task(catalogue.watch())
-        yield
-        watching.cancel()
-        with suppress(asyncio.CancelledError):
-            await watching
-        await asyncio.to_thread(pipeline.stop)
+        with cleanup:
+            yield
+            watching.cancel()
+            with suppress(asyncio.CancelledError):
+                await watching
+            await asyncio.to_thread(pipeline.stop)
 
     app = FastAPI(
         title="Visual Task Vectors",
@@ -67,32 +79,45 @@ def create_app(engine: Engine, store: Store, settings: Settings) -> FastAPI:
     )
     app.state.pipeline = pipeline
     exchange = Exchange(pipeline, metrics, door, settings.timeout_ms)
-    app.include_router(infer_routes(exchange, settings.images_per_request, engine.fingerprint))
+    infer = infer_routes(exchange, settings.images_per_request, engine.fingerprint)
+    app.include_router(infer)
     app.include_router(v2_routes(exchange, settings.images_per_request, build.version))
     app.include_router(task_routes(registry, catalogue, door))
     app.include_router(operation_routes(pipeline.batcher, metrics))
     app.include_router(page_routes(app.title))
     _speak_problem_json(app)
-    app.add_middleware(RequestGuard, max_body_bytes=settings.max_body_bytes)
+    app.add_middleware(DirectRoutes, router=infer)
+    app.add_middleware(RequestGuard, max_body_bytes=settings.max_body_bytes, sinks=sinks)
     return app
 
 
-def _check_fit(engine: Engine, vector: TaskVector) -> None:
-    """Raises ModelMismatch for a vector that was made for another model."""
-    vector.check(engine.model.config.mae, engine.model.program("zero_shot"), engine.fingerprint)
+def _fit_check(engine: Engine) -> Callable[[TaskVector], None]:
+    """Raises ModelMismatch for a vector that was made for another model. Keeps no hold of the engine."""
+    config, program, fingerprint = engine.model.config.mae, engine.model.program("zero_shot"), engine.fingerprint
+    return lambda vector: vector.check(config, program, fingerprint)
 
 
 def _speak_problem_json(app: FastAPI) -> None:
     """Errors of ours and of the framework's leave in one form."""
 
+    def refuse(request: Request, error: ServiceError) -> Response:
+        Record.of(request.scope).code = error.code
+        return problem(error, request.url.path)
+
     @app.exception_handler(ServiceError)
     async def ours(request: Request, error: ServiceError) -> Response:
-        return problem(error, request.url.path)
+        return refuse(request, error)
 
     @app.exception_handler(RequestValidationError)
     async def validation(request: Request, error: RequestValidationError) -> Response:
-        return problem(InvalidRequest(), request.url.path)
+        return refuse(request, InvalidRequest())
 
     @app.exception_handler(HTTPException)
     async def framework(request: Request, error: HTTPException) -> Response:
-        return problem(from_http_exception(error), request.url.path)
+        return refuse(request, from_http_exception(error, _methods(app, request)))
+
+
+def _methods(app: FastAPI, request: Request) -> list[str]:
+    """What the address takes, of all its routes: the framework's own refusal names the first one's only."""
+    pattern = getattr(request.scope.get("route"), "path", "")
+    return [method.upper() for method in app.openapi()["paths"].get(pattern, {})]

@@ -42,6 +42,12 @@ class Door:
         if self._users and not _known(headers, self._users):
             raise Unauthorized
 
+    def client(self, request: Request) -> str:
+        """Who asks, as far as fairness between clients is concerned: a key, or an address where none is asked for."""
+        if self._users:
+            return hashlib.sha256(_given(request.headers)).hexdigest()
+        return request.client.host if request.client else ""
+
     async def may_change(self, request: Request) -> None:
         """For a route's dependencies. Raises Unauthorized."""
         if not self._admin:

@@ -1,68 +1,30 @@
-"""Pull-based continuous batching: the engine's thread takes what waits whenever it is free.
+"""Pull-based continuous batching: the engine's thread takes what waits whenever the engine is free.
 
-There is no fixed delay. While the engine computes, jobs wait and form the next batch; an idle engine
-takes a single job at once. One batch holds one program's jobs and any mix of tasks.
+While the engine computes, jobs wait and form the next batch; an idle engine takes a single job at once,
+unless it was told that a job may wait a little for company. One batch holds one program's jobs and any mix
+of tasks. An engine that can be launched ahead gets a second batch while it computes the first, but only a
+full one: what would leave room waits for company until the engine is free.
 """
 
 import logging
+import math
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Final, Literal, Protocol
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from engine.task_vector import TaskVector
+from service.collector import Collector
 from service.errors import DeadlineExceeded, NotReady, QueueFull, ServiceError
-
-Program = Literal["zero_shot", "one_shot"]
-Pixels = NDArray[np.uint8]
+from service.fair_queue import FairQueue
+from service.jobs import Job, Pixels, Program, Ticket
+from service.launching import BatchEngine, Launcher
 
 log: Final = logging.getLogger("vtv.batcher")
-
-
-class BatchEngine(Protocol):
-    """The part of engine.runtime.Engine that the batcher drives, on one thread of its own."""
-
-    @property
-    def max_batch(self) -> int: ...
-    def warm_up(self) -> None: ...
-    def write_slot(self, slot: int, vector: TaskVector) -> None: ...
-    def zero_shot(self, tiles: Pixels, slots: Sequence[int]) -> Pixels: ...
-    def one_shot(self, canvases: Pixels) -> Pixels: ...
-
-
-@dataclass(slots=True, eq=False)
-class Ticket:
-    """An admitted request. Once closed, none of its jobs is launched."""
-
-    images: int
-    closed: bool = False
-
-
-@dataclass(slots=True, eq=False)
-class Job:
-    """One image on its way through the engine. Times are time.monotonic() seconds."""
-
-    ticket: Ticket
-    program: Program
-    pixels: Pixels
-    """uint8 [112, 112, 3], or [224, 224, 3] for one_shot."""
-    slot: int
-    task: str
-    deadline: float
-    finish: Callable[["Job"], None]
-    """For whoever `deliver` hands the job to: what to do once `answer` or `error` is set."""
-    queued_at: float = 0.0
-    launched_at: float | None = None
-    compute_seconds: float = 0.0
-    answer: Pixels | None = None
-    """uint8 [111, 111, 3]."""
-    error: ServiceError | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,19 +47,31 @@ class State(Enum):
 class _Queues:
     """Everything the two sides share, under one lock."""
 
-    jobs: dict[Program, OrderedDict[int, Job]] = field(
-        default_factory=lambda: {"zero_shot": OrderedDict(), "one_shot": OrderedDict()}
-    )
+    jobs: dict[Program, FairQueue] = field(default_factory=lambda: {"zero_shot": FairQueue(), "one_shot": FairQueue()})
     writes: list[tuple[int, TaskVector]] = field(default_factory=list)
     stopped: bool = False
+
+    def next(self) -> FairQueue:
+        """The queue of the program that has somebody waiting longest."""
+        return min(self.jobs.values(), key=FairQueue.oldest)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Batch:
+    """Jobs on the engine."""
+
+    jobs: list[Job]
+    launched_at: float
+    """time.monotonic() seconds."""
 
 
 class Batcher:
     """One engine, one thread, a bounded number of images in hand.
 
     `admit` and `release` belong to the event loop; `submit`, `write` and `abandon` may be called from any
-    thread. `deliver` gets jobs that have their answer or error, `on_batch` a report of each batch: both
-    are called on the engine's thread, which does nothing else meanwhile, so they must return at once.
+    thread. `deliver` gets jobs that have their answer or error, `on_batch` a report of each batch, and
+    `on_failure` is called once the engine has failed: all are called on the threads that drive the engine,
+    which do nothing else meanwhile, so they must return at once.
     """
 
     def __init__(
@@ -106,21 +80,43 @@ class Batcher:
         limit: int,
         deliver: Callable[[Sequence[Job]], None],
         on_batch: Callable[[BatchReport], None],
+        on_failure: Callable[[], None] = lambda: None,
+        max_wait: float = 0.0,
     ) -> None:
+        """`limit` counts images; `max_wait` is how many seconds a job may wait for an idle engine's batch to fill."""
         self.limit: Final = limit
         self.admitted = 0
         self.state = State.WARMING
         self._engine = engine
+        self._launcher = Launcher(engine)
         self._deliver = deliver
         self._on_batch = on_batch
+        self._on_failure = on_failure
+        self._resident: dict[int, TaskVector] = {}
+        self._max_wait = max_wait
         self._queues = _Queues()
-        self._launched: list[Job] = []
+        self._in_flight: list[_Batch] = []
+        self._failure: Exception | None = None
+        self._free_since = 0.0
         self._wake = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
 
     def start(self) -> None:
         """Warm the engine up on its own thread, then serve. `state` tells when it is ready."""
         self._thread.start()
+
+    def restart(self, engine: BatchEngine) -> None:
+        """After a failure: warm up another engine, write every slot again, and serve; else do nothing."""
+        with self._wake:
+            if self.state is not State.FAILED:
+                return
+            self.state = State.WARMING
+            self._engine = engine
+            self._launcher = Launcher(engine)
+            self._queues.stopped = False
+            self._queues.writes = list(self._resident.items())
+            self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
+            self._thread.start()
 
     def stop(self) -> None:
         """Finish the batch under way, fail what waits, and join the thread."""
@@ -132,17 +128,20 @@ class Batcher:
     def drain(self) -> None:
         """Admit nothing more; what is in hand is finished."""
         with self._wake:
-            if self.state is not State.FAILED:
-                self.state = State.DRAINING
+            self.state = State.DRAINING
 
-    def admit(self, images: int) -> Ticket:
-        """Count `images` as in hand until `release`. Raises NotReady or QueueFull."""
+    def check_room(self, images: int = 1) -> None:
+        """Raises NotReady or QueueFull where `images` more would not be admitted now."""
         if self.state is not State.READY:
             raise NotReady
         if self.admitted + images > self.limit:
             raise QueueFull
+
+    def admit(self, images: int, client: str = "") -> Ticket:
+        """Count `images` as in hand until `release`. Raises NotReady or QueueFull."""
+        self.check_room(images)
         self.admitted += images
-        return Ticket(images)
+        return Ticket(images, client)
 
     def release(self, ticket: Ticket) -> None:
         self.admitted -= ticket.images
@@ -150,6 +149,7 @@ class Batcher:
     def write(self, slot: int, vector: TaskVector) -> None:
         """Have `vector` in `slot` before any job submitted from now on is launched."""
         with self._wake:
+            self._resident[slot] = vector
             self._queues.writes.append((slot, vector))
             self._wake.notify()
 
@@ -158,7 +158,7 @@ class Batcher:
         job.queued_at = time.monotonic()
         with self._wake:
             if not self._queues.stopped and self.state is not State.FAILED:
-                self._queues.jobs[job.program][id(job)] = job
+                self._queues.jobs[job.program].push(job)
                 self._wake.notify()
                 return
         self._fail([job], NotReady())
@@ -168,30 +168,38 @@ class Batcher:
         with self._wake:
             ticket.closed = True
             for job in jobs:
-                self._queues.jobs[job.program].pop(id(job), None)
+                self._queues.jobs[job.program].remove(job)
 
     def _run(self) -> None:
         try:
             self._engine.warm_up()
             with self._wake:
+                self._failure = None
                 if self.state is State.WARMING:
                     self.state = State.READY
-            while self._step():
-                pass
+            with Collector(self._land, self._break) as collector:
+                while self._step(collector):
+                    pass
         except Exception:
             log.exception("the engine failed; the service is no longer ready")
             self._close(State.FAILED, ServiceError())
+            self._on_failure()
         else:
             self._close(self.state, NotReady())
 
+    def _break(self, error: Exception) -> None:
+        with self._wake:
+            self._failure = error
+            self._wake.notify()
+
     def _close(self, state: State, error: ServiceError) -> None:
         with self._wake:
-            self.state = state
+            if self.state is not State.DRAINING:
+                self.state = state
             self._queues.stopped = True
-            left = [job for queue in self._queues.jobs.values() for job in queue.values()]
-            for queue in self._queues.jobs.values():
-                queue.clear()
-            left += self._launched
+            left = [job for queue in self._queues.jobs.values() for job in queue.drain()]
+        left += [job for batch in self._in_flight for job in batch.jobs]
+        self._in_flight.clear()
         self._fail(left, error)
 
     def _fail(self, jobs: Sequence[Job], error: ServiceError) -> None:
@@ -200,39 +208,49 @@ class Batcher:
         if jobs:
             self._deliver(jobs)
 
-    def _step(self) -> bool:
-        """Write what is to be written, compute one batch. False when stopped."""
+    def _step(self, collector: Collector[_Batch]) -> bool:
+        """Write what is to be written and launch a batch, as soon as there is something to do. False when stopped."""
         with self._wake:
-            while not (self._queues.stopped or self._queues.writes or self._waiting()):
-                self._wake.wait()
+            while not (self._queues.stopped or self._failure or self._queues.writes or self._may_launch()):
+                self._wake.wait(self._seconds_to_fill() if not self._in_flight else None)
+            if self._failure:
+                raise self._failure
             if self._queues.stopped:
                 return False
             writes, self._queues.writes = self._queues.writes, []
-            self._launched, expired = self._take()
+            jobs, expired = self._take() if self._may_launch() else ([], [])
         self._fail(expired, DeadlineExceeded())
         for slot, vector in writes:
             self._engine.write_slot(slot, vector)
-        if self._launched:
-            self._compute(self._launched)
-            self._deliver(self._launched)
-            self._launched = []
+        if jobs:
+            self._launch(jobs, collector)
         return True
 
-    def _waiting(self) -> bool:
-        return any(self._queues.jobs.values())
+    def waiting(self) -> int:
+        """Jobs in the queue, those on the engine not counted."""
+        with self._wake:
+            return sum(map(len, self._queues.jobs.values()))
+
+    def _may_launch(self) -> bool:
+        waiting = len(self._queues.next())
+        if not waiting or self._queues.stopped or len(self._in_flight) >= self._launcher.depth:
+            return False
+        if waiting >= self._engine.max_batch:
+            return True
+        return not self._in_flight and self._seconds_to_fill() == 0
+
+    def _seconds_to_fill(self) -> float | None:
+        """How long the next batch may still wait for company; None where nobody waits."""
+        oldest = self._queues.next().oldest()
+        return max(0.0, oldest + self._max_wait - time.monotonic()) if oldest < math.inf else None
 
     def _take(self) -> tuple[list[Job], list[Job]]:
-        """The next batch, oldest first, of the program whose head has waited longest; and who is too late."""
-        queue = min(
-            (queue for queue in self._queues.jobs.values() if queue),
-            key=lambda queue: next(iter(queue.values())).queued_at,
-            default=OrderedDict[int, Job](),
-        )
-        now = time.monotonic()
+        """The next batch; and who is too late."""
+        queue, now = self._queues.next(), time.monotonic()
         batch: list[Job] = []
         expired: list[Job] = []
         while queue and len(batch) < self._engine.max_batch:
-            _, job = queue.popitem(last=False)
+            job = queue.pop()
             if job.deadline <= now:
                 expired.append(job)
             elif not job.ticket.closed:
@@ -240,15 +258,28 @@ class Batcher:
                 batch.append(job)
         return batch, expired
 
-    def _compute(self, batch: list[Job]) -> None:
-        started = time.perf_counter()
-        pixels = np.stack([job.pixels for job in batch])
-        if batch[0].program == "zero_shot":
-            answers = self._engine.zero_shot(pixels, [job.slot for job in batch])
+    def _launch(self, jobs: list[Job], collector: Collector[_Batch]) -> None:
+        batch = _Batch(jobs, time.monotonic())
+        with self._wake:
+            self._in_flight.append(batch)  # first, so that they are told if the launch fails
+        pixels = np.stack([job.pixels for job in jobs])
+        collect = self._launcher.launch(jobs[0].program, pixels, [job.slot for job in jobs])
+        if self._launcher.depth > 1:
+            collector.put(batch, collect)
         else:
-            answers = self._engine.one_shot(pixels)
-        seconds = time.perf_counter() - started
-        for job, answer in zip(batch, answers, strict=True):
+            self._land(batch, collect())
+
+    def _land(self, batch: _Batch, answers: Pixels) -> None:
+        """Deliver a batch that is done; batches land in the order of their launch."""
+        now = time.monotonic()
+        began = max(batch.launched_at, self._free_since)
+        for job, answer in zip(batch.jobs, answers, strict=True):
             job.answer = answer
-            job.compute_seconds = seconds
-        self._on_batch(BatchReport(len(batch), len({job.task for job in batch}), seconds))
+            job.queue_seconds = began - job.queued_at
+            job.compute_seconds = now - began
+        self._free_since = now
+        with self._wake:
+            self._in_flight.remove(batch)
+            self._wake.notify()
+        self._on_batch(BatchReport(len(batch.jobs), len({job.task for job in batch.jobs}), now - began))
+        self._deliver(batch.jobs)

@@ -3,16 +3,13 @@
 from dataclasses import dataclass, replace
 from typing import Final
 
-import numpy as np
-from PIL import Image
-
 from engine.geometry import Geometry
 from engine.refine import refine
 from engine.task_vector import AnswerSettings
 from service import images
-from service.batcher import Program
 from service.calls import Call
 from service.images import Pixels
+from service.jobs import Program
 from service.schemas import Refine
 
 _LARGE_PIXELS: Final = 4_000_000
@@ -69,7 +66,7 @@ class Codec:
     def _cell(self, data: bytes) -> Pixels:
         return images.resized(self._read(data, self.geometry.tile), self.geometry.cell)
 
-    def _read(self, source: bytes | Pixels, at_least: int | None = None) -> Image.Image:
+    def _read(self, source: bytes | Pixels, at_least: int | None = None) -> Pixels:
         if isinstance(source, bytes):
             return images.read(source, self.max_pixels, at_least)
         return images.from_pixels(source, self.max_pixels)
@@ -87,10 +84,15 @@ class Codec:
     ) -> Answer:
         """Refine `answer` [cell, cell, 3] to the size asked for, and encode it."""
         if guide is None:
-            guide = np.array(self._read(call.images[index]))
-        picture = refine(answer, guide, settings)
+            guide = self._read(call.images[index])
+        picture = self._painted(answer, guide, settings)
         data = images.encode(picture, call.options.format) if call.encoded else picture.tobytes()
         return Answer(data, width=picture.shape[1], height=picture.shape[0])
+
+    def _painted(self, answer: Pixels, guide: Pixels, settings: AnswerSettings) -> Pixels:
+        if settings.refine == "none" and guide.shape[:2] == (self.geometry.tile, self.geometry.tile):
+            return images.resized(answer, self.geometry.tile)  # the same picture, without a detour over floats
+        return refine(answer, guide, settings)
 
 
 def answer_settings(stored: AnswerSettings, asked: Refine) -> AnswerSettings:

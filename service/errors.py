@@ -76,9 +76,10 @@ class MethodNotAllowed(ServiceError):
     title = "Method not allowed"
     detail = "This address does not take this method. The API is described at /docs."
 
-    def __init__(self, allow: str | None = None) -> None:
+    def __init__(self, allow: Sequence[str] = ()) -> None:
+        """`allow` are the methods that the address does take."""
         super().__init__()
-        self.headers = {"Allow": allow} if allow else {}
+        self.headers = {"Allow": ", ".join(sorted(allow))} if any(allow) else {}
 
 
 class PayloadTooLarge(ServiceError):
@@ -148,13 +149,14 @@ def problem(error: ServiceError, path: str = "") -> Response:
     return Response(json.dumps(body), error.status, dict(error.headers), MEDIA_TYPE)
 
 
-def from_http_exception(error: HTTPException) -> ServiceError:
-    """The framework's own refusals, in our words."""
+def from_http_exception(error: HTTPException, methods: Sequence[str] = ()) -> ServiceError:
+    """The framework's own refusals, in our words; `methods` are what the address takes."""
     match error.status_code:
         case HTTPStatus.NOT_FOUND:
             return NotFound()
         case HTTPStatus.METHOD_NOT_ALLOWED:
-            return MethodNotAllowed((error.headers or {}).get("Allow"))
+            own = (error.headers or {}).get("Allow", "")
+            return MethodNotAllowed(methods or [own])
         case status if status < HTTPStatus.INTERNAL_SERVER_ERROR:
             return InvalidRequest()
         case _:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from time import monotonic
+from time import monotonic, time_ns
 from typing import Final, TypeVar
 
 from starlette.requests import Request
@@ -13,8 +13,9 @@ from service.auth import Door
 from service.calls import Call
 from service.errors import DeadlineExceeded, InvalidRequest, ServiceError, problem
 from service.flight import Timing
-from service.metrics import Metrics, Tracked
+from service.metrics import Metrics
 from service.pipeline import Outcome, Pipeline
+from service.record import Record
 
 TIMEOUT_HEADER: Final = "X-VTV-Timeout-Ms"
 AnyCall = TypeVar("AnyCall", bound=Call)
@@ -37,10 +38,12 @@ class Exchange:
         write: Callable[[AnyCall, Outcome], Awaitable[Response]],
     ) -> Response:
         """Check, `read` and answer a request, and `write` the reply; problems are written here."""
+        record = Record.of(request.scope)
         try:
-            with self.metrics.request() as tracked:
-                return await self._answer(request, read, write, tracked)
+            with self.metrics.request(record):
+                return await self._answer(request, read, write, record)
         except ServiceError as error:
+            record.code = error.code
             response = problem(error, request.url.path)
             response.headers["Server-Timing"] = Timing().header()
             return response
@@ -50,23 +53,34 @@ class Exchange:
         request: Request,
         read: Callable[[], Awaitable[AnyCall]],
         write: Callable[[AnyCall, Outcome], Awaitable[Response]],
-        tracked: Tracked,
+        record: Record,
     ) -> Response:
         self.door.may_infer(request.headers)
+        record.task = self._named_task(request)
+        self.pipeline.check_room()
         deadline = monotonic() + _timeout_seconds(request, self.timeout_ms)
         try:
             async with asyncio.timeout(deadline - monotonic()):
                 call = await read()
         except TimeoutError:
             raise DeadlineExceeded from None
+        record.images = len(call.images)
         if call.options.task is not None:
-            tracked.task = self.pipeline.registry.artifact(call.options.task).task
-        outcome = await self.pipeline.answer(call, request.receive, deadline)
+            record.task = self.pipeline.registry.artifact(call.options.task).task
+        record.admitted_ns = time_ns()
+        outcome = await self.pipeline.answer(call, self.door.client(request), request.receive, deadline)
+        record.answered_ns = time_ns()
+        record.timing = outcome.timing
         response = await write(call, outcome)
         response.headers["Server-Timing"] = outcome.timing.header()
         if outcome.artifact is not None:
             response.headers["X-VTV-Artifact"] = outcome.artifact.hash
         return response
+
+    def _named_task(self, request: Request) -> str:
+        """The task that the address names, where it is an installed one; a body may still name another."""
+        task = request.path_params.get("task") or request.query_params.get("task", "")
+        return task if self.pipeline.registry.has(task) else ""
 
 
 def _timeout_seconds(request: Request, longest_ms: int) -> float:

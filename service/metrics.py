@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Final, Literal
+from typing import Final, Literal, Protocol, get_args
 
 import torch
 from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
@@ -18,6 +18,7 @@ from service.errors import ServiceError
 
 DropReason = Literal["disconnected", "deadline", "queue_full", "draining"]
 
+_STAGES: Final = ("decode", "queue", "compute", "encode")
 _STAGE_BUCKETS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _REQUEST_BUCKETS: Final = (0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _BATCH_BUCKETS: Final = (1, 2, 4, 8, 16, 32, 64, 128)
@@ -37,11 +38,10 @@ class BuildInfo:
     device: str
 
 
-@dataclass(slots=True)
-class Tracked:
+class Tracked(Protocol):
     """One inference request as the metrics see it. `task` is only ever an installed task's name."""
 
-    task: str = ""
+    task: str
 
 
 class Metrics:
@@ -85,19 +85,27 @@ class Metrics:
             "vtv_artifacts_refused", "Artifacts in the store that were refused.", registry=self.registry
         )
         self._busy = Counter("vtv_engine_busy_seconds", "Time spent computing.", registry=self.registry)
+        self._restarts = Counter(
+            "vtv_engine_restarts", "Engines rebuilt after a failure.", registry=self.registry
+        )
+
+        # Series that exist from the start: the first event is then a rise, and none is told from no data.
+        for stage in _STAGES:
+            self._stages.labels(stage)
+        for reason in get_args(DropReason):
+            self._dropped.labels(reason)
 
     def observe(self, batcher: Batcher, slots: SlotTable) -> None:
         """Report the state of these two at every scrape."""
         self.registry.register(_Snapshot(self._build, batcher, slots))
 
     @contextmanager
-    def request(self) -> Iterator[Tracked]:
+    def request(self, tracked: Tracked) -> Iterator[None]:
         """Count and time one inference request; its status is that of the ServiceError that leaves."""
         started = perf_counter()
-        tracked = Tracked()
         code = 500
         try:
-            yield tracked
+            yield
             code = 200
         except ServiceError as error:
             code = error.status
@@ -117,6 +125,9 @@ class Metrics:
         self._batch_tasks.observe(report.tasks)
         self._batches.labels(str(bucket), self._build.backend).inc()
         self._busy.inc(report.seconds)
+
+    def engine_restarted(self) -> None:
+        self._restarts.inc()
 
     def artifact_refused(self) -> None:
         self._refused.inc()
@@ -145,8 +156,7 @@ class _Snapshot(Collector):
         yield bank
         yield CounterMetricFamily("vtv_bank_installs", "Task vectors written to the bank.", slots.installs)
         yield CounterMetricFamily("vtv_bank_evictions", "Task vectors overwritten.", slots.evictions)
-        if self._build.device.startswith("cuda"):
-            yield _gauge("vtv_gpu_memory_bytes", "Memory the engine reserves.", torch.cuda.memory_reserved())
+        yield _gauge("vtv_gpu_memory_bytes", "GPU memory the engine reserves.", _reserved(self._build.device))
         yield InfoMetricFamily(
             "vtv_build",
             "What is running.",
@@ -157,6 +167,11 @@ class _Snapshot(Collector):
                 "device": self._build.device,
             },
         )
+
+
+def _reserved(device: str) -> int:
+    """Bytes; from the allocator's own books, as asking the driver could disturb a graph's capture."""
+    return torch.cuda.memory_reserved(device) if device.startswith("cuda") else 0
 
 
 def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:

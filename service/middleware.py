@@ -1,4 +1,4 @@
-"""Wraps every request: its id, the limit on its body, and a last net for what nobody caught.
+"""Wraps every request: its id and record, the limit on its body, and a last net for what nobody caught.
 
 Plain ASGI, so that streaming and the disconnect message pass through untouched.
 """
@@ -6,51 +6,72 @@ Plain ASGI, so that streaming and the disconnect message pass through untouched.
 import logging
 import re
 import secrets
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import InvalidRequest, PayloadTooLarge, ServiceError, problem
+from service.record import Record
 
-log: Final = logging.getLogger("vtv.http")
+log: Final = logging.getLogger("vtv.guard")
 _SANE_ID: Final = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 
 
 class RequestGuard:
-    """Gives each reply an X-Request-ID, the caller's own where it is sane, and refuses oversized bodies."""
+    """Gives each reply an X-Request-ID, the caller's own where it is sane, and refuses oversized bodies.
 
-    def __init__(self, app: ASGIApp, max_body_bytes: int) -> None:
+    Each finished request's record goes to all of `sinks`, in their order.
+    """
+
+    def __init__(self, app: ASGIApp, max_body_bytes: int, sinks: Sequence[Callable[[Record], None]]) -> None:
         self._app = app
         self._max_body_bytes = max_body_bytes
+        self._sinks = sinks
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        given = headers.get("x-request-id", "")
-        request_id = given if _SANE_ID.fullmatch(given) else secrets.token_hex(8)
-        started = False
+        record = _record(scope, headers)
+        record.attach(scope)
+        try:
+            await self._answer(scope, _limited(receive, headers, self._max_body_bytes), send, record)
+        finally:
+            record.end()
+            record.route = getattr(scope.get("route"), "path", "")
+            for sink in self._sinks:
+                sink(record)
 
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, record: Record) -> None:
         async def send_with_id(message: Message) -> None:
-            nonlocal started
             if message["type"] == "http.response.start":
-                started = True
-                MutableHeaders(scope=message)["X-Request-ID"] = request_id
-                if message["status"] >= 400:
-                    log.info("%s %s %s %d", request_id, scope["method"], scope["path"], message["status"])
+                record.status = message["status"]
+                MutableHeaders(scope=message)["X-Request-ID"] = record.request_id
             await send(message)
 
         try:
-            await self._app(scope, _limited(receive, headers, self._max_body_bytes), send_with_id)
+            await self._app(scope, receive, send_with_id)
         except Exception as error:
             if not isinstance(error, ServiceError):
-                log.exception("%s %s %s failed", request_id, scope["method"], scope["path"])
+                log.exception("%s %s failed, request %s", record.method, record.path, record.request_id)
                 error = ServiceError()
-            if started:
+            record.code = error.code
+            if record.status:
                 raise
             await problem(error, scope["path"])(scope, receive, send_with_id)
+
+
+def _record(scope: Scope, headers: Headers) -> Record:
+    given = headers.get("x-request-id", "")
+    return Record(
+        request_id=given if _SANE_ID.fullmatch(given) else secrets.token_hex(8),
+        method=scope["method"],
+        path=scope["raw_path"].decode("ascii", "backslashreplace"),
+        traceparent=headers.get("traceparent"),
+    )
 
 
 def _limited(receive: Receive, headers: Headers, limit: int) -> Receive:

@@ -65,6 +65,7 @@ _REQUEST_HEADERS: Final[list[dict[str, Any]]] = [
         "name": "X-VTV-Timeout-Ms",
         "in": "header",
         "schema": {"type": "integer", "minimum": 0},
+        "example": 10_000,
         "description": "Past it the answer is 504, and nothing is computed that had not started.",
     },
     {

@@ -1,6 +1,7 @@
 """Answers a call: admission, deadline, disconnect, and what is counted about them."""
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -12,14 +13,16 @@ from typing import Any, Final
 from artifacts.artifact import Artifact
 from engine.runtime import Engine
 from engine.task_vector import AnswerSettings
-from service.batcher import Batcher, State, Ticket
+from service.batcher import Batcher, State
 from service.calls import Call
 from service.codec import Answer, Codec, answer_settings
 from service.errors import ClientClosed, DeadlineExceeded, NotReady, QueueFull
 from service.flight import Crew, Flight, Landed, Timing, deliver
+from service.jobs import Ticket
 from service.metrics import Metrics
 from service.registry import TaskRegistry
 from service.settings import Settings
+from service.supervisor import Supervisor
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 _NO_SLOT: Final = 0
@@ -37,36 +40,62 @@ class Outcome:
 class Pipeline:
     """The engine, its batcher and the codec threads, as one object with a beginning and an end."""
 
-    def __init__(self, engine: Engine, registry: TaskRegistry, metrics: Metrics, settings: Settings) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        rebuild: Callable[[], Engine],
+        registry: TaskRegistry,
+        metrics: Metrics,
+        settings: Settings,
+    ) -> None:
+        """`rebuild` makes another engine like `engine`, in case that one fails."""
         self.registry: Final = registry
         self.tile: Final = engine.geometry.tile
         self._metrics = metrics
         self._decoders = ThreadPoolExecutor(settings.codec_threads, "decode")
         self._encoders = ThreadPoolExecutor(settings.codec_threads, "encode")
         self._large_encoder = ThreadPoolExecutor(1, "encode-large")
+        failed = threading.Event()
         self.batcher: Final = Batcher(
-            engine, settings.queue_limit, partial(deliver, self._encoders), metrics.batch
+            engine,
+            settings.queue_limit,
+            partial(deliver, self._encoders, settings.codec_threads),
+            metrics.batch,
+            failed.set,
+            settings.max_wait_ms / 1e3,
         )
+        self.supervisor: Final = Supervisor(self.batcher, failed, rebuild, metrics.engine_restarted)
         codec = Codec(engine.geometry, settings.max_pixels)
         self._crew = Crew(codec, self.batcher, metrics, self._decoders, self._encoders, self._large_encoder)
 
     def start(self) -> None:
         self.batcher.start()
+        self.supervisor.start()
 
     def stop(self) -> None:
         """Blocks until the batch and the codec steps under way are done."""
         self._decoders.shutdown(cancel_futures=True)
+        self.supervisor.stop()
         self.batcher.stop()
         self._encoders.shutdown()
         self._large_encoder.shutdown()
 
-    async def answer(self, call: Call, receive: Receive, deadline: float) -> Outcome:
+    def check_room(self) -> None:
+        """Raises NotReady or QueueFull, and counts it, where not even one image would be admitted now.
+
+        For a look before a body is read: what is refused anyway must not cost those in hand.
+        """
+        with self._counted_refusal():
+            self.batcher.check_room()
+
+    async def answer(self, call: Call, client: str, receive: Receive, deadline: float) -> Outcome:
         """Answer `call` before `deadline` (time.monotonic() seconds).
 
-        `receive` is watched for the client's leaving. Raises the ServiceError that ended it.
+        Images of one `client` wait behind each other, those of several take turns. `receive` is watched for the
+        client's leaving. Raises the ServiceError that ended it.
         """
         artifact = self.registry.artifact(call.options.task) if call.options.task else None
-        with self._admitted(len(call.images)) as ticket:
+        with self._admitted(len(call.images), client) as ticket:
             if artifact is None:
                 landed = await self._fly(call, ticket, AnswerSettings(), _NO_SLOT, receive, deadline)
             else:
@@ -77,11 +106,18 @@ class Pipeline:
         return Outcome(answers, Timing.longest(timing for _, timing in landed), artifact)
 
     @contextmanager
-    def _admitted(self, images: int) -> Iterator[Ticket]:
-        ticket: Ticket | None = None
+    def _admitted(self, images: int, client: str) -> Iterator[Ticket]:
+        with self._counted_refusal():
+            ticket = self.batcher.admit(images, client)
+            try:
+                yield ticket
+            finally:
+                self.batcher.release(ticket)
+
+    @contextmanager
+    def _counted_refusal(self) -> Iterator[None]:
         try:
-            ticket = self.batcher.admit(images)
-            yield ticket
+            yield
         except QueueFull:
             self._metrics.dropped("queue_full")
             raise
@@ -89,9 +125,6 @@ class Pipeline:
             if self.batcher.state is State.DRAINING:
                 self._metrics.dropped("draining")
             raise
-        finally:
-            if ticket is not None:
-                self.batcher.release(ticket)
 
     async def _fly(
         self,
@@ -109,21 +142,27 @@ class Pipeline:
         )
         watch = asyncio.create_task(_until_disconnect(receive))
         watch.add_done_callback(partial(_client_left, flight.landed))
+        alarm = loop.call_later(deadline - monotonic(), _too_late, flight.landed)
         flight.start()
         try:
-            async with asyncio.timeout(deadline - monotonic()):
-                return await flight.landed
-        except (TimeoutError, DeadlineExceeded):
+            return await flight.landed
+        except DeadlineExceeded:
             if flight.give_up():
                 self._metrics.dropped("deadline")
-            raise DeadlineExceeded from None
+            raise
         except ClientClosed:
             if flight.give_up():
                 self._metrics.dropped("disconnected")
             raise
         finally:
             flight.give_up()
+            alarm.cancel()
             watch.cancel()
+
+
+def _too_late(landed: asyncio.Future[list[Landed]]) -> None:
+    if not landed.done():
+        landed.set_exception(DeadlineExceeded())
 
 
 async def _until_disconnect(receive: Receive) -> None:

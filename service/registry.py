@@ -24,6 +24,10 @@ class TaskRegistry:
     def names(self) -> list[str]:
         return sorted(self._artifacts)
 
+    def has(self, task: str) -> bool:
+        """Whether a task is installed."""
+        return task in self._artifacts
+
     def artifact(self, task: str) -> Artifact:
         """Raises UnknownTask, which lists the installed ones."""
         try:

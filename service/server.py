@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import sys
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from types import FrameType
@@ -17,11 +18,12 @@ from artifacts.store import Store
 from engine.errors import EngineError
 from engine.runtime import Engine
 from service.app import create_app
-from service.batcher import Batcher
+from service.pipeline import Pipeline
+from service.request_log import log_to_stderr
 from service.settings import Settings, SettingsError
 
 log: Final = logging.getLogger("vtv.server")
-_OK, _BAD_INPUT, _INTERRUPTED = 0, 2, 130
+_OK, _FAILED, _BAD_INPUT, _INTERRUPTED = 0, 1, 2, 130
 _LAST_BYTES_SECONDS: Final = 5
 """For replies that are being sent when everything else is done."""
 
@@ -36,26 +38,28 @@ def serve(
     """Serve until told to stop. What is None comes from the environment, or is the default.
 
     Returns the process's exit code: 2, after one clear line on standard error, where the settings, the model
-    or the address are wrong.
+    or the address are wrong; 1 where the engine failed for good.
     """
-    _log_to_stderr()
     try:
         settings = Settings.load(os.environ, model=model, store=store, backend=backend, host=host, port=port)
+        log_to_stderr(settings.log_format)
         listener = _listen(settings)
     except (SettingsError, OSError) as error:
         return _refuse(error)
     with listener:
+        load = partial(
+            Engine.load,
+            settings.model,
+            slots=settings.slots,
+            buckets=settings.buckets,
+            backend=settings.backend,
+            device=_device(settings.device),
+        )
         try:
-            engine = Engine.load(
-                settings.model,
-                slots=settings.slots,
-                buckets=settings.buckets,
-                backend=settings.backend,
-                device=_device(settings.device),
-            )
-        except EngineError as error:
+            engine = load()
+            app = create_app(engine, load, Store(settings.store), settings)
+        except (EngineError, SettingsError) as error:
             return _refuse(error)
-        app = create_app(engine, Store(settings.store), settings)
         config = uvicorn.Config(
             app,
             access_log=False,
@@ -63,9 +67,12 @@ def serve(
             server_header=False,
             timeout_graceful_shutdown=_LAST_BYTES_SECONDS,
         )
-        server = DrainingServer(config, app.state.pipeline.batcher, settings.drain_seconds)
+        server = DrainingServer(config, app.state.pipeline, settings.drain_seconds)
         _announce(listener, engine)
+        del engine  # its memory has to be free when a failed one is replaced
         server.run(sockets=[listener])
+    if server.stopped_by is None:
+        return _FAILED
     return _INTERRUPTED if server.stopped_by == signal.SIGINT else _OK
 
 
@@ -73,13 +80,15 @@ class DrainingServer(uvicorn.Server):
     """Stops in two steps: first it turns unready and refuses new work, then, with nothing in hand, it closes.
 
     Meanwhile the port stays open, so that /readyz tells a load balancer to look elsewhere. A second signal,
-    or `drain_seconds`, closes it in any case.
+    or `drain_seconds`, closes it in any case. It also closes, with `stopped_by` None, when its engine failed
+    for good: whatever watches the process starts a new one.
     """
 
-    def __init__(self, config: uvicorn.Config, batcher: Batcher, drain_seconds: float) -> None:
+    def __init__(self, config: uvicorn.Config, pipeline: Pipeline, drain_seconds: float) -> None:
         super().__init__(config)
         self.stopped_by: int | None = None
-        self._batcher = batcher
+        self._batcher = pipeline.batcher
+        self._supervisor = pipeline.supervisor
         self._drain_seconds = drain_seconds
         self._close_at: float | None = None
 
@@ -96,7 +105,7 @@ class DrainingServer(uvicorn.Server):
         drained = self._close_at is not None and (
             self._batcher.admitted == 0 or monotonic() >= self._close_at
         )
-        return await super().on_tick(counter) or drained
+        return await super().on_tick(counter) or drained or self._supervisor.given_up
 
 
 def _listen(settings: Settings) -> socket.socket:
@@ -131,8 +140,3 @@ def _announce(listener: socket.socket, engine: Engine) -> None:
 def _refuse(error: Exception) -> int:
     print(f"vtv serve: {error}", file=sys.stderr)
     return _BAD_INPUT
-
-
-def _log_to_stderr() -> None:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)

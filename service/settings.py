@@ -19,6 +19,8 @@ from pydantic import (
 from artifacts.paths import BUNDLED_MODEL, BUNDLED_STORE
 
 PREFIX = "VTV_"
+_OTLP = "OTEL_EXPORTER_OTLP_ENDPOINT"
+_OTLP_TRACES = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
 
 
 class SettingsError(Exception):
@@ -59,6 +61,8 @@ class Settings(BaseModel):
 
     queue_limit: int = Field(256, ge=1)
     """Images in hand at once, counted from admission to reply."""
+    max_wait_ms: float = Field(0.0, ge=0, le=1000)
+    """How long an image may wait for an idle engine's batch to fill; 0 launches it at once."""
     max_images: int = Field(32, ge=1)
     """Images in one request."""
     max_body_bytes: int = Field(32 * 2**20, ge=1024)
@@ -70,6 +74,10 @@ class Settings(BaseModel):
     """Threads that decode, and as many that encode."""
     drain_seconds: float = Field(20.0, ge=0)
     """How long requests in hand may take to finish after a request to stop."""
+
+    log_format: Literal["text", "json"] = "text"
+    otlp_endpoint: str = Field("", validation_alias=_OTLP)
+    """Where there is one, requests are traced. OpenTelemetry's own variable; its SDK reads the others itself."""
 
     @classmethod
     def load(cls, environment: Mapping[str, str], **given: Any) -> Self:
@@ -83,6 +91,7 @@ class Settings(BaseModel):
             if name.startswith(PREFIX)
         }
         values |= {name: value for name, value in given.items() if value is not None}
+        values[_OTLP] = environment.get(_OTLP_TRACES) or environment.get(_OTLP, "")
         try:
             return cls(**values)
         except ValidationError as error:

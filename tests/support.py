@@ -111,7 +111,7 @@ class ServerProcess:
 
         def listening() -> bool:
             assert not self._ended.is_set(), self.log
-            found.extend(re.findall(r"listening on (http://\S+)", self.log))
+            found.extend(re.findall(r"listening on (http://[\w.:\[\]]+)", self.log))
             return bool(found)
 
         wait_until(listening, "listening")

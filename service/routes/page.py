@@ -10,6 +10,8 @@ from starlette.responses import FileResponse, HTMLResponse
 from starlette.staticfiles import StaticFiles
 
 _STATIC: Final = Path(str(files("service"))) / "static"
+# The page needs nothing but this server: what it loads, asks and shows comes from here or was chosen by its user.
+_POLICY: Final = "default-src 'self'; img-src 'self' blob:; base-uri 'none'; form-action 'self'; frame-ancestors 'self'"
 _SWAGGER: Final = Path(str(files("fastapi_offline"))) / "static"
 
 
@@ -27,7 +29,7 @@ def page_routes(title: str) -> APIRouter:
 
     @router.get("/", response_class=FileResponse)
     async def page() -> FileResponse:
-        return FileResponse(_STATIC / "index.html")
+        return FileResponse(_STATIC / "index.html", headers={"Content-Security-Policy": _POLICY})
 
     @router.get("/docs", response_class=HTMLResponse)
     async def docs() -> HTMLResponse:

@@ -127,6 +127,8 @@ def test_the_frameworks_own_errors(server: ServerProcess) -> None:
     reply = server.client.get("/infer")
     check(reply, 405, "method_not_allowed")
     assert reply.headers["allow"] == "POST"
+    assert server.client.options("/tasks/identity").headers["allow"] == "DELETE, GET, PUT"
+    assert "GET" in server.client.post("/").headers["allow"]
     check(server.client.get("/static/../settings.py"), 404, "not_found")
 
 

@@ -1,38 +1,71 @@
 """`vtv bench load`: against a server of its own and against a running one."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from benchmarks.load import main
 from tests.support import ServerProcess
 
+Capture = pytest.CaptureFixture[str]
+
+
+def report_of(capsys: Capture, arguments: Sequence[str]) -> dict[str, Any]:
+    assert main([*arguments, "--seconds", "0.3", "--warm-up", "0.1", "--json"]) == 0
+    report: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return report
+
 
 def test_it_starts_a_server_and_sets_it_against_the_engine(
-    tiny_model: tuple[Path, str], tiny_store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tiny_model: tuple[Path, str], tiny_store: Path, tmp_path: Path, capsys: Capture
 ) -> None:
     written = tmp_path / "load.json"
     where = ["--model", str(tiny_model[0]), "--store", str(tiny_store), "-o", str(written)]
-    assert main([*where, "--concurrency", "1,4", "--seconds", "0.3", "--json"]) == 0
-    report = json.loads(capsys.readouterr().out)
+    report = report_of(capsys, [*where, "--concurrency", "1,4"])
     assert json.loads(written.read_text()) == report
-    assert [row["concurrency"] for row in report["rows"]] == [1, 4]
-    assert all(row["requests"] > 0 and row["errors"] == 0 for row in report["rows"])
+    assert [row["clients"] for row in report["rows"]] == [1, 4]
+    assert all(row["requests"] > 0 and not row["errors"] for row in report["rows"])
     assert report["served_over_raw"] > 0
+    assert report["metrics_disagree"] == {}
     assert len(report["tasks"]) == 5
 
 
-def test_it_loads_a_running_server(server: ServerProcess, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("arrivals", ["poisson", "fixed"])
+def test_an_open_loop_of_mixed_tasks_and_sizes(server: ServerProcess, capsys: Capture, arrivals: str) -> None:
+    mix = ["--task", "identity:3", "--task", "segmentation", "--side", "160", "--side", "700:0.1"]
+    report = report_of(capsys, ["--url", server.url, *mix, "--rate", "20,40", "--arrivals", arrivals])
+    assert [row["offered_per_second"] for row in report["rows"]] == [20, 40]
+    assert all(set(row["latency_ms"]) == {"p50", "p90", "p95", "p99", "p99.9"} for row in report["rows"])
+    assert report["metrics_disagree"] == {}
+    assert len(report["image_bytes"]) == 2
+
+
+def test_a_sweep_writes_a_plot(server: ServerProcess, capsys: Capture, tmp_path: Path) -> None:
+    plot = tmp_path / "load.png"
+    asked = ["--url", server.url, "--task", "identity", "--concurrency", "4", "--sweep", "--plot", str(plot)]
+    report = report_of(capsys, [*asked, "--bound-ms", "60000"])
+    rates = [row["offered_per_second"] for row in report["rows"]]
+    assert rates == sorted(rates)
+    assert report["knee_per_second"] == rates[-1]  # nothing takes a minute
+    assert plot.read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_table(server: ServerProcess, capsys: Capture) -> None:
     asked = ["--url", server.url, "--task", "identity", "--concurrency", "2", "--seconds", "0.2"]
     assert main(asked) == 0
-    assert "requests/s" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "p99.9 ms" in shown
+    assert "/metrics: agrees with every request" in shown
 
 
-def test_failed_requests_fail_the_run(server: ServerProcess, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--url", server.url, "--task", "nonesuch", "--concurrency", "1", "--seconds", "0.1"]) == 1
+def test_failed_requests_fail_the_run(server: ServerProcess, capsys: Capture) -> None:
+    assert main(["--url", server.url, "--task", "nonesuch", "--concurrency", "1", "--seconds", "0.1", "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["rows"][0]["errors"].keys() == {"404"}
 
 
-def test_no_server_is_one_clear_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_server_is_one_clear_line(capsys: Capture) -> None:
     assert main(["--url", "http://127.0.0.1:1", "--seconds", "0.1"]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1

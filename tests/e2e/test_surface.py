@@ -44,7 +44,9 @@ def test_metrics_by_the_contracts_names(server: ServerProcess) -> None:
         "vtv_bank_installs_total",
         "vtv_bank_evictions_total",
         "vtv_engine_ready 1.0",
+        "vtv_engine_restarts_total 0.0",
         "vtv_engine_busy_seconds_total",
+        "vtv_gpu_memory_bytes 0.0",
         'vtv_build_info{backend="eager",device="cpu",model="tiny"',
     ):
         assert name in text, name
@@ -62,7 +64,7 @@ class Addresses(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = dict(attrs)
         self.found |= {str(given[name]) for name in ("src", "href", "data-src") if given.get(name)}
-        self.unlabelled += tag == "img" and not given.get("alt")
+        self.unlabelled += tag == "img" and "alt" not in given
 
 
 def test_the_page_is_whole_and_needs_nothing_from_outside(server: ServerProcess) -> None:
@@ -73,7 +75,7 @@ def test_the_page_is_whole_and_needs_nothing_from_outside(server: ServerProcess)
     for address in page.found:
         assert "//" not in address
         assert server.client.get(f"/{address}").status_code == 200, address
-    for asset in ("style.css", "playground.js"):
+    for asset in ("style.css", *(f"playground/{part}.js" for part in ("main", "api", "cards", "controls"))):
         assert "http" not in server.client.get(f"/static/{asset}").text.replace("http.", "")
 
 

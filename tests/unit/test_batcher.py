@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from queue import Queue
 
 import numpy as np
@@ -10,8 +11,10 @@ import pytest
 from numpy.typing import NDArray
 
 from engine.task_vector import TaskVector
-from service.batcher import Batcher, BatchReport, Job, Program, State, Ticket
+from service.batcher import Batcher, BatchReport, State
 from service.errors import DeadlineExceeded, NotReady, QueueFull, ServiceError
+from service.jobs import Job, Program, Ticket
+from service.launching import Collect
 
 PATIENCE = 10.0
 """Seconds after which something that must happen counts as not happening."""
@@ -49,14 +52,29 @@ class GatedEngine:
         return pixels + np.array(slots, np.uint8).reshape(-1, 1)
 
 
+class AheadEngine(GatedEngine):
+    """Can be launched one batch ahead; computes on a thread of its own, as a GPU does on its stream."""
+
+    depth = 2
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.launched: Queue[list[int]] = Queue()
+        self._stream = ThreadPoolExecutor(1)
+
+    def launch(self, program: Program, pixels: Pixels, slots: Sequence[int]) -> Collect:
+        self.launched.put(list(slots))
+        return self._stream.submit(self._compute, program, pixels, list(slots)).result
+
+
 class Bench:
     """A batcher, its engine, and everything it delivered."""
 
-    def __init__(self, limit: int = 16) -> None:
-        self.engine = GatedEngine()
+    def __init__(self, limit: int = 16, engine: GatedEngine | None = None, max_wait: float = 0.0) -> None:
+        self.engine = engine or GatedEngine()
         self.delivered: Queue[Job] = Queue()
         self.reports: list[BatchReport] = []
-        self.batcher = Batcher(self.engine, limit, self._deliver, self.reports.append)
+        self.batcher = Batcher(self.engine, limit, self._deliver, self.reports.append, max_wait=max_wait)
 
     def _deliver(self, jobs: Sequence[Job]) -> None:
         for job in jobs:
@@ -251,3 +269,85 @@ def test_stopping_fails_what_waits(bench: Bench) -> None:
     bench.engine.permits.release()
     stopper.join()
     assert isinstance(bench.take(2)[1].error, NotReady)
+
+
+@pytest.fixture
+def ahead() -> Iterator[tuple[Bench, AheadEngine]]:
+    """An engine that can be launched ahead, and a batcher that has it busy with one job."""
+    engine = AheadEngine()
+    bench = Bench(engine=engine)
+    bench.batcher.start()
+    wait_until(lambda: bench.batcher.state is State.READY)
+    occupy(bench)
+    assert engine.launched.get(timeout=PATIENCE) == [9]
+    yield bench, engine
+    engine.permits.release(100)
+    bench.batcher.stop()
+
+
+def test_a_full_batch_is_launched_ahead(ahead: tuple[Bench, AheadEngine]) -> None:
+    bench, engine = ahead
+    bench.submit(*(bench.job(slot) for slot in range(1, 9)))
+    assert engine.launched.get(timeout=PATIENCE) == [1, 2, 3, 4]  # while the first has not ended
+    assert engine.launched.empty()  # and never a third
+    engine.permits.release()
+    assert engine.launched.get(timeout=PATIENCE) == [5, 6, 7, 8]
+    engine.permits.release(2)
+    assert [job.slot for job in bench.take(9)] == [9, 1, 2, 3, 4, 5, 6, 7, 8]
+
+
+def test_what_does_not_fill_a_batch_waits_for_company(ahead: tuple[Bench, AheadEngine]) -> None:
+    bench, engine = ahead
+    bench.submit(*(bench.job(slot) for slot in (1, 2)))
+    bench.submit(bench.job(slot=3))
+    assert engine.launched.empty()
+    engine.permits.release(2)
+    assert engine.launched.get(timeout=PATIENCE) == [1, 2, 3]
+    assert len(bench.take(4)) == 4
+
+
+def test_both_batches_in_flight_are_told_of_a_failure(ahead: tuple[Bench, AheadEngine]) -> None:
+    bench, engine = ahead
+    bench.submit(*(bench.job(slot) for slot in range(1, 6)))
+    assert engine.launched.get(timeout=PATIENCE) == [1, 2, 3, 4]
+    engine.broken = True
+    engine.permits.release(2)
+    failed = bench.take(6)
+    assert {job.slot for job in failed} == {9, 1, 2, 3, 4, 5}
+    assert all(type(job.error) is ServiceError for job in failed)
+    assert bench.batcher.state is State.FAILED
+
+
+def test_stopping_finishes_what_is_in_flight(ahead: tuple[Bench, AheadEngine]) -> None:
+    bench, engine = ahead
+    bench.submit(*(bench.job(slot) for slot in range(1, 6)))
+    assert engine.launched.get(timeout=PATIENCE) == [1, 2, 3, 4]
+    stopper = threading.Thread(target=bench.batcher.stop)
+    stopper.start()
+    wait_until(lambda: bench.batcher._queues.stopped)
+    engine.permits.release(2)
+    stopper.join()
+    jobs = bench.take(6)
+    assert [job.error is None for job in jobs] == [True] * 5 + [False]
+
+
+def test_an_idle_engine_may_be_told_to_wait_for_a_full_batch() -> None:
+    bench = Bench(max_wait=1e6)
+    bench.batcher.start()
+    wait_until(lambda: bench.batcher.state is State.READY)
+    bench.submit(*(bench.job(slot) for slot in (1, 2, 3)))
+    assert bench.batcher.waiting() == 3
+    bench.submit(bench.job(slot=4))
+    assert bench.called() == ("zero_shot", [1, 2, 3, 4])
+    bench.engine.permits.release()
+    bench.batcher.stop()
+
+
+def test_nobody_waits_for_company_longer_than_the_cap() -> None:
+    bench = Bench(max_wait=0.01)
+    bench.batcher.start()
+    wait_until(lambda: bench.batcher.state is State.READY)
+    bench.submit(bench.job(slot=1))
+    assert bench.called() == ("zero_shot", [1])
+    bench.engine.permits.release()
+    bench.batcher.stop()

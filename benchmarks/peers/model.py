@@ -1,0 +1,116 @@
+"""The model that every peer serves. A peer's process makes it with `load_model`.
+
+It takes one task at a time, as models do: a batch of several tasks is computed task by task.
+"""
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from benchmarks.peers.accelerator import MAX_BATCH, Accelerator
+from benchmarks.peers.answers import TASKS, Pixels, painted
+
+if TYPE_CHECKING:
+    from engine.runtime import Engine
+    from engine.task_vector import TaskVector
+
+VARIABLE: Final = "PEERS_BENCHMARK_MODEL"
+"""`simulated LOCKFILE`, or `real MODEL STORE`: paths separated by the system's path separator."""
+
+
+class Model(ABC):
+    """Pictures uint8 [112, 112, 3] in, answers of the same shape out."""
+
+    max_batch: int
+
+    def answers(self, pictures: Sequence[Pixels], tasks: Sequence[str]) -> list[Pixels]:
+        """Any number of rows, each with its task."""
+        rows_of: dict[str, list[int]] = {}
+        for row, task in enumerate(tasks):
+            rows_of.setdefault(task, []).append(row)
+        answers: dict[int, Pixels] = {}
+        for task, rows in rows_of.items():
+            for start in range(0, len(rows), self.max_batch):
+                batch = rows[start : start + self.max_batch]
+                computed = self.compute(np.stack([pictures[row] for row in batch]), task)
+                answers.update(zip(batch, computed, strict=True))
+        return [answers[row] for row in range(len(pictures))]
+
+    @abstractmethod
+    def compute(self, pictures: Pixels, task: str) -> Pixels:
+        """One batch of one task, at most `max_batch` rows."""
+
+    def finished(self, answer: Pixels, picture: Pixels, task: str) -> Pixels:
+        """What is left to do to one answer on the processor."""
+        return answer
+
+
+class SimulatedModel(Model):
+    """The simulated accelerator."""
+
+    max_batch = MAX_BATCH
+
+    def __init__(self, lock_file: Path) -> None:
+        self._lock_file = lock_file
+
+    @cached_property
+    def _accelerator(self) -> Accelerator:
+        return Accelerator(self._lock_file)
+
+    def compute(self, pictures: Pixels, task: str) -> Pixels:
+        self._accelerator.compute(len(pictures))
+        return painted(pictures, [TASKS.index(task)] * len(pictures))
+
+
+class RealModel(Model):
+    """The product's own engine and vectors; loaded when first asked."""
+
+    def __init__(self, model: Path, store: Path) -> None:
+        self._model, self._store = model, store
+
+    @cached_property
+    def max_batch(self) -> int:  # type: ignore[override]
+        return self._engine.max_batch
+
+    @cached_property
+    def _vectors(self) -> "dict[str, TaskVector]":
+        from artifacts.store import Store
+
+        store = Store(self._store)
+        return {name: store.read(name).vector for name in store.names()}
+
+    @cached_property
+    def _engine(self) -> "Engine":
+        from engine.runtime import Engine
+
+        engine = Engine.load(self._model)
+        for slot, name in enumerate(sorted(self._vectors), start=1):
+            engine.write_slot(slot, self._vectors[name])
+        engine.warm_up()
+        return engine
+
+    def compute(self, pictures: Pixels, task: str) -> Pixels:
+        import cv2
+
+        geometry = self._engine.geometry
+        size = (geometry.cell, geometry.cell)
+        cells = np.stack([cv2.resize(picture, size, interpolation=cv2.INTER_CUBIC) for picture in pictures])
+        slot = 1 + sorted(self._vectors).index(task)
+        return self._engine.zero_shot(geometry.query_tile(cells.astype(np.uint8)), [slot] * len(pictures))
+
+    def finished(self, answer: Pixels, picture: Pixels, task: str) -> Pixels:
+        from engine.refine import refine
+
+        return refine(answer, picture, self._vectors[task].answer)
+
+
+def load_model() -> Model:
+    """As the environment says."""
+    kind, _, rest = os.environ[VARIABLE].partition(" ")
+    paths = [Path(path) for path in rest.split(os.pathsep)]
+    return SimulatedModel(*paths) if kind == "simulated" else RealModel(*paths)

@@ -1,0 +1,37 @@
+"""Our own server on the simulated accelerator: `python -m benchmarks.peers.ours PORT --accelerator LOCKFILE`.
+
+The application is the product's own, made by its public factory; only the engine is another.
+"""
+
+import argparse
+import os
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import cast
+
+import uvicorn
+
+from benchmarks.peers.simulated import SimulatedEngine, make_store
+from engine.runtime import Engine
+from service.app import create_app
+from service.server import DrainingServer
+from service.settings import Settings
+
+
+def main() -> None:
+    """Serve until told to stop."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--accelerator", type=Path, required=True, help="the lock file that stands for it")
+    parser.add_argument("port", type=int)
+    asked = parser.parse_args()
+    with TemporaryDirectory() as directory:
+        store = make_store(Path(directory))
+        load = cast(partial[Engine], partial(SimulatedEngine, asked.accelerator))  # all of Engine that the service uses
+        app = create_app(load(), load, store, Settings.load(os.environ, store=store.root))
+        config = uvicorn.Config(app, port=asked.port, access_log=False, log_config=None, server_header=False)
+        DrainingServer(config, app.state.pipeline, drain_seconds=5).run()
+
+
+if __name__ == "__main__":
+    main()

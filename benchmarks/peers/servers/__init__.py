@@ -1,0 +1,1 @@
+"""One module a peer: the model behind it as its own documentation advises. Each runs in its own environment."""

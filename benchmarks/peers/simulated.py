@@ -1,0 +1,105 @@
+"""An engine on the simulated accelerator, with the interface of engine.runtime.Engine, and tasks for it."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final
+
+import torch
+
+from artifacts.artifact import save_artifact
+from artifacts.store import Store
+from benchmarks.peers.accelerator import MAX_BATCH, Accelerator
+from benchmarks.peers.answers import TASKS, painted
+from engine.config import MaeConfig, ModelConfig, VqganConfig
+from engine.model import MaeVqgan
+from engine.task_vector import AnswerSettings, TaskVector, site_shapes
+from service.jobs import Pixels, Program
+from service.launching import Collect
+
+_FINGERPRINT: Final = "0" * 64
+_CONFIG: Final = ModelConfig(
+    "simulated",
+    MaeConfig(
+        width=32, depth=1, heads=2, decoder_width=32, decoder_depth=1, decoder_heads=2, mlp_ratio=1, codes=8
+    ),
+    VqganConfig(codes=8, code_width=8, z_channels=8, ch=32, ch_mult=(1,), res_blocks=1, stem=16),
+)
+
+
+class SimulatedEngine:
+    """Waits for the accelerator; a row's answer tells which picture and which task it is of.
+
+    It can be launched one batch ahead, as a GPU can: the accelerator's own thread starts the next batch
+    without waiting for the host.
+    """
+
+    depth: Final = 2
+    model_name: Final = "simulated"
+    fingerprint: Final = _FINGERPRINT
+    backend: Final = "simulated"
+    buckets: Final = (1, 2, 4, 8, 16, MAX_BATCH)
+    max_batch: Final = MAX_BATCH
+
+    def __init__(self, lock_file: Path) -> None:
+        self.device = torch.device("cpu")
+        self.model = MaeVqgan(_CONFIG)
+        self.geometry = self.model.geometry
+        self._accelerator = Accelerator(lock_file)
+        self._stream = ThreadPoolExecutor(1, "accelerator")
+        self._task_of: dict[int, int] = {}
+
+    def warm_up(self) -> None:
+        self._accelerator.compute(1)
+
+    def write_slot(self, slot: int, vector: TaskVector) -> None:
+        self._task_of[slot] = vector.answer.radius - 1
+
+    def zero_shot(self, tiles: Pixels, slots: Sequence[int]) -> Pixels:
+        """Query tiles uint8 [B,tile,tile,3] -> answers uint8 [B,cell,cell,3]."""
+        self._accelerator.compute(len(tiles))
+        return painted(tiles, [self._task_of[slot] for slot in slots])[:, 1:, :-1]
+
+    def one_shot(self, canvases: Pixels) -> Pixels:
+        """Canvases uint8 [B,S,S,3] -> the query's cell of each."""
+        self._accelerator.compute(len(canvases))
+        return canvases[:, self.geometry.tile + 1 :, : self.geometry.cell]
+
+    def launch(self, program: Program, pixels: Pixels, slots: Sequence[int]) -> Collect:
+        """Queue a batch on the accelerator."""
+        if program == "zero_shot":
+            return self._stream.submit(self.zero_shot, pixels, slots).result
+        return self._stream.submit(self.one_shot, pixels).result
+
+
+def make_store(directory: Path) -> Store:
+    """A store of the benchmark's tasks for the simulated engine. Their answers are not refined: the time of
+    that is the model's, and every server would spend it alike."""
+    store = Store(directory / "store")
+    shapes = site_shapes(_CONFIG.mae, MaeVqgan(_CONFIG).program("zero_shot"))
+
+    def nothing(part: str) -> tuple[torch.Tensor, torch.Tensor]:
+        return torch.zeros(shapes[part]), torch.zeros(shapes[part][:3], dtype=torch.bool)
+
+    for number, task in enumerate(TASKS):
+        answer = AnswerSettings(refine="none", radius=number + 1)  # the radius tells the engine which task it is
+        vector = TaskVector(*nothing("encoder"), *nothing("decoder"), "zero_shot", _FINGERPRINT, answer)
+        path = directory / f"{task}.safetensors"
+        save_artifact(path, vector, _about(task))
+        store.publish(path, _FINGERPRINT)
+    return store
+
+
+def _about(task: str) -> dict[str, str]:
+    return {
+        "task": task,
+        "description": "Stands for a task on the simulated accelerator.",
+        "granularity": "head",
+        "method": "none",
+        "seed": "0",
+        "prompts": "0",
+        "dataset": "none",
+        "metric": '{"name": "none", "value": 0}',
+        "created": "2026-01-01T00:00:00Z",
+        "code": "benchmark",
+    }

@@ -1,0 +1,64 @@
+"""What is sent: a mix of tasks and image sizes, and what became of each request."""
+
+import io
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from urllib.parse import quote, urlsplit
+
+from PIL import Image
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """One request; times are time.perf_counter() seconds."""
+
+    due: float
+    """When it should have been sent: a client that a stalled server held up does not hide the stall."""
+    sent: float
+    ended: float
+    status: int
+
+
+class Mix:
+    """Prepared requests, drawn by weight, the same ones for the same seed."""
+
+    def __init__(self, requests: Sequence[tuple[bytes, float]], seed: int = 0) -> None:
+        self._requests = [request for request, _ in requests]
+        self._weights = [weight for _, weight in requests]
+        self._draw = random.Random(seed)
+
+    def next(self) -> bytes:
+        """A request as it goes over the wire."""
+        if len(self._requests) == 1:
+            return self._requests[0]
+        return self._draw.choices(self._requests, self._weights)[0]
+
+
+def infer_mix(url: str, tasks: Mapping[str, float], images: Sequence[tuple[bytes, float]], seed: int = 0) -> Mix:
+    """Every task with every image, in the raw form of `POST /infer`; each has a weight."""
+    return Mix(
+        [
+            (raw_request(url, f"/infer?task={quote(task)}", image), weight * share)
+            for (task, weight), (image, share) in product(tasks.items(), images)
+        ],
+        seed,
+    )
+
+
+def raw_request(url: str, path: str, body: bytes, content_type: str = "image/jpeg", headers: str = "") -> bytes:
+    """A POST as it goes over the wire; `headers` are whole lines."""
+    lines = f"POST {path} HTTP/1.1\r\nHost: {urlsplit(url).netloc}\r\nContent-Type: {content_type}\r\n"
+    return f"{lines}{headers}Content-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+def at_size(image: bytes, longest: int) -> bytes:
+    """An image file as a JPEG whose longer side has `longest` pixels."""
+    with Image.open(io.BytesIO(image)) as opened:
+        picture = opened.convert("RGB")
+    scale = longest / max(picture.size)
+    size = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
+    buffer = io.BytesIO()
+    picture.resize(size, Image.Resampling.BICUBIC).save(buffer, "JPEG", quality=90)
+    return buffer.getvalue()

@@ -1,0 +1,117 @@
+"""benchmarks: schedules, summaries, the knee, and a client that a stalled server cannot deceive."""
+
+import asyncio
+from collections import Counter
+
+import pytest
+
+from benchmarks.connection import LOST, Connection
+from benchmarks.cross_check import disagreement
+from benchmarks.generators import open_loop, schedule
+from benchmarks.summary import Summary, summarise
+from benchmarks.sweep import knee, sweep
+from benchmarks.traffic import Mix, Sent
+
+
+def test_fixed_arrivals_are_evenly_spaced() -> None:
+    assert list(schedule(10, 0.55, "fixed")) == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.5])
+
+
+def test_poisson_arrivals_have_the_rate_and_the_spread_of_a_poisson_process() -> None:
+    times = list(schedule(1000, 20, "poisson"))
+    gaps = [after - before for before, after in zip([0.0, *times], times, strict=False)]
+    mean = sum(gaps) / len(gaps)
+    deviation = (sum((gap - mean) ** 2 for gap in gaps) / len(gaps)) ** 0.5
+    assert len(times) == pytest.approx(20_000, rel=0.03)
+    assert deviation == pytest.approx(mean, rel=0.05)  # of an exponential distribution they are the same
+
+
+def test_latency_counts_from_when_a_request_was_due() -> None:
+    sent = [Sent(due=0.0, sent=0.5, ended=0.6, status=200), Sent(due=1.0, sent=1.0, ended=1.1, status=200)]
+    row = summarise(sent, bound_ms=200)
+    assert row.percentile("p50") == pytest.approx(350)
+    assert row.requests_per_second == pytest.approx(2 / 1.1)
+    assert row.goodput_per_second == pytest.approx(1 / 1.1)
+    assert row.client_lag_ms == pytest.approx(495)
+
+
+def test_errors_are_counted_by_code_and_are_no_answers() -> None:
+    sent = [Sent(0.0, 0.0, 1.0, status) for status in (200, 429, 429, LOST)]
+    row = summarise(sent, bound_ms=2000)
+    assert row.errors == {"429": 2, "lost": 1}
+    assert row.requests_per_second == 1
+    assert not row.keeps_up
+
+
+def test_without_a_good_answer_there_is_no_latency() -> None:
+    assert summarise([Sent(0.0, 0.0, 1.0, 500)], bound_ms=1).latency_ms is None
+
+
+def test_the_sweep_closes_in_on_the_knee() -> None:
+    def measure(rate: float) -> Summary:
+        late = 0.05 if rate <= 87 else 5.0
+        return summarise([Sent(index / rate, 0, index / rate + late, 200) for index in range(50)], 100, rate=rate)
+
+    rows = sweep(measure, capacity=100)
+    found = knee(rows)
+    assert found is not None
+    assert 85 < (found.offered_per_second or 0) <= 87
+    assert knee(rows[-1:]) is None
+
+
+def test_disagreement_is_to_the_request() -> None:
+    sent = [Sent(0, 0, 1, status) for status in (200, 200, 429, LOST)]
+    before, after = Counter({"200": 5}), Counter({"200": 7, "429": 1})
+    assert disagreement(before, after, sent) == {}
+    assert disagreement(before, after + Counter({"200": 1}), sent) == {"200": 1}
+    assert disagreement(before, Counter({"200": 7}), sent) == {"429": -1}
+
+
+async def _server(replies: list[bytes]) -> tuple[asyncio.Server, str]:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while replies:
+            await reader.readuntil(b"\r\n\r\n")
+            for piece in replies.pop(0).split(b"|"):
+                writer.write(piece)
+                await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    return server, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+def test_the_connection_reads_replies_in_pieces_and_notes_a_lost_one() -> None:
+    async def talk() -> None:
+        first = b"HTTP/1.1 200 OK\r\nCon|tent-Length: 5\r\n\r|\nhe|llo"
+        server, url = await _server([first, b"HTTP/1.1 429 Busy\r\ncontent-length: 0\r\n\r\n", b"HTTP/1.1 200"])
+        async with server:
+            connection = await Connection.to(url)
+            request = b"GET / HTTP/1.1\r\n\r\n"
+            assert [(await connection.ask(request))[0] for _ in range(4)] == [200, 429, LOST, LOST]
+            assert not connection.open
+
+    asyncio.run(talk())
+
+
+def test_an_open_loop_does_not_wait_for_a_stalled_server() -> None:
+    async def stalled() -> list[Sent]:
+        asked, enough = 0, asyncio.Event()
+
+        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            nonlocal asked
+            await reader.readuntil(b"\r\n\r\n")
+            asked += 1
+            if asked == 20:
+                enough.set()
+            await enough.wait()  # nobody is answered before everybody has asked
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+            writer.close()
+
+        async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+            url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+            return await open_loop(url, Mix([(b"GET / HTTP/1.1\r\n\r\n", 1.0)]), 200, 0.1025, "fixed")
+
+    sent = asyncio.run(stalled())
+    assert [each.status for each in sent] == [200] * 20
+    first = min(sent, key=lambda each: each.due)
+    assert first.ended - first.due > 0.09  # it waited for the last
