@@ -1,13 +1,17 @@
 """How the batcher drives an engine: launch a batch, collect its answers later."""
 
 from collections.abc import Callable, Sequence
-from typing import Protocol, runtime_checkable
+from typing import Final, Protocol, runtime_checkable
+
+import torch
 
 from engine.task_vector import TaskVector
 from service.jobs import Pixels, Program
 
 Collect = Callable[[], Pixels]
 """Blocks until a launched batch is done; gives its answers, or raises what went wrong."""
+
+_AHEAD: Final = 2
 
 
 class BatchEngine(Protocol):
@@ -21,33 +25,38 @@ class BatchEngine(Protocol):
     def one_shot(self, canvases: Pixels) -> Pixels: ...
 
 
-@runtime_checkable
-class LaunchingEngine(Protocol):
-    """What an engine offers beside, where it can compute while the processor prepares the next batch.
+class Pending(Protocol):
+    """A batch under way."""
 
-    Launches and slot writes take effect in the order of the calls, on a GPU that of its stream.
+    def result(self) -> Pixels: ...
+
+
+@runtime_checkable
+class SubmittingEngine(Protocol):
+    """An engine that can compute while the processor prepares the next batch.
+
+    Batches and slot writes take effect in the order of the calls, on a GPU that of its stream.
     """
 
     @property
-    def depth(self) -> int:
-        """Batches that may be launched and not collected at once."""
-        ...
-
-    def launch(self, program: Program, pixels: Pixels, slots: Sequence[int]) -> Collect:
-        """Begin with a batch and return at once. `pixels` may be reused as soon as this returns."""
+    def device(self) -> torch.device: ...
+    def submit(self, tiles: Pixels, slots: Sequence[int]) -> Pending:
+        """Begin with a zero-shot batch. `tiles` may be reused as soon as this returns."""
         ...
 
 
 class Launcher:
-    """Any engine as one that launches: without help of its own it computes when launched, one batch at a time."""
+    """Any engine as one that launches: where nothing computes beside the processor, one batch at a time."""
 
     def __init__(self, engine: BatchEngine) -> None:
         self._engine = engine
-        self._own = engine if isinstance(engine, LaunchingEngine) else None
-        self.depth = self._own.depth if self._own else 1
+        self._ahead = engine if isinstance(engine, SubmittingEngine) and engine.device.type != "cpu" else None
+        self.depth = _AHEAD if self._ahead else 1
+        """Batches that may be launched and not collected at once."""
 
     def launch(self, program: Program, pixels: Pixels, slots: Sequence[int]) -> Collect:
-        if self._own:
-            return self._own.launch(program, pixels, slots)
+        """`slots` are for zero-shot rows."""
+        if program == "zero_shot" and self._ahead:
+            return self._ahead.submit(pixels, slots).result
         answers = self._engine.zero_shot(pixels, slots) if program == "zero_shot" else self._engine.one_shot(pixels)
         return lambda: answers

@@ -7,6 +7,7 @@ import json
 import struct
 import threading
 from collections.abc import Sequence
+from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
 from typing import cast
@@ -19,8 +20,7 @@ from benchmarks.peers.answers import STEP
 from benchmarks.peers.simulated import SimulatedEngine, make_store
 from engine.runtime import Engine
 from service.app import create_app
-from service.jobs import Pixels, Program
-from service.launching import Collect
+from service.jobs import Pixels
 from service.server import DrainingServer
 from service.settings import Settings
 from tests.support import wait_until
@@ -35,9 +35,9 @@ class GatedEngine(SimulatedEngine):
         self.launched: list[list[int]] = []
         """For each batch, the colours of its images."""
 
-    def launch(self, program: Program, pixels: Pixels, slots: Sequence[int]) -> Collect:
-        self.launched.append([colour_at(image, 60, 60) for image in pixels])
-        return super().launch(program, pixels, slots)
+    def submit(self, tiles: Pixels, slots: Sequence[int]) -> "Future[Pixels]":
+        self.launched.append([colour_at(tile, 60, 60) for tile in tiles])
+        return super().submit(tiles, slots)
 
     def zero_shot(self, tiles: Pixels, slots: Sequence[int]) -> Pixels:
         self.gate.wait()

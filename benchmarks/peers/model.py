@@ -68,14 +68,14 @@ class SimulatedModel(Model):
 
 
 class RealModel(Model):
-    """The product's own engine and vectors; loaded when first asked."""
+    """The product's own engine and vectors."""
 
     def __init__(self, model: Path, store: Path) -> None:
         self._model, self._store = model, store
 
-    @cached_property
-    def max_batch(self) -> int:  # type: ignore[override]
-        return self._engine.max_batch
+    def load(self) -> None:
+        """Load the engine; until then answers can only be finished."""
+        self.max_batch = self._engine.max_batch
 
     @cached_property
     def _vectors(self) -> "dict[str, TaskVector]":
@@ -109,8 +109,13 @@ class RealModel(Model):
         return refine(answer, picture, self._vectors[task].answer)
 
 
-def load_model() -> Model:
-    """As the environment says."""
+def load_model(computes: bool = True) -> Model:
+    """As the environment says; ready to compute, unless it is only to finish answers."""
     kind, _, rest = os.environ[VARIABLE].partition(" ")
     paths = [Path(path) for path in rest.split(os.pathsep)]
-    return SimulatedModel(*paths) if kind == "simulated" else RealModel(*paths)
+    if kind == "simulated":
+        return SimulatedModel(*paths)
+    model = RealModel(*paths)
+    if computes:
+        model.load()
+    return model

@@ -1,7 +1,7 @@
 """An engine on the simulated accelerator, with the interface of engine.runtime.Engine, and tasks for it."""
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
@@ -14,8 +14,7 @@ from benchmarks.peers.answers import TASKS, painted
 from engine.config import MaeConfig, ModelConfig, VqganConfig
 from engine.model import MaeVqgan
 from engine.task_vector import AnswerSettings, TaskVector, site_shapes
-from service.jobs import Pixels, Program
-from service.launching import Collect
+from service.jobs import Pixels
 
 _FINGERPRINT: Final = "0" * 64
 _CONFIG: Final = ModelConfig(
@@ -34,7 +33,6 @@ class SimulatedEngine:
     without waiting for the host.
     """
 
-    depth: Final = 2
     model_name: Final = "simulated"
     fingerprint: Final = _FINGERPRINT
     backend: Final = "simulated"
@@ -42,7 +40,7 @@ class SimulatedEngine:
     max_batch: Final = MAX_BATCH
 
     def __init__(self, lock_file: Path) -> None:
-        self.device = torch.device("cpu")
+        self.device = torch.device("meta")  # beside the processor, and on it nothing is computed
         self.model = MaeVqgan(_CONFIG)
         self.geometry = self.model.geometry
         self._accelerator = Accelerator(lock_file)
@@ -65,11 +63,9 @@ class SimulatedEngine:
         self._accelerator.compute(len(canvases))
         return canvases[:, self.geometry.tile + 1 :, : self.geometry.cell]
 
-    def launch(self, program: Program, pixels: Pixels, slots: Sequence[int]) -> Collect:
+    def submit(self, tiles: Pixels, slots: Sequence[int]) -> "Future[Pixels]":
         """Queue a batch on the accelerator."""
-        if program == "zero_shot":
-            return self._stream.submit(self.zero_shot, pixels, slots).result
-        return self._stream.submit(self.one_shot, pixels).result
+        return self._stream.submit(self.zero_shot, tiles, slots)
 
 
 def make_store(directory: Path) -> Store:

@@ -3,6 +3,7 @@
 https://mosecorg.github.io/mosec/examples/ (multi-stage, dynamic batching, msgpack mixin). Run with `--port`.
 """
 
+import os
 from typing import Any
 
 from mosec import Server, Worker
@@ -32,7 +33,7 @@ class Encode(Worker):
 
     def __init__(self) -> None:
         super().__init__()
-        self.model = load_model()
+        self.model = load_model(computes=False)
 
     def forward(self, data: tuple[Any, Any, str]) -> bytes:
         return encode(self.model.finished(*data))
@@ -42,6 +43,7 @@ class Encode(Worker):
 
 
 if __name__ == "__main__":
+    os.environ["MOSEC_TIMEOUT"] = "60000"  # ms; the default of 3 s is too short for the real model on a processor
     server = Server()
     server.append_worker(Decode, num=2)
     server.append_worker(Compute, num=1, max_batch_size=32, max_wait_time=5)
