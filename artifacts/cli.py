@@ -8,6 +8,7 @@ from pathlib import Path
 from artifacts import commands
 from artifacts.errors import OfflineError
 from artifacts.paths import BUNDLED_MODEL, BUNDLED_STORE
+from artifacts.search.options import add_search_options
 
 INTERRUPTED = 130
 
@@ -87,17 +88,15 @@ def _offline(sub: "Subparsers[argparse.ArgumentParser]") -> None:
         command.add_argument("--dataset", default="demo", help="`demo` (bundled), a VOC2012-layout folder, or pairs")
         command.add_argument("--fold", type=int, choices=range(4), help="of a VOC2012-layout folder, as Pascal-5i")
         command.add_argument("--seed", type=int, default=0)
-    for command in (collect, search):
-        command.add_argument("--task", required=True)
-        command.add_argument("-o", "--output", type=Path, required=True)
+    collect.add_argument("--task", required=True)
+    collect.add_argument("-o", "--output", type=Path, required=True)
+    collect.add_argument("--select", choices=["best", "unique", "random"], default="best", help="of the candidates")
     collect.set_defaults(run=commands.collect)
     for command in (search, build):
-        command.add_argument("--method", choices=["reinforce", "gates"], default="reinforce")
-        command.add_argument("--objective", choices=["pixel", "token"], default="pixel", help="token: gates only")
-        command.add_argument("--granularity", choices=["head", "group", "token"], default="group")
-        command.add_argument("--steps", type=int, help="default 60, of gates 100")
-        command.add_argument("--prune", type=float, metavar="SHARE", help="drop sites while the loss grows no more")
-    search.add_argument("--means", type=Path, required=True)
+        add_search_options(command)
+    search.add_argument("--task", action="append", required=True, help="repeat for one mask for several tasks")
+    search.add_argument("--means", action="append", type=Path, required=True, help="one for each task")
+    search.add_argument("-o", "--output", type=Path, required=True, help="a file; a folder for several tasks")
     search.set_defaults(run=commands.search)
     evaluate.add_argument("--task", action="append", help="repeat for several; default all")
     way = evaluate.add_mutually_exclusive_group()

@@ -74,46 +74,49 @@ def job(a: Namespace, work: Path) -> "Job":
     """Model, scenes and settings of an offline command."""
     from artifacts.build import Job
     from artifacts.datasets import splits
-    from artifacts.search.best import method_settings
+    from artifacts.search.options import search_settings
 
+    settings = search_settings(a)
     model, fingerprint = frozen_model(a.model)
-    options = {name: getattr(a, name, None) for name in ("granularity", "steps", "seed", "objective", "prune")}
-    settings = method_settings(getattr(a, "method", "reinforce"), **options)
     scenes = splits(a.dataset, model.geometry, a.fold)
     name = a.dataset if a.fold is None else f"{a.dataset}, fold {a.fold}"
-    return Job(model, fingerprint, scenes, name, work, settings, say)
+    return Job(model, fingerprint, scenes, name, work, settings, say, getattr(a, "tensorboard", None))
 
 
 def collect(a: Namespace) -> int:
     """`vtv collect`."""
-    from artifacts.build import CANDIDATE_PROMPTS, KEPT_PROMPTS
-    from artifacts.collect import collect as run
-    from artifacts.collect import save_means
+    from artifacts.build import collect_means
     from artifacts.datasets import find_task
-    from artifacts.episodes import make_episodes
 
-    task, the = find_task(a.task, a.dataset), job(a, Path())
-    episodes = make_episodes(the.scenes["search"], task, CANDIDATE_PROMPTS, a.seed + 1)
-    means = run(the.model, the.fingerprint, task, episodes, KEPT_PROMPTS)
-    save_means(a.output, means)
-    say(f"{task.name}: means over the best {means.prompts} of {len(episodes)} prompts in {a.output}")
+    collect_means(job(a, Path()), find_task(a.task, a.dataset), a.output, a.select)
     return 0
 
 
 def search(a: Namespace) -> int:
     """`vtv search`."""
-    from artifacts.artifact import save_artifact
-    from artifacts.build import build_vector, describe, validation_metric, zero_shot_values
-    from artifacts.collect import load_means
+    from artifacts.build import fits, save_found, search_places, with_settings, zero_shot_values
     from artifacts.datasets import find_task
+    from artifacts.means import load_means
+    from artifacts.resume import beside
 
-    task, the = find_task(a.task, a.dataset), job(a, Path())
-    means = load_means(a.means, the.fingerprint)
-    if means.task != task.name:
-        raise UsageError(f"{a.means} holds means of {means.task}, not of {task.name}")
-    vector = build_vector(the, task, zero_shot_values(the.model, means))
-    save_artifact(a.output, vector, describe(the, task, means.prompts, validation_metric(the, task, vector)))
-    say(f"{task.name}: {vector.sites} sites written in {a.output}")
+    if len(a.means) != len(a.task):
+        raise UsageError("every --task needs its --means, in the same order")
+    the, wanted, prompts = job(a, Path()), [], []
+    for name, path in zip(a.task, a.means, strict=True):
+        task, (means, how) = find_task(name, a.dataset), load_means(path, the.fingerprint)
+        if means.task != task.name:
+            raise UsageError(f"{path} holds means of {means.task}, not of {task.name}")
+        if not fits(the, task, means):
+            raise UsageError(f"{path} was collected from {how.source}, this is {the.source}: collect again")
+        wanted.append((task, zero_shot_values(the.model, means)))
+        prompts.append(means.prompts)
+    alone = len(wanted) == 1
+    paths = [a.output if alone else a.output / f"{task.name}.vector.safetensors" for task, _ in wanted]
+    found = search_places(the, wanted, beside(a.output))
+    for (task, _), count, place, path in zip(wanted, prompts, found, paths, strict=True):
+        save_found(the, task, count, with_settings(the, task, place), path)
+        say(f"{task.name}: {place.vector.sites} sites written in {path}")
+    beside(a.output).unlink(missing_ok=True)
     return 0
 
 

@@ -19,16 +19,19 @@ from torch import Tensor
 from artifacts.answer_settings import choose_settings
 from artifacts.artifact import Artifact, check_name, save_artifact
 from artifacts.build import KEPT_PROMPTS, commit, zero_shot_values
-from artifacts.collect import collect
+from artifacts.collect import Selection, collect
 from artifacts.episodes import Episodes
 from artifacts.errors import DatasetError
 from artifacts.evaluation.bootstrap import Interval, interval
 from artifacts.evaluation.metrics import METRICS
-from artifacts.forward import Progress, answers, episode_logits
+from artifacts.forward import answers, episode_logits
 from artifacts.mutual_prompts import mutual_prompts, queries
+from artifacts.progress import Progress
 from artifacts.scenes import Scenes
-from artifacts.search.best import best_candidate, method_settings, run_vector, search
+from artifacts.search.best import SearchData, best_candidate, run_vector, search
+from artifacts.search.loop import Watch
 from artifacts.search.run import Search
+from artifacts.search.settings import method_settings
 from artifacts.store import Store
 from artifacts.tasks import Task, output, picture
 from engine.model import MaeVqgan
@@ -71,12 +74,14 @@ def teach(
     held_out = len(pairs) // HELD_OUT if searched else 0
     own, judged = pairs.part(order[held_out:]), pairs.part(order[:held_out] if searched else order)
     prompts = mutual_prompts(own, seed)
-    means = collect(model, fingerprint, task, prompts, min(KEPT_PROMPTS, -(-len(prompts) // 2)))
+    selection = Selection(min(KEPT_PROMPTS, -(-len(prompts) // 2)))
+    means = collect(model, fingerprint, task, prompts, selection, f"{len(own)} pairs", progress)
     progress(f"{name}: means over the best {means.prompts} of {len(prompts)} prompts among {len(own)} pairs")
     values, train = zero_shot_values(model, means), queries(own, mirrored=True)
     settings = method_settings("gates", steps=steps, seed=seed)
     if searched:
-        vector = search(model, fingerprint, task, values, train, train, settings, progress)
+        data = SearchData(task, values, train, train)
+        vector = search(model, fingerprint, [data], settings, Watch(progress))[0].vector
     else:
         run = Search(model, task, values, settings)
         vector = run_vector(run, best_candidate(run, layouts(run), train, progress), fingerprint)

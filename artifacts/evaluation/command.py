@@ -9,7 +9,7 @@ from artifacts.datasets import find_task
 from artifacts.episodes import make_episodes
 from artifacts.evaluation.report import as_json, markdown, write_report
 from artifacts.evaluation.table import BARE, ONE_SHOT, VECTOR, TaskResult, evaluate_task
-from artifacts.forward import Progress
+from artifacts.progress import Progress
 from artifacts.store import Store
 from artifacts.tasks import COMPOSITES, TASKS, Task
 from engine.task_vector import AnswerSettings, TaskVector

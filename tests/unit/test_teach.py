@@ -45,7 +45,7 @@ def test_a_third_is_held_out(tiny_model: tuple[Path, str]) -> None:
     model, mark = load_model(tiny_model[0])
     lines: list[str] = []
     taught = teach(model, mark, "negative", pairs(6), lines.append, steps=2)
-    assert "among 4 pairs" in lines[0]
+    assert any("among 4 pairs" in line for line in lines)
     assert json.loads(taught.metadata["metric"])["split"] == "2 pairs held out"
     assert taught.metadata["method"] == "gates"
     assert taught.vector.sites
