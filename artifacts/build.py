@@ -7,13 +7,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from subprocess import CalledProcessError, run
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from artifacts.answer_settings import choose_settings
 from artifacts.artifact import load_artifact, save_artifact
 from artifacts.collect import Selection, collect
-from artifacts.episodes import Episodes, make_episodes
+from artifacts.episodes import Episodes, Pixels, make_episodes
 from artifacts.evaluation.bootstrap import interval
 from artifacts.evaluation.metrics import METRICS
 from artifacts.forward import answers, episode_logits
@@ -112,6 +113,13 @@ def search_places(job: Job, wanted: Sequence[tuple[Task, tuple[Tensor, Tensor]]]
 def validation_episodes(job: Job, task: Task) -> Episodes:
     """What masks and answer settings are chosen on."""
     return make_episodes(job.scenes["validation"], task, VALIDATION_EPISODES, job.settings.seed + 3)
+
+
+def mean_answer(job: Job, task: Task) -> Pixels:
+    """The mean colour of true answers of the search split, uint8 [3]: what a painter who never looks would paint."""
+    answers_seen = make_episodes(job.scenes["search"], task, VALIDATION_EPISODES, job.settings.seed + 2).answer
+    colour: Pixels = answers_seen.mean((0, 1, 2)).round().astype(np.uint8)
+    return colour
 
 
 def build_task(job: Job, task: Task, store: Path) -> str:

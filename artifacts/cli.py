@@ -11,12 +11,13 @@ from artifacts.paths import BUNDLED_MODEL, BUNDLED_STORE
 from artifacts.search.options import add_search_options
 
 INTERRUPTED = 130
+BENCHES = ("load", "engine", "search", "methods", "teach")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; 0 done, 1 the thing checked does not hold, 2 bad input, 130 interrupted."""
     words = list(sys.argv[1:] if argv is None else argv)
-    if words[:2] == ["bench", "load"] or words[:2] == ["bench", "engine"]:
+    if words[:1] == ["bench"] and words[1:2] and words[1] in BENCHES:
         return _guarded(lambda: commands.bench(words[1], words[2:]))
     arguments = parser().parse_args(words)
     return _guarded(lambda: int(arguments.run(arguments)))
@@ -42,8 +43,8 @@ def parser() -> argparse.ArgumentParser:
     _serving(sub)
     _offline(sub)
     _models(sub)
-    bench = sub.add_parser("bench", help="benchmarks: load, engine (see `vtv bench load --help`)")
-    bench.add_argument("what", choices=["load", "engine"])
+    bench = sub.add_parser("bench", help=f"benchmarks: {', '.join(BENCHES)} (see `vtv bench load --help`)")
+    bench.add_argument("what", choices=BENCHES)
     bench.set_defaults(run=lambda a: commands.bench(a.what, []))
     return top
 
@@ -73,6 +74,7 @@ def _serving(sub: "Subparsers[argparse.ArgumentParser]") -> None:
 
     tasks = sub.add_parser("tasks", help="list the published tasks, or `tasks show NAME`")
     tasks.add_argument("show", nargs="*", metavar="show NAME")
+    tasks.add_argument("--html", type=Path, metavar="FILE", help="with show: also write a page")
     _store(tasks)
     _json(tasks)
     tasks.set_defaults(run=commands.tasks)
@@ -92,6 +94,11 @@ def _offline(sub: "Subparsers[argparse.ArgumentParser]") -> None:
     collect.add_argument("-o", "--output", type=Path, required=True)
     collect.add_argument("--select", choices=["best", "unique", "random"], default="best", help="of the candidates")
     collect.set_defaults(run=commands.collect)
+    taskness = sub.add_parser("taskness", help="variance of heads between and within tasks, from means files")
+    taskness.add_argument("means", type=Path, nargs="+")
+    taskness.add_argument("-o", "--output", type=Path, required=True, help="a folder")
+    _json(taskness)
+    taskness.set_defaults(run=commands.taskness)
     for command in (search, build):
         add_search_options(command)
     search.add_argument("--task", action="append", required=True, help="repeat for one mask for several tasks")
@@ -106,6 +113,8 @@ def _offline(sub: "Subparsers[argparse.ArgumentParser]") -> None:
     evaluate.add_argument("--controls", type=Path, help="the work folder of `vtv build --controls`")
     evaluate.add_argument("--report", type=Path, help="write tables and picture grids here")
     evaluate.add_argument("--episodes", type=int, default=300)
+    evaluate.add_argument("--all-folds", action="store_true", help="a column for each of Pascal-5i's folds")
+    evaluate.add_argument("--full-size", type=int, metavar="PX", help="also at the pictures' own size (demo: 384)")
     _store(evaluate)
     _json(evaluate)
     evaluate.set_defaults(run=commands.evaluate)
@@ -139,6 +148,14 @@ def _vectors(sub: "Subparsers[argparse.ArgumentParser]") -> None:
     compose.add_argument("second")
     _store(compose)
     compose.add_argument("-o", "--output", type=Path, required=True)
+    compose.add_argument("--evaluate", metavar="TASK", help="also score it, on lowlight_inpaint, say")
+    compose.add_argument("--direct", type=Path, metavar="VECTOR", help="with --evaluate: searched for that task")
+    compose.add_argument("--dataset", default="demo")
+    compose.add_argument("--fold", type=int, choices=range(4))
+    compose.add_argument("--seed", type=int, default=0)
+    compose.add_argument("--episodes", type=int, default=300)
+    _model(compose)
+    _json(compose)
     compose.set_defaults(run=commands.compose)
 
 

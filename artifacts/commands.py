@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from artifacts.build import Job
     from engine.model import MaeVqgan
+    from engine.task_vector import TaskVector
 
 Call = Callable[[], int]
 
@@ -40,22 +41,27 @@ def infer(a: Namespace) -> int:
 
 def tasks(a: Namespace) -> int:
     """`vtv tasks` and `vtv tasks show NAME`."""
+    from artifacts import show
     from artifacts.store import Store
 
     store = Store(a.store)
     if a.show and (a.show[0] != "show" or len(a.show) != 2):
         raise UsageError("use `vtv tasks` or `vtv tasks show NAME`")
-    names = [a.show[1]] if a.show else store.names()
-    found = {name: store.read(name) for name in names}
+    if a.html and not a.show:
+        raise UsageError("--html goes with `vtv tasks show NAME`")
+    if a.show:
+        artifact = store.read(a.show[1])
+        if a.html:
+            show.write_artifact_page(a.html, artifact)
+        print(json.dumps(show.as_json(artifact)) if a.json else show.as_text(artifact))
+        return 0
+    found = {name: store.read(name) for name in store.names()}
     entries = [{"task": name, "artifact": f.hash, "sites": f.vector.sites, **f.metadata} for name, f in found.items()]
     if a.json:
-        print(json.dumps(entries[0] if a.show else {"tasks": entries}))
+        print(json.dumps({"tasks": entries}))
         return 0
     for entry in entries:
-        if a.show:
-            print("\n".join(f"{key}: {value}" for key, value in entry.items()))
-        else:
-            print(f"{entry['task']:24} {str(entry['artifact'])[:12]}  {entry['metric']}")
+        print(f"{entry['task']:24} {str(entry['artifact'])[:12]}  {entry['metric']}")
     return 0
 
 
@@ -70,16 +76,17 @@ def frozen_model(path: Path) -> "tuple[MaeVqgan, str]":
     return model.to("cuda" if torch.cuda.is_available() else "cpu"), fingerprint
 
 
-def job(a: Namespace, work: Path) -> "Job":
-    """Model, scenes and settings of an offline command."""
+def job(a: Namespace, work: Path, fold: int | None = None) -> "Job":
+    """Model, scenes and settings of an offline command; `fold` where it is not that of the command's words."""
     from artifacts.build import Job
     from artifacts.datasets import splits
     from artifacts.search.options import search_settings
 
     settings = search_settings(a)
     model, fingerprint = frozen_model(a.model)
-    scenes = splits(a.dataset, model.geometry, a.fold)
-    name = a.dataset if a.fold is None else f"{a.dataset}, fold {a.fold}"
+    fold = a.fold if fold is None else fold
+    scenes = splits(a.dataset, model.geometry, fold)
+    name = a.dataset if fold is None else f"{a.dataset}, fold {fold}"
     return Job(model, fingerprint, scenes, name, work, settings, say, getattr(a, "tensorboard", None))
 
 
@@ -89,6 +96,18 @@ def collect(a: Namespace) -> int:
     from artifacts.datasets import find_task
 
     collect_means(job(a, Path()), find_task(a.task, a.dataset), a.output, a.select)
+    return 0
+
+
+def taskness(a: Namespace) -> int:
+    """`vtv taskness`."""
+    from artifacts.means import load_means
+    from artifacts.taskness import write_taskness
+
+    report = write_taskness(a.output, [load_means(path)[0] for path in a.means])
+    say(f"taskness.json and taskness.png in {a.output}")
+    if a.json:
+        print(json.dumps(report))
     return 0
 
 
@@ -178,6 +197,26 @@ def compose(a: Namespace) -> int:
     vector, metadata = run(store.read(a.first), store.read(a.second))
     save_artifact(a.output, vector, metadata)
     say(f"{metadata['task']}: {vector.sites} sites in {a.output}")
+    return _compare(a, metadata["task"], vector) if a.evaluate else 0
+
+
+def _compare(a: Namespace, name: str, composed: "TaskVector") -> int:
+    """`vtv compose --evaluate`: the composition on a composite task, beside its parts and a direct search."""
+    from dataclasses import asdict
+
+    from artifacts.artifact import load_artifact
+    from artifacts.datasets import find_task
+    from artifacts.evaluation.command import TEST_SEED
+    from artifacts.evaluation.composites import composite_table, evaluate_composite
+    from artifacts.store import Store
+
+    the, store = job(a, Path()), Store(a.store)
+    vectors = {name: composed} | {part: store.read(part, the.fingerprint).vector for part in (a.first, a.second)}
+    if a.direct is not None:
+        vectors["searched directly"] = load_artifact(a.direct, the.fingerprint).vector
+    task = find_task(a.evaluate, a.dataset)
+    result = evaluate_composite(the, task, vectors, composed.answer, a.episodes, TEST_SEED)
+    print(json.dumps(asdict(result)) if a.json else composite_table(result))
     return 0
 
 
@@ -185,7 +224,7 @@ def evaluate(a: Namespace) -> int:
     """`vtv evaluate`."""
     from artifacts.evaluation.command import evaluate as run
 
-    return run(a, job(a, Path()), say)
+    return run(a, lambda fold: job(a, Path(), fold), say)
 
 
 def data(a: Namespace) -> int:
@@ -254,11 +293,7 @@ def parity(a: Namespace) -> int:
 
 
 def bench(what: str, words: list[str]) -> int:
-    """`vtv bench load|engine`."""
-    if what == "load":
-        from benchmarks import load
+    """`vtv bench load|engine|search|methods|teach`."""
+    from importlib import import_module
 
-        return load.main(words)
-    from benchmarks import engine
-
-    return engine.main(words)
+    return int(import_module(f"benchmarks.{what}").main(words))

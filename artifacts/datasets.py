@@ -5,7 +5,7 @@ from pathlib import Path
 from artifacts.artifact import check_name
 from artifacts.errors import OfflineError
 from artifacts.pairs import is_pairs, load_pairs, split_pairs
-from artifacts.pascal import load_fold
+from artifacts.pascal import load_fold, read_scenes, split_entries
 from artifacts.paths import BUNDLED_DEMO
 from artifacts.scenes import Scenes, load_scenes
 from artifacts.tasks import COMPOSITES, TASKS, Task, pair_task
@@ -35,6 +35,18 @@ def splits(name: str, geometry: Geometry, fold: int | None = None) -> dict[str, 
     train, test = (load_scenes(path, split, geometry.cell) for split in ("train", "val"))
     cut = int(len(train) * (1 - VALIDATION_SHARE))
     return {"search": train.part(slice(cut)), "validation": train.part(slice(cut, None)), "test": test}
+
+
+def held_out_scenes(name: str, side: int, fold: int | None, limit: int) -> Scenes:
+    """The first `limit` pictures of the `test` split at another size, side x side; raises DatasetError."""
+    path = dataset_path(name)
+    if is_pairs(path):
+        return split_pairs(load_pairs(path, side))["test"]
+    if fold is not None:
+        entries = split_entries(path, "val", fold)
+        first = {name: entries[name] for name in sorted(entries)[:limit]}
+        return read_scenes(path, first, side, f"the start of the test split of fold {fold}")
+    return load_scenes(path, "val", side, limit=limit)
 
 
 def find_task(name: str, dataset: str) -> Task:

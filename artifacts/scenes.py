@@ -73,12 +73,12 @@ def _read(path: Path, mode: str | None, size: tuple[int, int], how: Image.Resamp
     return array
 
 
-def load_scenes(dataset: Path, split: str, side: int, cache: Path | None = None) -> Scenes:
-    """All scenes of a split; with `cache` (a folder) decoded once and memory-mapped afterwards."""
+def load_scenes(dataset: Path, split: str, side: int, cache: Path | None = None, limit: int | None = None) -> Scenes:
+    """All scenes of a split, or its first; with `cache` (a folder) decoded once and memory-mapped afterwards."""
     files = [cache / f"{split}-{side}-{kind}.npy" for kind in ("pictures", "masks")] if cache else []
     if files and all(file.is_file() for file in files):
         return Scenes(*(np.load(file, mmap_mode="r") for file in files))
-    names = names_of(dataset, split)
+    names = names_of(dataset, split)[:limit]
     pictures = np.empty((len(names), side, side, 3), np.uint8)
     masks = np.empty((len(names), side, side), np.uint8)
     labels = np.empty(len(names), np.int64)

@@ -1,5 +1,7 @@
 """Every way to search: the published settings, restriction, other objectives, baselines, floors, several tasks."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -162,6 +164,49 @@ def test_the_best_of_all_evaluations_is_kept(model: MaeVqgan, scenes: Scenes) ->
     assert len(seen) == 3
     assert loop.loss == min(seen)
     assert float(run.losses(mask[None], part.validation)[0]) == pytest.approx(min(seen), rel=1e-3)
+
+
+@pytest.mark.parametrize("method", ["reinforce", "gates", "causal", "several"])
+def test_an_interrupted_search_goes_on_to_the_same_numbers(
+    model: MaeVqgan, scenes: Scenes, tmp_path: Path, method: str
+) -> None:
+    parts = [data(model, scenes), data(model, scenes, "inpaint", 2)] if method == "several" else [data(model, scenes)]
+    chosen = {"gates": {"tune_values": True}, "causal": {"images": 1}}.get(method, {"samples": 4, "images": 2})
+    name = "reinforce" if method == "several" else method
+    settings = method_settings(name, steps=24, evaluate_every=7, **chosen)
+    path = tmp_path / "checkpoint"
+
+    def stop(line: str) -> None:
+        if "step 20/" in line:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        search(model, "f", parts, settings, Watch(stop, path))
+    lines: list[str] = []
+    resumed = search(model, "f", parts, settings, Watch(lines.append, path))
+    whole = search(model, "f", parts, settings, QUIET)
+    assert "goes on after step 19" in lines[0]
+    for one, other in zip(resumed, whole, strict=True):
+        assert torch.equal(one.vector.encoder_value, other.vector.encoder_value)
+        assert torch.equal(one.vector.encoder_mask, other.vector.encoder_mask)
+        assert torch.equal(one.vector.decoder_value, other.vector.decoder_value)
+        assert torch.equal(one.vector.decoder_mask, other.vector.decoder_mask)
+        assert (one.cost.steps, one.cost.evaluations) == (other.cost.steps, other.cost.evaluations)
+        assert one.cost.selection_evaluations == other.cost.selection_evaluations
+    lines.clear()
+    search(model, "f", parts, method_settings(name, steps=1, **chosen, seed=1), Watch(lines.append, path))
+    assert not any("goes on" in line for line in lines)
+
+
+def test_scalars_for_tensorboard(model: MaeVqgan, scenes: Scenes, tmp_path: Path) -> None:
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    settings = method_settings("reinforce", steps=3, evaluate_every=2)
+    search(model, "f", [data(model, scenes)], settings, Watch(lambda _: None, None, tmp_path))
+    events = accumulator.EventAccumulator(str(tmp_path))
+    events.Reload()
+    assert [event.step for event in events.Scalars("search/loss")] == [1, 2, 3]
+    assert [event.step for event in events.Scalars("search/validation_loss")] == [2]
+    assert set(events.Tags()["scalars"]) >= {"search/probability", "search/on"}
 
 
 def test_one_mask_for_several_tasks(model: MaeVqgan, scenes: Scenes) -> None:
