@@ -174,7 +174,10 @@ def teach(a: Namespace) -> int:
     from artifacts.teach import teach as run
 
     model, fingerprint = frozen_model(a.model)
-    taught = run(model, fingerprint, a.name, load_pairs(a.examples, model.geometry.cell), say, a.seed, a.steps)
+    pairs = load_pairs(a.examples, model.geometry.cell)
+    if len(pairs) < 2:
+        raise UsageError(f"{a.examples} holds one pair: teach needs 2 or more, each is the example for the others")
+    taught = run(model, fingerprint, a.name, pairs, say, a.seed, a.steps)
     entry = {"task": a.name, "artifact": None, "metric": json.loads(taught.metadata["metric"])}
     if taught.better or a.force:
         entry["artifact"] = publish(taught, a.store).hash

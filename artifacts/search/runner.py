@@ -95,12 +95,13 @@ class MultiRunner:
 
     def state(self) -> State:
         """All that changes from step to step."""
-        return {search.task.name: search.state() for search in self.searches}
+        return {"searches": [search.state() for search in self.searches], "bare": self._bare}
 
     def restore(self, state: State) -> None:
         """The reverse of `state`."""
-        for search in self.searches:
-            search.restore(state[search.task.name])
+        for search, held in zip(self.searches, state["searches"], strict=True):
+            search.restore(held)
+        self._bare = state["bare"]
 
     def _losses(self, masks: Tensor) -> Tensor:
         pairs = zip(self.searches, self.validation, strict=True)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from artifacts import progress
 from artifacts.collect import Selection
 from artifacts.episodes import Episodes, make_episodes
 from artifacts.errors import OfflineError
@@ -168,16 +169,18 @@ def test_the_best_of_all_evaluations_is_kept(model: MaeVqgan, scenes: Scenes) ->
 
 @pytest.mark.parametrize("method", ["reinforce", "gates", "causal", "several"])
 def test_an_interrupted_search_goes_on_to_the_same_numbers(
-    model: MaeVqgan, scenes: Scenes, tmp_path: Path, method: str
+    model: MaeVqgan, scenes: Scenes, tmp_path: Path, method: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     parts = [data(model, scenes), data(model, scenes, "inpaint", 2)] if method == "several" else [data(model, scenes)]
-    chosen = {"gates": {"tune_values": True}, "causal": {"images": 1}}.get(method, {"samples": 4, "images": 2})
+    monkeypatch.setattr(progress, "LINE_EVERY", 5)
+    own = {"gates": {"tune_values": True}, "causal": {"images": 1}}
+    chosen = own.get(method, {"samples": 4, "images": 2})
     name = "reinforce" if method == "several" else method
-    settings = method_settings(name, steps=24, evaluate_every=7, **chosen)
+    settings = method_settings(name, steps=12, evaluate_every=4, **chosen)
     path = tmp_path / "checkpoint"
 
     def stop(line: str) -> None:
-        if "step 20/" in line:
+        if "step 10/" in line:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -185,7 +188,7 @@ def test_an_interrupted_search_goes_on_to_the_same_numbers(
     lines: list[str] = []
     resumed = search(model, "f", parts, settings, Watch(lines.append, path))
     whole = search(model, "f", parts, settings, QUIET)
-    assert "goes on after step 19" in lines[0]
+    assert "goes on after step 9" in lines[0]
     for one, other in zip(resumed, whole, strict=True):
         assert torch.equal(one.vector.encoder_value, other.vector.encoder_value)
         assert torch.equal(one.vector.encoder_mask, other.vector.encoder_mask)
