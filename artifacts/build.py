@@ -15,6 +15,7 @@ from artifacts.answer_settings import choose_settings
 from artifacts.artifact import load_artifact, save_artifact
 from artifacts.collect import Selection, collect
 from artifacts.episodes import Episodes, Pixels, make_episodes
+from artifacts.errors import OfflineError
 from artifacts.evaluation.bootstrap import interval
 from artifacts.evaluation.metrics import METRICS
 from artifacts.forward import answers, episode_logits
@@ -74,7 +75,11 @@ def means_of(job: Job, task: Task) -> Means:
     """Collect a task's means, or take the file of an earlier run that was made from the same."""
     path = job.work / f"{task.name}.means.safetensors"
     if path.is_file():
-        means, how = load_means(path)
+        try:
+            means, how = load_means(path)
+        except OfflineError as error:
+            job.progress(f"{error}: collected again")
+            return collect_means(job, task, path)
         if (means.model, how.selection) == (job.fingerprint, "best") and fits(job, task, means):
             return means
         job.progress(f"{path} was made from {how.source}, model {means.model[:12]}: collected again")

@@ -128,6 +128,8 @@ def _offline(sub: "Subparsers[argparse.ArgumentParser]") -> None:
     publish.set_defaults(run=commands.publish)
     for command in (collect, search, evaluate, build, publish):
         _model(command)
+    for command in (collect, search, evaluate, build):
+        _device(command)
     _vectors(sub)
 
 
@@ -140,6 +142,7 @@ def _vectors(sub: "Subparsers[argparse.ArgumentParser]") -> None:
     teach.add_argument("--seed", type=int, default=0)
     teach.add_argument("--steps", type=int, default=60, help="of the search, where there are 6 pairs or more")
     _model(teach)
+    _device(teach)
     _json(teach)
     teach.set_defaults(run=commands.teach)
 
@@ -155,6 +158,7 @@ def _vectors(sub: "Subparsers[argparse.ArgumentParser]") -> None:
     compose.add_argument("--seed", type=int, default=0)
     compose.add_argument("--episodes", type=int, default=300)
     _model(compose)
+    _device(compose)
     _json(compose)
     compose.set_defaults(run=commands.compose)
 
@@ -212,6 +216,10 @@ def _models(sub: "Subparsers[argparse.ArgumentParser]") -> None:
 
 def _model(command: argparse.ArgumentParser) -> None:
     command.add_argument("--model", type=Path, default=BUNDLED_MODEL, help="model directory (default: bundled)")
+
+
+def _device(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--device", choices=["cpu", "cuda"], help="default: cuda where there is one")
 
 
 def _store(command: argparse.ArgumentParser) -> None:

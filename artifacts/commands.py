@@ -65,15 +65,17 @@ def tasks(a: Namespace) -> int:
     return 0
 
 
-def frozen_model(path: Path) -> "tuple[MaeVqgan, str]":
-    """A model and its fingerprint, on the GPU where there is one."""
+def frozen_model(path: Path, device: str | None = None) -> "tuple[MaeVqgan, str]":
+    """A model and its fingerprint, on a device; where none is named on the GPU if there is one."""
     import torch
 
     from engine.checkpoint import load_model
 
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UsageError("--device cuda: no CUDA device is found here")
     torch.set_flush_denormal(True)
     model, fingerprint = load_model(path)
-    return model.to("cuda" if torch.cuda.is_available() else "cpu"), fingerprint
+    return model.to(device or ("cuda" if torch.cuda.is_available() else "cpu")), fingerprint
 
 
 def job(a: Namespace, work: Path, fold: int | None = None) -> "Job":
@@ -83,7 +85,7 @@ def job(a: Namespace, work: Path, fold: int | None = None) -> "Job":
     from artifacts.search.options import search_settings
 
     settings = search_settings(a)
-    model, fingerprint = frozen_model(a.model)
+    model, fingerprint = frozen_model(a.model, a.device)
     fold = a.fold if fold is None else fold
     scenes = splits(a.dataset, model.geometry, fold)
     name = a.dataset if fold is None else f"{a.dataset}, fold {fold}"
@@ -173,7 +175,7 @@ def teach(a: Namespace) -> int:
     from artifacts.teach import publish, refusal
     from artifacts.teach import teach as run
 
-    model, fingerprint = frozen_model(a.model)
+    model, fingerprint = frozen_model(a.model, a.device)
     pairs = load_pairs(a.examples, model.geometry.cell)
     if len(pairs) < 2:
         raise UsageError(f"{a.examples} holds one pair: teach needs 2 or more, each is the example for the others")

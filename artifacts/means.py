@@ -70,7 +70,7 @@ def load_means(path: Path, fingerprint: str | None = None) -> tuple[Means, Colle
         with safe_open(path, framework="pt") as file:
             about = file.metadata() or {}
             if about.get("schema") != SCHEMA:
-                raise OfflineError(f"{path} is not a means file of this version: make one with `vtv collect`")
+                raise OfflineError(f"{path} is not a means file of this version (`vtv collect` makes one)")
             if fingerprint is not None and about["model"] != fingerprint:
                 raise OfflineError(f"{path} was collected from another model: collect again")
             encoder, decoder, encoder_square, decoder_square = (file.get_tensor(name) for name in TENSORS)

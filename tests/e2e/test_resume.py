@@ -67,6 +67,7 @@ def interrupt(line: str, *words: str) -> None:
     assert rest.splitlines()[-1] == "vtv: interrupted"
 
 
+@pytest.mark.slow
 def test_an_interrupted_search_resumes_to_the_same_artifact(words: list[str], tmp_path: Path) -> None:
     means, whole, resumed = (str(tmp_path / name) for name in ("means", "whole", "resumed"))
     finish("collect", *words, "-o", means)

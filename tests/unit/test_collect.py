@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from artifacts import build
 from artifacts import collect as module
 from artifacts.build import Job, means_of
 from artifacts.collect import Selection, collect
@@ -75,7 +76,10 @@ def test_a_means_file_says_what_it_was_made_from(model: MaeVqgan, tmp_path: Path
         load_means(tmp_path / "means")
 
 
-def test_a_build_collects_again_for_other_data(model: MaeVqgan, tmp_path: Path) -> None:
+def test_a_build_collects_again_for_other_data(
+    model: MaeVqgan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build, "CANDIDATE_PROMPTS", 6)
     lines: list[str] = []
 
     def job(data: Scenes, name: str, seed: int) -> Job:
@@ -91,6 +95,10 @@ def test_a_build_collects_again_for_other_data(model: MaeVqgan, tmp_path: Path) 
         assert any("collected again" in line for line in lines)
         assert not torch.equal(second.encoder, first.encoder)
         first = second
+    path = tmp_path / "segmentation.means.safetensors"
+    path.write_bytes(b"half written by an older version")
+    assert torch.equal(means_of(job(scenes(1), "demo, fold 1", 5), TASK).encoder, first.encoder)
+    assert load_means(path)[0].task == "segmentation"
 
 
 def test_squares_give_the_spread(model: MaeVqgan) -> None:
