@@ -163,3 +163,21 @@ def test_a_composition_is_scored_beside_its_parts(
     result = json.loads(capsys.readouterr().out)
     rows = {ONE_SHOT, BARE, COPY, "lowlight_enhance+inpaint", "lowlight_enhance", "inpaint", "searched directly"}
     assert set(result["own"]) == set(result["published"]) == rows
+
+
+def test_every_fold_is_a_column(
+    tiny_model: tuple[Path, str], tiny_store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for folder in ("JPEGImages", "SegmentationClassAug"):
+        (tmp_path / folder).mkdir()
+    for index in range(40):
+        labels = np.zeros((48, 48), np.uint8)
+        for place, number in enumerate((1, 6, 11, 16)):
+            labels[8:40, 12 * place : 12 * place + 10] = number
+        Image.fromarray(labels).save(tmp_path / f"SegmentationClassAug/p{index:02d}.png")
+        Image.fromarray(np.full((48, 48, 3), 6 * index, np.uint8)).save(tmp_path / f"JPEGImages/p{index:02d}.jpg")
+    words = ["evaluate", "--dataset", str(tmp_path), "--task", "segmentation", "--all-folds", "--episodes", "2"]
+    assert main([*words, "--model", str(tiny_model[0]), "--store", str(tiny_store), "--json"]) == 0
+    results = json.loads(capsys.readouterr().out)["results"]
+    assert [result["task"] for result in results] == [f"segmentation, fold {fold}" for fold in range(4)]
+    assert [list(result["classes"][VECTOR]) for result in results] == [["1"], ["6"], ["11"], ["16"]]
