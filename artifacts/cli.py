@@ -11,13 +11,13 @@ from artifacts.paths import BUNDLED_MODEL, BUNDLED_STORE
 from artifacts.search.options import add_search_options
 
 INTERRUPTED = 130
-BENCHES = ("load", "engine", "search", "methods", "teach")
+BENCHMARKS = ("load", "engine", "search", "methods", "teach")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; 0 done, 1 the thing checked does not hold, 2 bad input, 130 interrupted."""
     words = list(sys.argv[1:] if argv is None else argv)
-    if words[:1] == ["bench"] and words[1:2] and words[1] in BENCHES:
+    if words[:1] == ["bench"] and words[1:2] and words[1] in BENCHMARKS:
         return _guarded(lambda: commands.bench(words[1], words[2:]))
     arguments = parser().parse_args(words)
     return _guarded(lambda: int(arguments.run(arguments)))
@@ -43,8 +43,8 @@ def parser() -> argparse.ArgumentParser:
     _serving(sub)
     _offline(sub)
     _models(sub)
-    bench = sub.add_parser("bench", help=f"benchmarks: {', '.join(BENCHES)} (see `vtv bench load --help`)")
-    bench.add_argument("what", choices=BENCHES)
+    bench = sub.add_parser("bench", help="benchmarks (see `vtv bench load --help`)")
+    bench.add_argument("what", choices=BENCHMARKS)
     bench.set_defaults(run=lambda a: commands.bench(a.what, []))
     return top
 

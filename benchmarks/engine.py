@@ -162,13 +162,10 @@ def _row(name: str, batch: int, spent: list[float], gflop: float, base: float, c
 
 
 def _about(engine: Engine) -> dict[str, Any]:
-    return {"model": engine.model_name, "backend": engine.backend} | about_machine(engine.device)
-
-
-def about_machine(device: torch.device) -> dict[str, Any]:
-    """The device, threads, and versions of what was measured."""
     return {
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else _processor(),
+        "model": engine.model_name,
+        "backend": engine.backend,
+        "device": torch.cuda.get_device_name(engine.device) if engine.device.type == "cuda" else _processor(),
         "threads": torch.get_num_threads(),
         "vtv": version("visual-task-vectors"),
         "commit": commit(),

@@ -9,12 +9,14 @@ import argparse
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import torch
 
+from artifacts.build import commit
 from artifacts.episodes import Episodes, make_episodes
 from artifacts.evaluation.metrics import mse
 from artifacts.forward import device_of, to_planes
@@ -25,7 +27,7 @@ from artifacts.search.reinforce import reinforce_loss
 from artifacts.search.run import Search
 from artifacts.search.settings import method_settings
 from artifacts.tasks import TASKS
-from benchmarks.engine import about_machine, interleave
+from benchmarks.engine import interleave
 from engine.checkpoint import load_model
 from engine.config import PUBLISHED
 from engine.geometry import Quadrant
@@ -96,8 +98,7 @@ def bench(model: MaeVqgan, samples: int, seconds: float, granularity: str = "gro
         Row(name, count, len(spent[name]), each[name] * 1e3, each[BASELINE] / each[name])
         for name, (count, _) in jobs.items()
     ]
-    about = {"model": model.config.name, "granularity": granularity} | about_machine(device_of(model))
-    return Report(rows, about)
+    return Report(rows, {"model": model.config.name, "granularity": granularity} | _about(device_of(model)))
 
 
 class PublicSample:
@@ -151,6 +152,17 @@ def random_values(model: MaeVqgan) -> tuple[torch.Tensor, torch.Tensor]:
     draw = torch.Generator().manual_seed(0)
     shapes = site_shapes(model.config.mae, model.program("zero_shot"))
     return torch.randn(shapes["encoder"], generator=draw), torch.randn(shapes["decoder"], generator=draw)
+
+
+def _about(device: torch.device) -> dict[str, Any]:
+    gpu = device.type == "cuda"
+    return {
+        "device": torch.cuda.get_device_name(device) if gpu else torch.backends.cpu.get_cpu_capability(),
+        "threads": torch.get_num_threads(),
+        "vtv": version("visual-task-vectors"),
+        "commit": commit(),
+        "torch": torch.__version__,
+    }
 
 
 def _episodes() -> Episodes:
