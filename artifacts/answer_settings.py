@@ -5,7 +5,8 @@ from dataclasses import replace
 
 from artifacts.episodes import Episodes
 from artifacts.evaluation.metrics import HIGHER_IS_BETTER, METRICS
-from artifacts.forward import Progress, answers, episode_logits
+from artifacts.forward import answers, episode_logits
+from artifacts.progress import Progress
 from artifacts.tasks import Task
 from engine.model import MaeVqgan
 from engine.task_vector import AnswerSettings, TaskVector

@@ -2,24 +2,30 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from subprocess import CalledProcessError, run
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from artifacts.answer_settings import choose_settings
 from artifacts.artifact import load_artifact, save_artifact
-from artifacts.collect import Means, collect, load_means, save_means
-from artifacts.episodes import Episodes, make_episodes
+from artifacts.collect import Selection, collect
+from artifacts.episodes import Episodes, Pixels, make_episodes
+from artifacts.errors import OfflineError
 from artifacts.evaluation.bootstrap import interval
 from artifacts.evaluation.metrics import METRICS
-from artifacts.forward import Progress, answers, episode_logits
+from artifacts.forward import answers, episode_logits
+from artifacts.means import Means, load_means, save_means
+from artifacts.progress import Progress
+from artifacts.resume import beside
 from artifacts.scenes import Scenes
-from artifacts.search.best import search
-from artifacts.search.run import SearchSettings
+from artifacts.search.best import Found, SearchData, search
+from artifacts.search.loop import Cost, Watch
+from artifacts.search.settings import SearchSettings, method_settings
 from artifacts.store import Store
 from artifacts.tasks import TASKS, Task
 from engine.model import MaeVqgan
@@ -32,7 +38,7 @@ CONTROLS = ("zeros", "average")
 
 @dataclass(frozen=True)
 class Job:
-    """What every part of the offline job shares."""
+    """What every part of the offline job shares; `dataset` names data set and fold."""
 
     model: MaeVqgan
     fingerprint: str
@@ -41,32 +47,72 @@ class Job:
     work: Path
     settings: SearchSettings
     progress: Progress
+    tensorboard: Path | None = None
+
+    @property
+    def source(self) -> str:
+        """What episodes are made of, in words."""
+        return f"{self.dataset}, seed {self.settings.seed}"
 
 
-def means_of(job: Job, task: Task) -> Means:
-    """Collect a task's means, or take the file of an earlier run."""
-    path = job.work / f"{task.name}.means.safetensors"
-    if path.is_file():
-        return load_means(path, job.fingerprint)
-    job.work.mkdir(parents=True, exist_ok=True)
-    episodes = make_episodes(job.scenes["search"], task, CANDIDATE_PROMPTS, job.settings.seed + 1)
-    means = collect(job.model, job.fingerprint, task, episodes, KEPT_PROMPTS)
+def candidate_prompts(job: Job, task: Task) -> Episodes:
+    """What collect chooses among."""
+    return make_episodes(job.scenes["search"], task, CANDIDATE_PROMPTS, job.settings.seed + 1)
+
+
+def collect_means(job: Job, task: Task, path: Path, how: str = "best") -> Means:
+    """Collect a task's means into a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    selection, episodes = Selection(KEPT_PROMPTS, how), candidate_prompts(job, task)
+    means = collect(job.model, job.fingerprint, task, episodes, selection, job.source, job.progress, beside(path))
     save_means(path, means)
-    job.progress(f"{task.name}: means over the best {means.prompts} of {len(episodes)} prompts")
+    beside(path).unlink(missing_ok=True)
+    job.progress(f"{task.name}: means over the {how} {means.prompts} of {len(episodes)} prompts")
     return means
 
 
-def build_vector(job: Job, task: Task, values: tuple[Tensor, Tensor]) -> TaskVector:
-    """Search over fixed values, then choose the answer settings."""
-    vector = search_places(job, task, values)
-    return choose_settings(job.model, task, vector, validation_episodes(job, task), job.progress)
+def means_of(job: Job, task: Task) -> Means:
+    """Collect a task's means, or take the file of an earlier run that was made from the same."""
+    path = job.work / f"{task.name}.means.safetensors"
+    if path.is_file():
+        try:
+            means, how = load_means(path)
+        except OfflineError as error:
+            job.progress(f"{error}: collected again")
+            return collect_means(job, task, path)
+        if (means.model, how.selection) == (job.fingerprint, "best") and fits(job, task, means):
+            return means
+        job.progress(f"{path} was made from {how.source}, model {means.model[:12]}: collected again")
+    return collect_means(job, task, path)
 
 
-def search_places(job: Job, task: Task, values: tuple[Tensor, Tensor]) -> TaskVector:
-    """Search over fixed values."""
-    train = make_episodes(job.scenes["search"], task, SEARCH_EPISODES, job.settings.seed + 2)
-    validation = validation_episodes(job, task)
-    return search(job.model, job.fingerprint, task, values, train, validation, job.settings, job.progress)
+def fits(job: Job, task: Task, means: Means) -> bool:
+    """Whether means are of a task, and of the candidates that this job would collect from."""
+    if means.task != task.name or means.collected is None:
+        return False
+    return means.collected.digest == candidate_prompts(job, task).digest
+
+
+def build_vector(job: Job, task: Task, values: tuple[Tensor, Tensor], checkpoint: Path) -> Found:
+    """Search over given values, then choose the answer settings."""
+    found = search_places(job, [(task, values)], checkpoint)[0]
+    return with_settings(job, task, found)
+
+
+def with_settings(job: Job, task: Task, found: Found) -> Found:
+    """The same with the answer settings that do best on the validation episodes."""
+    vector = choose_settings(job.model, task, found.vector, validation_episodes(job, task), job.progress)
+    return Found(vector, found.cost)
+
+
+def search_places(job: Job, wanted: Sequence[tuple[Task, tuple[Tensor, Tensor]]], checkpoint: Path) -> list[Found]:
+    """Search over the given values of tasks; several share one mask."""
+    data = []
+    for task, values in wanted:
+        train = make_episodes(job.scenes["search"], task, SEARCH_EPISODES, job.settings.seed + 2)
+        data.append(SearchData(task, values, train, validation_episodes(job, task)))
+    watch = Watch(job.progress, checkpoint, job.tensorboard)
+    return search(job.model, job.fingerprint, data, job.settings, watch)
 
 
 def validation_episodes(job: Job, task: Task) -> Episodes:
@@ -74,16 +120,39 @@ def validation_episodes(job: Job, task: Task) -> Episodes:
     return make_episodes(job.scenes["validation"], task, VALIDATION_EPISODES, job.settings.seed + 3)
 
 
+def mean_answer(job: Job, task: Task) -> Pixels:
+    """The mean colour of true answers of the search split, uint8 [3]: what a painter who never looks would paint."""
+    answers_seen = make_episodes(job.scenes["search"], task, VALIDATION_EPISODES, job.settings.seed + 2).answer
+    colour: Pixels = answers_seen.mean((0, 1, 2)).round().astype(np.uint8)
+    return colour
+
+
 def build_task(job: Job, task: Task, store: Path) -> str:
     """The whole job for one task; returns the published hash."""
     path = job.work / f"{task.name}.vector.safetensors"
     if not is_done(job, path):
         means = means_of(job, task)
-        vector = build_vector(job, task, zero_shot_values(job.model, means))
-        save_artifact(path, vector, describe(job, task, means.prompts, validation_metric(job, task, vector)))
+        found = build_vector(job, task, zero_shot_values(job.model, means), beside(path))
+        save_found(job, task, means.prompts, found, path)
     artifact = Store(store).publish(path, job.fingerprint)
     job.progress(f"{task.name}: published {artifact.hash[:12]}, {artifact.metadata['metric']}")
     return artifact.hash
+
+
+def save_found(job: Job, task: Task, prompts: int, found: Found, path: Path) -> None:
+    """Write what a search found as an artifact; its checkpoint has done its duty."""
+    metric = validation_metric(job, task, found.vector)
+    save_artifact(path, found.vector, describe(job, task, prompts, metric) | cost_entries(found.cost))
+    beside(path).unlink(missing_ok=True)
+
+
+def cost_entries(cost: Cost) -> dict[str, str]:
+    """Metadata of what a search cost: queries answered in its steps and in choosing masks, and seconds."""
+    return {
+        "evaluations": str(cost.evaluations),
+        "selection_evaluations": str(cost.selection_evaluations),
+        "seconds": f"{cost.seconds:.1f}",
+    }
 
 
 def build_controls(job: Job, tasks: Sequence[Task]) -> None:
@@ -100,8 +169,7 @@ def build_controls(job: Job, tasks: Sequence[Task]) -> None:
                 continue
             values = (average[0], average[1]) if kind == "average" else tuple(torch.zeros_like(v) for v in average)
             job.progress(f"{task.name}: control {kind}")
-            vector = search_places(job, task, (values[0], values[1]))
-            save_artifact(path, vector, describe(job, task, 0, validation_metric(job, task, vector)))
+            save_found(job, task, 0, search_places(job, [(task, (values[0], values[1]))], beside(path))[0], path)
 
 
 def control_path(work: Path, task: Task, kind: str) -> Path:
@@ -136,7 +204,7 @@ def validation_metric(job: Job, task: Task, vector: TaskVector) -> dict[str, obj
 
 
 def how(job: Job) -> dict[str, str]:
-    """Metadata of how a job searches, and on what."""
+    """Metadata of how a job searches, and on what; of numbers, those that are not the method's usual ones."""
     settings = job.settings
     about = {
         "granularity": settings.granularity,
@@ -145,16 +213,19 @@ def how(job: Job) -> dict[str, str]:
         "seed": str(settings.seed),
         "dataset": job.dataset,
     }
-    return about if settings.prune is None else about | {"prune": str(settings.prune)}
+    usual = asdict(method_settings(settings.method))
+    return about | {
+        name: str(value) for name, value in asdict(settings).items() if name not in about and value != usual[name]
+    }
 
 
 def is_done(job: Job, path: Path) -> bool:
     """Whether an earlier run left a vector that was searched in this job's way."""
     if not path.is_file():
         return False
-    held = {"objective": "pixel"} | load_artifact(path, job.fingerprint).metadata
-    names = ("granularity", "method", "objective", "seed", "dataset", "prune")
-    return all(held.get(name) == how(job).get(name) for name in names)
+    held, wanted = {"objective": "pixel"} | load_artifact(path).metadata, how(job)
+    names = {"dataset", *(field.name for field in fields(SearchSettings))}
+    return held["model"] == job.fingerprint and all(held.get(name) == wanted.get(name) for name in names)
 
 
 def describe(job: Job, task: Task, prompts: int, metric: dict[str, object]) -> dict[str, str]:

@@ -8,9 +8,10 @@ from pathlib import Path
 from artifacts import commands
 from artifacts.errors import OfflineError
 from artifacts.paths import BUNDLED_MODEL, BUNDLED_STORE
+from artifacts.search.options import add_search_options
 
 INTERRUPTED = 130
-BENCHMARKS = ("load", "engine", "peers", "codecs")
+BENCHMARKS = ("load", "engine", "peers", "codecs", "search", "methods", "teach")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -73,6 +74,7 @@ def _serving(sub: "Subparsers[argparse.ArgumentParser]") -> None:
 
     tasks = sub.add_parser("tasks", help="list the published tasks, or `tasks show NAME`")
     tasks.add_argument("show", nargs="*", metavar="show NAME")
+    tasks.add_argument("--html", type=Path, metavar="FILE", help="with show: also write a page")
     _store(tasks)
     _json(tasks)
     tasks.set_defaults(run=commands.tasks)
@@ -88,17 +90,20 @@ def _offline(sub: "Subparsers[argparse.ArgumentParser]") -> None:
         command.add_argument("--dataset", default="demo", help="`demo` (bundled), a VOC2012-layout folder, or pairs")
         command.add_argument("--fold", type=int, choices=range(4), help="of a VOC2012-layout folder, as Pascal-5i")
         command.add_argument("--seed", type=int, default=0)
-    for command in (collect, search):
-        command.add_argument("--task", required=True)
-        command.add_argument("-o", "--output", type=Path, required=True)
+    collect.add_argument("--task", required=True)
+    collect.add_argument("-o", "--output", type=Path, required=True)
+    collect.add_argument("--select", choices=["best", "unique", "random"], default="best", help="of the candidates")
     collect.set_defaults(run=commands.collect)
+    taskness = sub.add_parser("taskness", help="variance of heads between and within tasks, from means files")
+    taskness.add_argument("means", type=Path, nargs="+")
+    taskness.add_argument("-o", "--output", type=Path, required=True, help="a folder")
+    _json(taskness)
+    taskness.set_defaults(run=commands.taskness)
     for command in (search, build):
-        command.add_argument("--method", choices=["reinforce", "gates"], default="reinforce")
-        command.add_argument("--objective", choices=["pixel", "token"], default="pixel", help="token: gates only")
-        command.add_argument("--granularity", choices=["head", "group", "token"], default="group")
-        command.add_argument("--steps", type=int, help="default 60, of gates 100")
-        command.add_argument("--prune", type=float, metavar="SHARE", help="drop sites while the loss grows no more")
-    search.add_argument("--means", type=Path, required=True)
+        add_search_options(command)
+    search.add_argument("--task", action="append", required=True, help="repeat for one mask for several tasks")
+    search.add_argument("--means", action="append", type=Path, required=True, help="one for each task")
+    search.add_argument("-o", "--output", type=Path, required=True, help="a file; a folder for several tasks")
     search.set_defaults(run=commands.search)
     evaluate.add_argument("--task", action="append", help="repeat for several; default all")
     way = evaluate.add_mutually_exclusive_group()
@@ -108,6 +113,8 @@ def _offline(sub: "Subparsers[argparse.ArgumentParser]") -> None:
     evaluate.add_argument("--controls", type=Path, help="the work folder of `vtv build --controls`")
     evaluate.add_argument("--report", type=Path, help="write tables and picture grids here")
     evaluate.add_argument("--episodes", type=int, default=300)
+    evaluate.add_argument("--all-folds", action="store_true", help="a column for each of Pascal-5i's folds")
+    evaluate.add_argument("--full-size", type=int, metavar="PX", help="also at the pictures' own size (demo: 384)")
     _store(evaluate)
     _json(evaluate)
     evaluate.set_defaults(run=commands.evaluate)
@@ -121,6 +128,8 @@ def _offline(sub: "Subparsers[argparse.ArgumentParser]") -> None:
     publish.set_defaults(run=commands.publish)
     for command in (collect, search, evaluate, build, publish):
         _model(command)
+    for command in (collect, search, evaluate, build):
+        _device(command)
     _vectors(sub)
 
 
@@ -133,6 +142,7 @@ def _vectors(sub: "Subparsers[argparse.ArgumentParser]") -> None:
     teach.add_argument("--seed", type=int, default=0)
     teach.add_argument("--steps", type=int, default=60, help="of the search, where there are 6 pairs or more")
     _model(teach)
+    _device(teach)
     _json(teach)
     teach.set_defaults(run=commands.teach)
 
@@ -141,6 +151,15 @@ def _vectors(sub: "Subparsers[argparse.ArgumentParser]") -> None:
     compose.add_argument("second")
     _store(compose)
     compose.add_argument("-o", "--output", type=Path, required=True)
+    compose.add_argument("--evaluate", metavar="TASK", help="also score it, on lowlight_inpaint, say")
+    compose.add_argument("--direct", type=Path, metavar="VECTOR", help="with --evaluate: searched for that task")
+    compose.add_argument("--dataset", default="demo")
+    compose.add_argument("--fold", type=int, choices=range(4))
+    compose.add_argument("--seed", type=int, default=0)
+    compose.add_argument("--episodes", type=int, default=300)
+    _model(compose)
+    _device(compose)
+    _json(compose)
     compose.set_defaults(run=commands.compose)
 
 
@@ -197,6 +216,10 @@ def _models(sub: "Subparsers[argparse.ArgumentParser]") -> None:
 
 def _model(command: argparse.ArgumentParser) -> None:
     command.add_argument("--model", type=Path, default=BUNDLED_MODEL, help="model directory (default: bundled)")
+
+
+def _device(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--device", choices=["cpu", "cuda"], help="default: cuda where there is one")
 
 
 def _store(command: argparse.ArgumentParser) -> None:

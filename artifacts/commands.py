@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from artifacts.build import Job
     from engine.model import MaeVqgan
+    from engine.task_vector import TaskVector
 
 Call = Callable[[], int]
 
@@ -40,80 +41,103 @@ def infer(a: Namespace) -> int:
 
 def tasks(a: Namespace) -> int:
     """`vtv tasks` and `vtv tasks show NAME`."""
+    from artifacts import show
     from artifacts.store import Store
 
     store = Store(a.store)
     if a.show and (a.show[0] != "show" or len(a.show) != 2):
         raise UsageError("use `vtv tasks` or `vtv tasks show NAME`")
-    names = [a.show[1]] if a.show else store.names()
-    found = {name: store.read(name) for name in names}
+    if a.html and not a.show:
+        raise UsageError("--html goes with `vtv tasks show NAME`")
+    if a.show:
+        artifact = store.read(a.show[1])
+        if a.html:
+            show.write_artifact_page(a.html, artifact)
+        print(json.dumps(show.as_json(artifact)) if a.json else show.as_text(artifact))
+        return 0
+    found = {name: store.read(name) for name in store.names()}
     entries = [{"task": name, "artifact": f.hash, "sites": f.vector.sites, **f.metadata} for name, f in found.items()]
     if a.json:
-        print(json.dumps(entries[0] if a.show else {"tasks": entries}))
+        print(json.dumps({"tasks": entries}))
         return 0
     for entry in entries:
-        if a.show:
-            print("\n".join(f"{key}: {value}" for key, value in entry.items()))
-        else:
-            print(f"{entry['task']:24} {str(entry['artifact'])[:12]}  {entry['metric']}")
+        print(f"{entry['task']:24} {str(entry['artifact'])[:12]}  {entry['metric']}")
     return 0
 
 
-def frozen_model(path: Path) -> "tuple[MaeVqgan, str]":
-    """A model and its fingerprint, on the GPU where there is one."""
+def frozen_model(path: Path, device: str | None = None) -> "tuple[MaeVqgan, str]":
+    """A model and its fingerprint, on a device; where none is named on the GPU if there is one."""
     import torch
 
     from engine.checkpoint import load_model
 
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UsageError("--device cuda: no CUDA device is found here")
     torch.set_flush_denormal(True)
     model, fingerprint = load_model(path)
-    return model.to("cuda" if torch.cuda.is_available() else "cpu"), fingerprint
+    return model.to(device or ("cuda" if torch.cuda.is_available() else "cpu")), fingerprint
 
 
-def job(a: Namespace, work: Path) -> "Job":
-    """Model, scenes and settings of an offline command."""
+def job(a: Namespace, work: Path, fold: int | None = None) -> "Job":
+    """Model, scenes and settings of an offline command; `fold` where it is not that of the command's words."""
     from artifacts.build import Job
     from artifacts.datasets import splits
-    from artifacts.search.best import method_settings
+    from artifacts.search.options import search_settings
 
-    model, fingerprint = frozen_model(a.model)
-    options = {name: getattr(a, name, None) for name in ("granularity", "steps", "seed", "objective", "prune")}
-    settings = method_settings(getattr(a, "method", "reinforce"), **options)
-    scenes = splits(a.dataset, model.geometry, a.fold)
-    name = a.dataset if a.fold is None else f"{a.dataset}, fold {a.fold}"
-    return Job(model, fingerprint, scenes, name, work, settings, say)
+    settings = search_settings(a)
+    model, fingerprint = frozen_model(a.model, a.device)
+    fold = a.fold if fold is None else fold
+    scenes = splits(a.dataset, model.geometry, fold)
+    name = a.dataset if fold is None else f"{a.dataset}, fold {fold}"
+    return Job(model, fingerprint, scenes, name, work, settings, say, getattr(a, "tensorboard", None))
 
 
 def collect(a: Namespace) -> int:
     """`vtv collect`."""
-    from artifacts.build import CANDIDATE_PROMPTS, KEPT_PROMPTS
-    from artifacts.collect import collect as run
-    from artifacts.collect import save_means
+    from artifacts.build import collect_means
     from artifacts.datasets import find_task
-    from artifacts.episodes import make_episodes
 
-    task, the = find_task(a.task, a.dataset), job(a, Path())
-    episodes = make_episodes(the.scenes["search"], task, CANDIDATE_PROMPTS, a.seed + 1)
-    means = run(the.model, the.fingerprint, task, episodes, KEPT_PROMPTS)
-    save_means(a.output, means)
-    say(f"{task.name}: means over the best {means.prompts} of {len(episodes)} prompts in {a.output}")
+    collect_means(job(a, Path()), find_task(a.task, a.dataset), a.output, a.select)
+    return 0
+
+
+def taskness(a: Namespace) -> int:
+    """`vtv taskness`."""
+    from artifacts.means import load_means
+    from artifacts.taskness import write_taskness
+
+    report = write_taskness(a.output, [load_means(path)[0] for path in a.means])
+    say(f"taskness.json and taskness.png in {a.output}")
+    if a.json:
+        print(json.dumps(report))
     return 0
 
 
 def search(a: Namespace) -> int:
     """`vtv search`."""
-    from artifacts.artifact import save_artifact
-    from artifacts.build import build_vector, describe, validation_metric, zero_shot_values
-    from artifacts.collect import load_means
+    from artifacts.build import fits, save_found, search_places, with_settings, zero_shot_values
     from artifacts.datasets import find_task
+    from artifacts.means import load_means
+    from artifacts.resume import beside
 
-    task, the = find_task(a.task, a.dataset), job(a, Path())
-    means = load_means(a.means, the.fingerprint)
-    if means.task != task.name:
-        raise UsageError(f"{a.means} holds means of {means.task}, not of {task.name}")
-    vector = build_vector(the, task, zero_shot_values(the.model, means))
-    save_artifact(a.output, vector, describe(the, task, means.prompts, validation_metric(the, task, vector)))
-    say(f"{task.name}: {vector.sites} sites written in {a.output}")
+    if len(a.means) != len(a.task):
+        raise UsageError("every --task needs its --means, in the same order")
+    the, wanted, prompts = job(a, Path()), [], []
+    for name, path in zip(a.task, a.means, strict=True):
+        task, (means, how) = find_task(name, a.dataset), load_means(path, the.fingerprint)
+        if means.task != task.name:
+            raise UsageError(f"{path} holds means of {means.task}, not of {task.name}")
+        if not fits(the, task, means):
+            raise UsageError(f"{path} was collected from {how.source}, this is {the.source}: collect again")
+        wanted.append((task, zero_shot_values(the.model, means)))
+        prompts.append(means.prompts)
+    alone = len(wanted) == 1
+    paths = [a.output if alone else a.output / f"{task.name}.vector.safetensors" for task, _ in wanted]
+    found = search_places(the, wanted, beside(a.output))
+    for (task, _), count, place, path in zip(wanted, prompts, found, paths, strict=True):
+        save_found(the, task, count, with_settings(the, task, place), path)
+        say(f"{task.name}: {place.vector.sites} sites written in {path}")
+    beside(a.output).unlink(missing_ok=True)
     return 0
 
 
@@ -151,8 +175,11 @@ def teach(a: Namespace) -> int:
     from artifacts.teach import publish, refusal
     from artifacts.teach import teach as run
 
-    model, fingerprint = frozen_model(a.model)
-    taught = run(model, fingerprint, a.name, load_pairs(a.examples, model.geometry.cell), say, a.seed, a.steps)
+    model, fingerprint = frozen_model(a.model, a.device)
+    pairs = load_pairs(a.examples, model.geometry.cell)
+    if len(pairs) < 2:
+        raise UsageError(f"{a.examples} holds one pair: teach needs 2 or more, each is the example for the others")
+    taught = run(model, fingerprint, a.name, pairs, say, a.seed, a.steps)
     entry = {"task": a.name, "artifact": None, "metric": json.loads(taught.metadata["metric"])}
     if taught.better or a.force:
         entry["artifact"] = publish(taught, a.store).hash
@@ -175,6 +202,26 @@ def compose(a: Namespace) -> int:
     vector, metadata = run(store.read(a.first), store.read(a.second))
     save_artifact(a.output, vector, metadata)
     say(f"{metadata['task']}: {vector.sites} sites in {a.output}")
+    return _compare(a, metadata["task"], vector) if a.evaluate else 0
+
+
+def _compare(a: Namespace, name: str, composed: "TaskVector") -> int:
+    """`vtv compose --evaluate`: the composition on a composite task, beside its parts and a direct search."""
+    from dataclasses import asdict
+
+    from artifacts.artifact import load_artifact
+    from artifacts.datasets import find_task
+    from artifacts.evaluation.command import TEST_SEED
+    from artifacts.evaluation.composites import composite_table, evaluate_composite
+    from artifacts.store import Store
+
+    the, store = job(a, Path()), Store(a.store)
+    vectors = {name: composed} | {part: store.read(part, the.fingerprint).vector for part in (a.first, a.second)}
+    if a.direct is not None:
+        vectors["searched directly"] = load_artifact(a.direct, the.fingerprint).vector
+    task = find_task(a.evaluate, a.dataset)
+    result = evaluate_composite(the, task, vectors, composed.answer, a.episodes, TEST_SEED)
+    print(json.dumps(asdict(result)) if a.json else composite_table(result))
     return 0
 
 
@@ -182,7 +229,7 @@ def evaluate(a: Namespace) -> int:
     """`vtv evaluate`."""
     from artifacts.evaluation.command import evaluate as run
 
-    return run(a, job(a, Path()), say)
+    return run(a, lambda fold: job(a, Path(), fold), say)
 
 
 def data(a: Namespace) -> int:
@@ -251,7 +298,7 @@ def parity(a: Namespace) -> int:
 
 
 def bench(what: str, words: list[str]) -> int:
-    """`vtv bench load|engine|peers|codecs`."""
+    """`vtv bench load|engine|peers|codecs|search|methods|teach`."""
     from importlib import import_module
 
     module = import_module("benchmarks.peers.command" if what == "peers" else f"benchmarks.{what}")

@@ -1,5 +1,6 @@
 """Episodes: solved prompts of one task, made from scenes with a seed."""
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,19 +17,35 @@ Pixels = NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class Episodes:
-    """Cells uint8 [N,cell,cell,3]: example pair, query, and the true answer."""
+    """Cells uint8 [N,cell,cell,3]: example pair, query, and the true answer.
+
+    Where they are made of scenes: `scenes` int64 [N,2], the numbers of the example's and the query's; `labels`
+    int64 [N], the class that the query shows, where the data set names classes.
+    """
 
     example_input: Pixels
     example_output: Pixels
     query: Pixels
     answer: Pixels
+    scenes: NDArray[np.int64] | None = None
+    labels: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.query)
 
     def part(self, index: slice | NDArray[np.int64]) -> "Episodes":
         """Some of the rows."""
-        return Episodes(self.example_input[index], self.example_output[index], self.query[index], self.answer[index])
+        cells = (self.example_input[index], self.example_output[index], self.query[index], self.answer[index])
+        scenes, labels = (None if extra is None else extra[index] for extra in (self.scenes, self.labels))
+        return Episodes(*cells, scenes, labels)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of all cells, hex: the same for the same data set, split, task, seed and count."""
+        total = hashlib.sha256()
+        for cells in (self.example_input, self.example_output, self.query, self.answer):
+            total.update(np.ascontiguousarray(cells).data)
+        return total.hexdigest()
 
 
 def make_episodes(scenes: Scenes, task: Task, count: int, seed: int) -> Episodes:
@@ -49,6 +66,8 @@ def make_episodes(scenes: Scenes, task: Task, count: int, seed: int) -> Episodes
         to_pixels(task.target(example)),
         to_pixels(task.source(query)),
         to_pixels(task.target(query)),
+        np.stack([examples, queries], 1),
+        None if scenes.labels is None else scenes.labels[queries],
     )
 
 

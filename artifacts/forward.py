@@ -1,6 +1,6 @@
 """The frozen model on episodes, offline: batched, any override, any answer settings."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -96,6 +96,3 @@ def batches(episodes: Episodes, size: int = BATCH) -> Iterator[Episodes]:
     """Episodes in runs of `size`."""
     for start in range(0, len(episodes), size):
         yield episodes.part(slice(start, start + size))
-
-
-Progress = Callable[[str], None]

@@ -40,5 +40,6 @@ def read_rgb(path: Path) -> Image.Image:
     try:
         with Image.open(path) as image:
             return ImageOps.exif_transpose(image).convert("RGB")
-    except (OSError, ValueError) as error:
-        raise OfflineError(f"{path} is not a picture that can be read: {error}") from None
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise OfflineError(f"{path} is not a picture that can be read: {' '.join(why.split())}") from None

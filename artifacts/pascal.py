@@ -66,7 +66,8 @@ def read_scenes(dataset: Path, entries: Entries, side: int, what: str) -> Scenes
     if not keep:
         raise DatasetError(f"{dataset}: {what} is empty: none of its classes has two pictures")
     pictures, masks = (np.stack([found[index][part] for index in keep]) for part in (0, 1))
-    return Scenes(pictures, masks, np.asarray(classes, np.int64)[keep])
+    numbers = np.asarray(classes, np.int64)[keep]
+    return Scenes(pictures, masks, numbers, labels=numbers)
 
 
 def _names(dataset: Path, split: str) -> list[str]:

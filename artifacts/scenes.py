@@ -17,13 +17,15 @@ class Scenes:
     """Pictures uint8 [N,side,side,3] and foreground masks uint8 [N,side,side] in {0, 1}.
 
     `classes` int64 [N], where there are any: the example and the query of an episode share theirs.
-    `outputs` uint8 [N,side,side,3], where the data set itself says what each picture is to become.
+    `outputs` uint8 [N,side,side,3], where the data set itself says what each picture is to become. `labels` int64
+    [N], where the data set names classes: the one that is foreground, or shows most; nothing but reports use it.
     """
 
     pictures: NDArray[np.uint8]
     masks: NDArray[np.uint8]
     classes: NDArray[np.int64] | None = None
     outputs: NDArray[np.uint8] | None = None
+    labels: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.pictures)
@@ -32,7 +34,8 @@ class Scenes:
         """Some of the scenes."""
         classes = None if self.classes is None else self.classes[index]
         outputs = None if self.outputs is None else self.outputs[index]
-        return Scenes(self.pictures[index], self.masks[index], classes, outputs)
+        labels = None if self.labels is None else self.labels[index]
+        return Scenes(self.pictures[index], self.masks[index], classes, outputs, labels)
 
 
 def names_of(dataset: Path, split: str) -> list[str]:
@@ -43,10 +46,12 @@ def names_of(dataset: Path, split: str) -> list[str]:
     return listing.read_text().split()
 
 
-def read_scene(dataset: Path, name: str, side: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """One picture [side,side,3] (bicubic) and its foreground mask [side,side] (nearest), both uint8."""
+def read_scene(dataset: Path, name: str, side: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8], int]:
+    """One picture [side,side,3] (bicubic), its foreground mask [side,side] (nearest), and the class it shows most."""
     picture, labels = read_labelled(dataset, name, side)
-    return picture, ((labels > 0) & (labels != VOID)).astype(np.uint8)
+    foreground = (labels > 0) & (labels != VOID)
+    most = int(np.bincount(labels[foreground]).argmax()) if foreground.any() else 0
+    return picture, foreground.astype(np.uint8), most
 
 
 def read_labelled(dataset: Path, name: str, side: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
@@ -60,26 +65,28 @@ def _read(path: Path, mode: str | None, size: tuple[int, int], how: Image.Resamp
     try:
         with Image.open(path) as image:
             array = np.asarray((image.convert(mode) if mode else image).resize(size, how))
-    except (OSError, ValueError) as error:
-        raise DatasetError(f"{path} cannot be read: {' '.join(str(error).split())}") from None
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise DatasetError(f"{path} cannot be read: {' '.join(why.split())}") from None
     if array.dtype != np.uint8 or array.ndim != (3 if mode else 2):
         raise DatasetError(f"{path} holds no class labels: it must be an 8-bit picture of one channel or a palette")
     return array
 
 
-def load_scenes(dataset: Path, split: str, side: int, cache: Path | None = None) -> Scenes:
-    """All scenes of a split; with `cache` (a folder) decoded once and memory-mapped afterwards."""
+def load_scenes(dataset: Path, split: str, side: int, cache: Path | None = None, limit: int | None = None) -> Scenes:
+    """All scenes of a split, or its first; with `cache` (a folder) decoded once and memory-mapped afterwards."""
     files = [cache / f"{split}-{side}-{kind}.npy" for kind in ("pictures", "masks")] if cache else []
     if files and all(file.is_file() for file in files):
         return Scenes(*(np.load(file, mmap_mode="r") for file in files))
-    names = names_of(dataset, split)
+    names = names_of(dataset, split)[:limit]
     pictures = np.empty((len(names), side, side, 3), np.uint8)
     masks = np.empty((len(names), side, side), np.uint8)
+    labels = np.empty(len(names), np.int64)
     for index, name in enumerate(names):
-        pictures[index], masks[index] = read_scene(dataset, name, side)
+        pictures[index], masks[index], labels[index] = read_scene(dataset, name, side)
     for file, array in zip(files, (pictures, masks), strict=False):
         file.parent.mkdir(parents=True, exist_ok=True)
         partial = file.with_suffix(".partial.npy")
         np.save(partial, array)
         partial.replace(file)
-    return Scenes(pictures, masks)
+    return Scenes(pictures, masks, labels=labels)

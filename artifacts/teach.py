@@ -19,16 +19,20 @@ from torch import Tensor
 from artifacts.answer_settings import choose_settings
 from artifacts.artifact import Artifact, check_name, save_artifact
 from artifacts.build import KEPT_PROMPTS, commit, zero_shot_values
-from artifacts.collect import collect
+from artifacts.collect import Selection, collect
 from artifacts.episodes import Episodes
 from artifacts.errors import DatasetError
 from artifacts.evaluation.bootstrap import Interval, interval
 from artifacts.evaluation.metrics import METRICS
-from artifacts.forward import Progress, answers, episode_logits
+from artifacts.evaluation.ways import CONSTANT, COPY
+from artifacts.forward import answers, episode_logits
 from artifacts.mutual_prompts import mutual_prompts, queries
+from artifacts.progress import Progress
 from artifacts.scenes import Scenes
-from artifacts.search.best import best_candidate, method_settings, run_vector, search
+from artifacts.search.best import SearchData, best_candidate, run_vector, search
+from artifacts.search.loop import Watch
 from artifacts.search.run import Search
+from artifacts.search.settings import method_settings
 from artifacts.store import Store
 from artifacts.tasks import Task, output, picture
 from engine.model import MaeVqgan
@@ -38,21 +42,27 @@ SEARCHED_FROM = 6
 """Pairs from which on a third is held out and the rest searched."""
 HELD_OUT = 3
 STEPS = 60
+NO_VECTOR = "no vector"
 
 
 @dataclass(frozen=True, slots=True)
 class Taught:
-    """A vector with its metadata; its error, and the error without it, on the same pairs at the same settings."""
+    """A vector with its metadata; its error, and that of every floor, on the same pairs at the same settings."""
 
     vector: TaskVector
     metadata: dict[str, str]
     error: Interval
-    bare: Interval
+    floors: dict[str, Interval]
+
+    @property
+    def floor(self) -> str:
+        """The name of the floor that is hardest to beat."""
+        return min(self.floors, key=lambda name: self.floors[name].mean)
 
     @property
     def better(self) -> bool:
-        """Whether the vector does anything for the task."""
-        return self.error.mean < self.bare.mean
+        """Whether the vector does more for the task than no vector, the input itself, or one colour would."""
+        return self.error.mean < self.floors[self.floor].mean
 
 
 def teach(
@@ -71,20 +81,24 @@ def teach(
     held_out = len(pairs) // HELD_OUT if searched else 0
     own, judged = pairs.part(order[held_out:]), pairs.part(order[:held_out] if searched else order)
     prompts = mutual_prompts(own, seed)
-    means = collect(model, fingerprint, task, prompts, min(KEPT_PROMPTS, -(-len(prompts) // 2)))
+    selection = Selection(min(KEPT_PROMPTS, -(-len(prompts) // 2)))
+    means = collect(model, fingerprint, task, prompts, selection, f"{len(own)} pairs", progress)
     progress(f"{name}: means over the best {means.prompts} of {len(prompts)} prompts among {len(own)} pairs")
     values, train = zero_shot_values(model, means), queries(own, mirrored=True)
     settings = method_settings("gates", steps=steps, seed=seed)
     if searched:
-        vector = search(model, fingerprint, task, values, train, train, settings, progress)
+        data = SearchData(task, values, train, train)
+        vector = search(model, fingerprint, [data], settings, Watch(progress))[0].vector
     else:
         run = Search(model, task, values, settings)
         vector = run_vector(run, best_candidate(run, layouts(run), train, progress), fingerprint)
     vector = choose_settings(model, task, vector, train, progress)
     judges = queries(judged, mirrored=False)
-    error, bare = (error_of(model, judges, v, vector) for v in (vector, None))
+    error = error_of(model, judges, vector, vector)
+    floors = floors_of(model, judges, vector, own)
     where = f"{len(judges)} pairs held out" if searched else f"its own {len(judges)} pairs"
-    progress(f"{name}: MSE {error} on {where}, {bare} without the vector")
+    beside = ", ".join(f"{floor} {value}" for floor, value in floors.items())
+    progress(f"{name}: MSE {error} on {where}; floors: {beside}")
     metadata = {
         "task": name,
         "description": task.description,
@@ -93,25 +107,25 @@ def teach(
         "seed": str(seed),
         "prompts": str(means.prompts),
         "dataset": f"{len(pairs)} pairs",
-        "metric": metric_json(error, bare, len(judges), where),
+        "metric": metric_json(error, floors, len(judges), where),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "code": commit(),
     }
-    return Taught(vector, metadata, error, bare)
+    return Taught(vector, metadata, error, floors)
 
 
-def metric_json(error: Interval, bare: Interval, count: int, where: str) -> str:
-    """The artifact's metric: the error, that without the vector, and on which pairs."""
+def metric_json(error: Interval, floors: dict[str, Interval], count: int, where: str) -> str:
+    """The artifact's metric: the error, that of every floor, and on which pairs."""
     limits = [round(error.low, 4), round(error.high, 4)]
-    about = {"name": "mse", "value": round(error.mean, 4), "interval": limits, "no_vector": round(bare.mean, 4)}
-    return json.dumps(about | {"episodes": count, "split": where})
+    about = {"name": "mse", "value": round(error.mean, 4), "interval": limits, "episodes": count, "split": where}
+    return json.dumps(about | {name.replace(" ", "_"): round(value.mean, 4) for name, value in floors.items()})
 
 
 def refusal(taught: Taught) -> str:
     """Why a vector is not published, in a line."""
     return (
         f"{taught.metadata['task']} is not published: MSE {taught.error.mean:.3f} with the vector is no better than "
-        f"{taught.bare.mean:.3f} without it; give more pairs, or --force"
+        f"{taught.floors[taught.floor].mean:.3f} ({taught.floor}); give more pairs, or --force"
     )
 
 
@@ -133,6 +147,18 @@ def layouts(run: Search) -> Tensor:
                 row[chosen.unique()] = 1
                 rows.append(row)
     return torch.stack(rows)
+
+
+def floors_of(model: MaeVqgan, judges: Episodes, settings: TaskVector, own: Scenes) -> dict[str, Interval]:
+    """What costs no teaching: no vector, the input as it is, and the mean colour of the pairs taught."""
+    assert own.outputs is not None
+    colour = own.outputs.mean((0, 1, 2)).round().astype(np.uint8)
+    constant = np.broadcast_to(colour, judges.answer.shape)
+    return {
+        NO_VECTOR: error_of(model, judges, None, settings),
+        COPY: interval(METRICS["mse"](judges.query, judges.answer)),
+        CONSTANT: interval(METRICS["mse"](constant, judges.answer)),
+    }
 
 
 def error_of(model: MaeVqgan, episodes: Episodes, vector: TaskVector | None, settings: TaskVector) -> Interval:

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from artifacts.build import commit
-from artifacts.collect import Means
 from artifacts.errors import OfflineError
+from artifacts.means import Means
 from artifacts.search.granularity import GRANULARITIES, Variables
 from artifacts.tasks import COMPOSITES, TASKS
 from artifacts.tensor_pickle import read_pickle

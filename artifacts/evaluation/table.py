@@ -9,15 +9,16 @@ from numpy.typing import NDArray
 
 from artifacts.episodes import Episodes, Pixels, to_pixels
 from artifacts.evaluation.bootstrap import Interval, interval
+from artifacts.evaluation.classes import class_iou
+from artifacts.evaluation.full_size import FullSize
 from artifacts.evaluation.metrics import HIGHER_IS_BETTER, METRICS
+from artifacts.evaluation.quality import QUALITY
+from artifacts.evaluation.ways import BARE, CONSTANT, COPY, ONE_SHOT, TOKENIZER, VECTOR
 from artifacts.forward import BATCH, REFINED_AT_ONCE, answer_codes, answers, device_of, episode_logits, to_planes
 from artifacts.tasks import Task
 from engine.model import MaeVqgan
 from engine.refine import refine_batch
 from engine.task_vector import PUBLISHED_ANSWER, AnswerSettings, TaskVector
-
-ONE_SHOT, BARE, VECTOR = "one-shot", "zero-shot, no vector", "zero-shot, task vector"
-TOKENIZER, COPY = "tokenizer floor", "copy the input"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,8 @@ class TaskResult:
 
     `gains`: by how much the task vector is better than each other way at the chosen settings, paired by episode
     (positive is better, whatever the metric). `pictures` are the answers of the first episodes at the chosen
-    settings, for the grids.
+    settings, for the grids. `quality`: of pixel tasks, other measures by way and name, at the chosen settings;
+    `classes`: of segmentation, the IoU of each class by way, where classes are known. `full`: at full size.
     """
 
     task: str
@@ -37,6 +39,9 @@ class TaskResult:
     gains: dict[str, Interval]
     episodes: int
     pictures: dict[str, Pixels]
+    quality: dict[str, dict[str, Interval]]
+    classes: dict[str, dict[int, float]]
+    full: FullSize | None = None
 
 
 def evaluate_task(
@@ -45,31 +50,46 @@ def evaluate_task(
     episodes: Episodes,
     vectors: Mapping[str, TaskVector],
     settings: AnswerSettings,
+    colour: Pixels,
     keep: int = 6,
 ) -> TaskResult:
-    """Score one-shot, bare zero-shot and each named vector; floors beside them."""
+    """Score one-shot, bare zero-shot and each named vector; floors beside them.
+
+    `colour` uint8 [3] is what the last floor paints everywhere: the mean over answers that are not of the test.
+    """
     logits = {
         ONE_SHOT: episode_logits(model, episodes, None, one_shot=True),
         BARE: episode_logits(model, episodes, None, one_shot=False),
         **{name: episode_logits(model, episodes, vector, one_shot=False) for name, vector in vectors.items()},
     }
-    published: dict[str, Interval] = {}
-    chosen: dict[str, Interval] = {}
-    pictures: dict[str, Pixels] = {}
-    scores: dict[str, NDArray[np.float64]] = {}
-    for name, value in logits.items():
-        for table, how in ((published, PUBLISHED_ANSWER), (chosen, settings)):
-            painted = answers(model, value, episodes.query, how)
-            scores[name] = METRICS[task.metric](painted, episodes.answer)
-            table[name] = interval(scores[name])
-        pictures[name] = painted[:keep]
-    plain = replace(settings, temperature=0.0)
     floor = tokenizer_answers(model, episodes)
-    for table, painted in ((published, floor), (chosen, refined(model, floor, episodes, plain))):
-        table[TOKENIZER] = interval(METRICS[task.metric](painted, episodes.answer))
-        table[COPY] = interval(METRICS[task.metric](episodes.query, episodes.answer))
-    gains = paired_gains(scores, HIGHER_IS_BETTER[task.metric])
-    return TaskResult(task.name, task.metric, settings, published, chosen, gains, len(episodes), pictures)
+    same = {COPY: episodes.query, CONSTANT: np.broadcast_to(colour, episodes.answer.shape)}
+    metric = METRICS[task.metric]
+    painted = {name: answers(model, value, episodes.query, PUBLISHED_ANSWER) for name, value in logits.items()}
+    published = {
+        name: interval(metric(p, episodes.answer)) for name, p in ({**painted, TOKENIZER: floor} | same).items()
+    }
+    painted = {name: answers(model, value, episodes.query, settings) for name, value in logits.items()}
+    pictures = {name: value[:keep] for name, value in painted.items()}
+    painted |= {TOKENIZER: refined(model, floor, episodes, replace(settings, temperature=0.0))} | same
+    scores = {name: metric(value, episodes.answer) for name, value in painted.items()}
+    gains = paired_gains({name: scores[name] for name in logits}, HIGHER_IS_BETTER[task.metric])
+    chosen = {name: interval(value) for name, value in scores.items()}
+    more = qualities(painted, episodes) if task.metric == "mse" else {}
+    classes = {}
+    if task.metric == "iou" and episodes.labels is not None:
+        classes = {name: class_iou(value, episodes.answer, episodes.labels) for name, value in painted.items()}
+    return TaskResult(
+        task.name, task.metric, settings, published, chosen, gains, len(episodes), pictures, more, classes
+    )
+
+
+def qualities(painted: Mapping[str, Pixels], episodes: Episodes) -> dict[str, dict[str, Interval]]:
+    """Other measures of answers by way."""
+    return {
+        way: {name: interval(measure(value, episodes.answer)) for name, measure in QUALITY.items()}
+        for way, value in painted.items()
+    }
 
 
 def paired_gains(scores: Mapping[str, NDArray[np.float64]], higher_is_better: bool) -> dict[str, Interval]:

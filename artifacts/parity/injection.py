@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from artifacts.collect import Means
+from artifacts.means import Means
 from artifacts.search.granularity import GRANULARITIES, Variables
 from engine.mae import Edit
 from engine.model import MaeVqgan

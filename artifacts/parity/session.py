@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from artifacts.collect import Means
+from artifacts.means import Means
 from artifacts.parity.checks import Arrays
 from artifacts.parity.forward import Canvas, Image, Run, program_input, run, tokenizer_input
 from artifacts.parity.injection import Sample, edits, site_masks

@@ -6,15 +6,15 @@ Propagating Gradients Through Stochastic Neurons, 2013). The pixel objective rea
 expected code and the decoder; the token objective stops at the codes and decodes nothing.
 """
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
 from artifacts.episodes import Episodes
-from artifacts.forward import answer_cells, answer_codes, device_of, to_planes
-from artifacts.search.run import TEMPERATURE, Search, SearchSettings
+from artifacts.forward import answer_cells, device_of, to_planes
+from artifacts.resume import State
+from artifacts.search.run import TEMPERATURE, Search
+from artifacts.search.settings import SearchSettings
 from artifacts.tasks import Task
 from engine.mae import Edit
 from engine.model import MaeVqgan
@@ -35,21 +35,25 @@ def gated(value: Tensor, mask: Tensor, slope: Tensor) -> Edit:
 
 
 class GateSearch(Search):
-    """`samples` queries a step, each with its own mask. A search keeps to one training set."""
+    """`samples` queries a step, each with its own mask. With `tune_values` the values move too."""
 
     def __init__(self, model: MaeVqgan, task: Task, values: tuple[Tensor, Tensor], settings: SearchSettings) -> None:
         super().__init__(model, task, values, settings)
         # Means may have been made in inference mode; what autograd keeps may not.
-        self.values = tuple(value.clone() for value in self.values)
-        self.codes: Tensor | None = None
+        self.values = (self.values[0].clone(), self.values[1].clone())
+        if settings.tune_values:
+            for value in self.values:
+                value.requires_grad_(True)
+            self.optimizer.add_param_group({"params": list(self.values), "lr": settings.value_rate})
 
     def step(self, train: Episodes) -> float:
         """One update; returns the step's loss."""
         count = self.settings.samples
         index = self.draw.choice(len(train), count, replace=count > len(train))
-        loss = self.loss(self.sample(count), train.part(index), self._codes(train, index))
+        loss = self.loss(self.sample(count), train.part(index), self.true_codes(train, index))
+        self.evaluations += count
         self.optimizer.zero_grad()
-        loss.backward()
+        (loss + self.settings.regularisation * self.logits.sigmoid().mean()).backward()
         self.optimizer.step()
         return float(loss.detach())
 
@@ -58,8 +62,7 @@ class GateSearch(Search):
         model, device = self.model, device_of(self.model)
         masks = self.variables.expand(samples.bool())
         chance = self.logits.sigmoid()
-        slope = chance - chance.detach()
-        slopes = (slope[self.variables.encoder_index], slope[self.variables.decoder_index])
+        slopes = self.variables.spread(chance - chance.detach())
         edits = [gated(v, m.to(device), s.to(device)) for v, m, s in zip(self.values, masks, slopes, strict=True)]
         planes = model.normalise(to_planes(model.geometry.query_tile(queries.query), device))
         with torch.autocast(device.type, torch.bfloat16):
@@ -69,9 +72,14 @@ class GateSearch(Search):
             painted = answer_cells(model, logits, TEMPERATURE).float()
         return ((painted - to_planes(queries.answer, device)) / model.std).square().mean()
 
-    def _codes(self, train: Episodes, index: NDArray[np.int64]) -> Tensor | None:
-        if self.settings.objective != "token":
-            return None
-        if self.codes is None:
-            self.codes = answer_codes(self.model, train.answer).clone()
-        return self.codes[torch.from_numpy(index)]
+    def state(self) -> State:
+        """With the values, where they move."""
+        tuned = {"values": [value.detach().clone() for value in self.values]} if self.settings.tune_values else {}
+        return super().state() | tuned
+
+    def restore(self, state: State) -> None:
+        """The reverse of `state`."""
+        super().restore(state)
+        with torch.no_grad():
+            for value, held in zip(self.values, state.get("values", self.values), strict=True):
+                value.copy_(held)

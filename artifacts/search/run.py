@@ -4,18 +4,24 @@ Every step draws masks from independent Bernoullis, answers the same few queries
 Bernoullis towards the masks that answered better. Samples run as rows of one batch, each with its own mask.
 """
 
-from dataclasses import dataclass
+import json
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional as F
 
 from artifacts.episodes import Episodes, to_pixels
 from artifacts.evaluation.metrics import HIGHER_IS_BETTER, METRICS
-from artifacts.forward import BATCH, answer_cells, device_of, run_logits
+from artifacts.forward import BATCH, answer_cells, answer_codes, device_of, run_logits
+from artifacts.resume import State
 from artifacts.search.granularity import Variables
 from artifacts.search.reinforce import reinforce_loss
+from artifacts.search.settings import SearchSettings
 from artifacts.tasks import Task
+from engine.mae import Edit
 from engine.model import MaeVqgan
 from engine.overrides import write
 
@@ -23,46 +29,47 @@ TEMPERATURE = 0.5  # while searching: the expected code tells neighbouring masks
 CANDIDATES = 8
 
 
-@dataclass(frozen=True, slots=True)
-class SearchSettings:
-    """`samples` masks on `images` queries a step; the published search uses 320 on 10 for 500 steps at 0.1.
-
-    `method` is `reinforce` or `gates`, which takes `samples` queries a step with one mask each and minimises
-    the `objective`, `pixel` or `token`. `prune`: how much of its validation loss a mask may lose to be
-    smaller, as a share; None leaves it.
-    """
-
-    granularity: str = "group"
-    steps: int = 60
-    samples: int = 16
-    images: int = 4
-    rate: float = 0.15
-    initial_logit: float = -1.0
-    seed: int = 0
-    method: str = "reinforce"
-    objective: str = "pixel"
-    prune: float | None = None
-
-
 class Search:
-    """One search for one task over fixed values."""
+    """One search for one task over given values. It keeps to one training set.
+
+    `evaluations` counts queries answered by the model, each with a mask.
+    """
 
     def __init__(self, model: MaeVqgan, task: Task, values: tuple[Tensor, Tensor], settings: SearchSettings) -> None:
         self.model, self.task, self.settings = model, task, settings
         device = device_of(model)
-        self.values = tuple(value.to(device) for value in values)
-        self.variables = Variables(model.config.mae, model.program("zero_shot"), settings.granularity)
+        self.values = (values[0].to(device), values[1].to(device))
+        program = model.program("zero_shot")
+        self.variables = Variables(model.config.mae, program, settings.granularity, settings.restrict)
         self.generator = torch.Generator().manual_seed(settings.seed)
         self.draw = np.random.default_rng(settings.seed)
         self.logits = torch.full((self.variables.count,), settings.initial_logit, requires_grad=True)
         self.optimizer = torch.optim.Adam([self.logits], lr=settings.rate)
+        self.evaluations = 0
+        self.codes: Tensor | None = None
+
+    @property
+    def steps(self) -> int:
+        """How many steps the search takes."""
+        return self.settings.steps
 
     def step(self, train: Episodes) -> float:
         """One update; returns the mean loss of its samples (IoU enters as minus IoU)."""
-        queries = train.part(self.draw.choice(len(train), self.settings.images, replace=False))
         samples = self.sample(self.settings.samples)
-        losses = self.losses(samples, queries)
-        loss = reinforce_loss(self.logits, samples, losses, 0.0, None)
+        return self.update(samples, self.sampled_losses(samples, train))
+
+    def sampled_losses(self, samples: Tensor, train: Episodes) -> Tensor:
+        """The loss of each sample [S,n] on images drawn for this step -> [S]."""
+        index = self.draw.choice(len(train), min(self.settings.images, len(train)), replace=False)
+        queries, codes = train.part(index), self.true_codes(train, index)
+        if not self.settings.paired:
+            return self.losses(samples, queries, codes)
+        each = np.arange(len(samples))
+        return self.pair_losses(samples, each, queries, each % len(index), codes)
+
+    def update(self, samples: Tensor, losses: Tensor, groups: Tensor | None = None) -> float:
+        """Move the Bernoullis by samples [S,n] and what they cost [S]; `groups` [S]: each sample's task."""
+        loss = reinforce_loss(self.logits, samples, losses, self.settings.regularisation, groups)
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
@@ -73,27 +80,86 @@ class Search:
         probability = torch.sigmoid(self.logits.detach())
         return torch.bernoulli(probability.expand(count, -1), generator=self.generator)
 
-    def losses(self, samples: Tensor, queries: Episodes) -> Tensor:
-        """Mean loss over the queries of each sample [S,n] -> [S]."""
-        rows = samples.bool().repeat_interleave(len(queries), 0)
-        index = np.tile(np.arange(len(queries)), len(samples))
-        scores = []
-        for start in range(0, len(rows), 2 * BATCH):
-            chosen = queries.part(index[start : start + 2 * BATCH])
-            scores.append(self._scores(rows[start : start + 2 * BATCH], chosen))
-        return torch.cat(scores).view(len(samples), len(queries)).mean(1)
+    def losses(self, samples: Tensor, queries: Episodes, codes: Tensor | None = None) -> Tensor:
+        """Mean loss over the queries of each sample [S,n] -> [S]; with their true `codes` [Q,P], cross-entropy."""
+        every, size = np.arange(len(samples)), len(queries)
+        columns = np.tile(np.arange(size), len(samples))
+        return self.pair_losses(samples, every.repeat(size), queries, columns, codes).view(-1, size).mean(1)
 
-    def _scores(self, rows: Tensor, queries: Episodes) -> Tensor:
-        masks = self.variables.expand(rows)
+    def pair_losses(
+        self,
+        samples: Tensor,
+        rows: NDArray[np.int64],
+        queries: Episodes,
+        columns: NDArray[np.int64],
+        codes: Tensor | None,
+    ) -> Tensor:
+        """The loss of sample `rows[i]` of [S,n] on query `columns[i]`, for all i -> [R]."""
+        out = []
+        for start in range(0, len(rows), 2 * BATCH):
+            chosen, place = rows[start : start + 2 * BATCH], columns[start : start + 2 * BATCH]
+            wanted = None if codes is None else codes[torch.from_numpy(place)]
+            out.append(self._scores(samples[torch.from_numpy(chosen)].bool(), queries.part(place), wanted))
+        self.evaluations += len(rows)
+        return torch.cat(out)
+
+    @torch.inference_mode()
+    def _scores(self, rows: Tensor, queries: Episodes, codes: Tensor | None) -> Tensor:
         device = device_of(self.model)
-        edits = tuple(write(v[:, None], m.to(device)) for v, m in zip(self.values, masks, strict=True))
-        with torch.autocast(device.type, torch.bfloat16), torch.inference_mode():
+        with torch.autocast(device.type, torch.bfloat16):
             tiles = self.model.geometry.query_tile(queries.query)
-            logits = run_logits(self.model, "zero_shot", tiles, (edits[0], edits[1]))
+            logits = run_logits(self.model, "zero_shot", tiles, self.edits(rows))
+            if codes is not None:
+                return F.cross_entropy(logits.transpose(1, 2), codes, reduction="none").mean(1).cpu()
             painted = to_pixels(answer_cells(self.model, logits, TEMPERATURE).float())
         sign = -1.0 if HIGHER_IS_BETTER[self.task.metric] else 1.0
         return torch.from_numpy(sign * METRICS[self.task.metric](painted, queries.answer))
 
+    def edits(self, rows: Tensor) -> tuple[Edit, Edit]:
+        """The overrides of masks over the variables, bool [B,n], one a row."""
+        device = device_of(self.model)
+        encoder, decoder = (
+            write(value[:, None], mask.to(device))
+            for value, mask in zip(self.values, self.variables.expand(rows), strict=True)
+        )
+        return encoder, decoder
+
+    def true_codes(self, train: Episodes, index: NDArray[np.int64]) -> Tensor | None:
+        """Codes [B,P] of some training answers, for the token objective; the tokenizer reads each once."""
+        if self.settings.objective != "token":
+            return None
+        if self.codes is None:
+            self.codes = answer_codes(self.model, train.answer).clone()
+        return self.codes[torch.from_numpy(index)]
+
     def candidates(self) -> Tensor:
         """The likelier half of every Bernoulli, and samples: [CANDIDATES,n]."""
         return torch.cat([(self.logits.detach() > 0).float()[None], self.sample(CANDIDATES - 1)])
+
+    def state(self) -> State:
+        """A copy of all that changes from step to step."""
+        return {
+            "logits": self.logits.detach().clone(),
+            "optimizer": _copied(self.optimizer.state_dict()),
+            "generator": self.generator.get_state(),
+            "draw": json.dumps(self.draw.bit_generator.state),
+            "evaluations": self.evaluations,
+        }
+
+    def restore(self, state: State) -> None:
+        """The reverse of `state`."""
+        with torch.no_grad():
+            self.logits.copy_(state["logits"])
+        self.optimizer.load_state_dict(_copied(state["optimizer"]))
+        self.generator.set_state(state["generator"])
+        self.draw.bit_generator.state = json.loads(state["draw"])
+        self.evaluations = int(state["evaluations"])
+
+
+def _copied(value: Any) -> Any:
+    """Nested dictionaries and lists with their tensors cloned: an optimizer changes its own in place."""
+    if isinstance(value, Tensor):
+        return value.clone()
+    if isinstance(value, dict):
+        return {key: _copied(item) for key, item in value.items()}
+    return [_copied(item) for item in value] if isinstance(value, list) else value

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from artifacts.datasets import find_task, splits
+from artifacts.datasets import find_task, held_out_scenes, splits
 from artifacts.episodes import make_episodes
 from artifacts.errors import DatasetError, OfflineError
 from artifacts.pascal import fold_classes
@@ -134,6 +134,39 @@ def test_bad_pairs_are_named(tmp_path: Path) -> None:
     (root / "output/p01.jpg").write_bytes(b"")
     with pytest.raises(DatasetError, match="have one name"):
         splits(str(root), GEOMETRY)
+
+
+def test_too_little_data_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"few holds 1 pair; to search and to test takes 8 or more"):
+        splits(str(pairs(tmp_path / "few", 1)), GEOMETRY)
+    root = voc(tmp_path / "voc")
+    (root / "ImageSets/Segmentation/val.txt").write_text("2007_000016")
+    with pytest.raises(DatasetError, match=r"val\.txt lists too few pictures: 1 for test"):
+        splits(str(root), GEOMETRY)
+
+
+def test_bad_files_are_told_in_one_line(tmp_path: Path) -> None:
+    root = voc(tmp_path)
+    mask = root / "SegmentationClassAug/2007_000003.png"
+    whole = mask.read_bytes()
+    for content in (whole[: len(whole) // 2], whole[:40] + b"\0" * 20 + whole[60:], b""):
+        mask.write_bytes(content)
+        with pytest.raises(DatasetError) as raised:
+            splits(str(root), GEOMETRY)
+        assert str(raised.value).startswith(f"{mask} cannot be read: ")
+        assert "\n" not in str(raised.value)
+    mask.unlink()
+    with pytest.raises(DatasetError, match=r"2007_000003\.png cannot be read: No such file or directory$"):
+        splits(str(root), GEOMETRY)
+
+
+def test_held_out_scenes_come_at_any_size(tmp_path: Path) -> None:
+    root = voc(tmp_path / "voc")
+    assert held_out_scenes(str(root), 64, None, 3).pictures.shape == (3, 64, 64, 3)
+    fold = held_out_scenes(str(root), 64, 0, 6)
+    assert fold.labels is not None
+    assert fold.labels.tolist() == [2, 3, 1, 2, 3, 1]
+    assert held_out_scenes(str(pairs(tmp_path / "pairs", 8)), 30, None, 1).pictures.shape == (2, 30, 30, 3)
 
 
 def test_tasks_are_found_by_name() -> None:

@@ -8,9 +8,11 @@ from artifacts.episodes import Episodes, make_episodes
 from artifacts.errors import OfflineError
 from artifacts.forward import run_logits
 from artifacts.scenes import Scenes
-from artifacts.search.best import method_settings, search
+from artifacts.search.best import SearchData, search
 from artifacts.search.gates import GateSearch, gated
+from artifacts.search.loop import Watch
 from artifacts.search.prune import prune
+from artifacts.search.settings import method_settings
 from artifacts.tasks import TASKS
 from engine.model import MaeVqgan
 from engine.overrides import write
@@ -91,9 +93,12 @@ def _codes(run: GateSearch, samples: torch.Tensor, train: Episodes) -> torch.Ten
 def test_a_search_by_gates_ends_in_a_vector_that_fits(model: MaeVqgan, train: Episodes) -> None:
     settings = method_settings("gates", steps=2, prune=0.5)
     lines: list[str] = []
-    vector = search(model, "f", TASKS["segmentation"], values(model), train, train, settings, lines.append)
-    vector.check(TINY.mae, model.program("zero_shot"), "f")
+    data = SearchData(TASKS["segmentation"], values(model), train, train)
+    found = search(model, "f", [data], settings, Watch(lines.append))[0]
+    found.vector.check(TINY.mae, model.program("zero_shot"), "f")
     assert "variables within 50.0%" in lines[-1]
+    assert (found.cost.steps, found.cost.evaluations) == (2, 32)
+    assert found.cost.selection_evaluations >= 8 * len(train)
 
 
 def test_pruning_keeps_what_matters() -> None:
@@ -111,7 +116,14 @@ def test_pruning_keeps_what_matters() -> None:
 def test_options_that_do_not_go_together() -> None:
     assert method_settings("gates", steps=None).steps == 100
     assert method_settings("reinforce", steps=7).steps == 7
-    with pytest.raises(OfflineError, match="--method gates"):
-        method_settings("reinforce", objective="token")
+    assert method_settings("reinforce", objective="token").objective == "token"
+    with pytest.raises(OfflineError, match="--method reinforce or gates"):
+        method_settings("causal", objective="token")
+    with pytest.raises(OfflineError, match="--tune-values goes with --method gates"):
+        method_settings("reinforce", tune_values=True)
+    with pytest.raises(OfflineError, match="--published goes with --method reinforce"):
+        method_settings("gates", published=True)
+    with pytest.raises(OfflineError, match="--samples must be 2 or more"):
+        method_settings("reinforce", samples=1)
     with pytest.raises(OfflineError, match="--prune"):
         method_settings("gates", prune=-1.0)

@@ -4,14 +4,16 @@ import numpy as np
 import pytest
 import torch
 
-from artifacts.collect import Means, collect
+from artifacts.collect import Selection, collect
 from artifacts.episodes import Episodes, make_episodes
 from artifacts.evaluation.bootstrap import interval
 from artifacts.evaluation.metrics import iou, mse
 from artifacts.evaluation.table import VECTOR, paired_gains
+from artifacts.means import Means
 from artifacts.scenes import Scenes
 from artifacts.search.granularity import Variables
-from artifacts.search.run import Search, SearchSettings
+from artifacts.search.run import Search
+from artifacts.search.settings import SearchSettings
 from artifacts.tasks import COMPOSITES, TASKS, hole_masks
 from engine.config import MaeConfig, ModelConfig, VqganConfig
 from engine.geometry import Geometry
@@ -72,7 +74,9 @@ def test_the_search_finds_what_pays(model: MaeVqgan, scenes: Scenes) -> None:
     """The loss counts chosen variables that hurt and missed ones that help; the search must find the split."""
 
     class Counted(Search):
-        def losses(self, samples: torch.Tensor, queries: Episodes) -> torch.Tensor:
+        def losses(
+            self, samples: torch.Tensor, queries: Episodes, codes: torch.Tensor | None = None
+        ) -> torch.Tensor:
             return samples[:, 4:].sum(1) - 2 * samples[:, :4].sum(1)
 
     values = tuple(torch.zeros(s) for s in ((2, 50, 2, 16), (1, 99, 2, 8)))
@@ -100,8 +104,11 @@ def test_samples_are_rows_with_their_own_mask(model: MaeVqgan, scenes: Scenes) -
 
 def test_means_are_of_the_recorded_heads(model: MaeVqgan, scenes: Scenes) -> None:
     episodes = make_episodes(scenes, TASKS["segmentation"], 5, 0)
-    whole = collect(model, "f", TASKS["segmentation"], episodes, 5)
-    parts = [collect(model, "f", TASKS["segmentation"], episodes.part(slice(i, i + 1)), 1) for i in range(5)]
+
+    def means(part: Episodes) -> Means:
+        return collect(model, "f", TASKS["segmentation"], part, Selection(5), "test", lambda _: None)
+
+    whole, parts = means(episodes), [means(episodes.part(slice(i, i + 1))) for i in range(5)]
     torch.testing.assert_close(whole.encoder, torch.stack([p.encoder for p in parts]).mean(0), rtol=1e-5, atol=1e-6)
     assert whole.decoder.shape == (1, 197, 2, 8)
 

@@ -1,0 +1,18 @@
+"""IoU by class, as few-shot segmentation reports it: intersections and unions add up over a class's episodes."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from artifacts.episodes import Pixels
+from artifacts.evaluation.metrics import white
+
+
+def class_iou(answers: Pixels, truths: Pixels, labels: NDArray[np.int64]) -> dict[int, float]:
+    """Answers and truths uint8 [B,H,W,3] and the class of each query [B] -> the IoU of each class that occurs."""
+    first, second = white(answers), white(truths)
+    both, either = (first & second).sum((-2, -1)), (first | second).sum((-2, -1))
+    result = {}
+    for number in np.unique(labels).tolist():
+        inside = labels == number
+        result[int(number)] = float(both[inside].sum() / max(1, either[inside].sum()))
+    return result

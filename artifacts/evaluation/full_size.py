@@ -1,0 +1,96 @@
+"""Answers at the size of the query's own picture, against truth of that size."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from artifacts.episodes import Episodes, Pixels, make_episodes, to_pixels
+from artifacts.evaluation.bootstrap import Interval, interval
+from artifacts.evaluation.metrics import METRICS
+from artifacts.evaluation.ways import BARE, COPY, ONE_SHOT
+from artifacts.forward import answer_cells, device_of, episode_logits, to_planes
+from artifacts.scenes import Scenes
+from artifacts.tasks import Task
+from engine.model import MaeVqgan
+from engine.refine import refine_batch
+from engine.task_vector import PUBLISHED_ANSWER, AnswerSettings, TaskVector
+
+EPISODES = 100
+AT_ONCE = 10
+"""Episodes held in memory at full size."""
+
+
+@dataclass(frozen=True, slots=True)
+class FullSize:
+    """Scores at `side` px, per way to answer, with the published settings (enlarged) and the chosen ones."""
+
+    side: int
+    episodes: int
+    published: dict[str, Interval]
+    chosen: dict[str, Interval]
+
+
+def evaluate_full_size(
+    model: MaeVqgan,
+    task: Task,
+    scenes: Scenes,
+    seed: int,
+    vectors: Mapping[str, TaskVector],
+    settings: AnswerSettings,
+    count: int = EPISODES,
+) -> FullSize:
+    """Score episodes of scenes at full size: the query is shrunk for the model, the answer enlarged or refined."""
+    scores: dict[tuple[str, str], list[NDArray[np.float64]]] = {}
+    for full in _parts(scenes, task, count, seed):
+        small = shrunk(full, model.geometry.cell, sharp=task.metric == "iou")
+        logits = {
+            ONE_SHOT: episode_logits(model, small, None, one_shot=True),
+            BARE: episode_logits(model, small, None, one_shot=False),
+            **{name: episode_logits(model, small, vector, one_shot=False) for name, vector in vectors.items()},
+        }
+        for table, how in (("published", PUBLISHED_ANSWER), ("chosen", settings)):
+            for name, value in logits.items():
+                painted = painted_full(model, value, full.query, how)
+                scores.setdefault((table, name), []).append(METRICS[task.metric](painted, full.answer))
+            scores.setdefault((table, COPY), []).append(METRICS[task.metric](full.query, full.answer))
+    tables: dict[str, dict[str, Interval]] = {"published": {}, "chosen": {}}
+    for (table, name), parts in scores.items():
+        tables[table][name] = interval(np.concatenate(parts))
+    return FullSize(scenes.pictures.shape[1], count, tables["published"], tables["chosen"])
+
+
+@torch.inference_mode()
+def painted_full(model: MaeVqgan, logits: Tensor, queries: Pixels, settings: AnswerSettings) -> Pixels:
+    """Answer logits [N,P,codes] and queries uint8 [N,H,W,3] -> answers uint8 [N,H,W,3], as the service paints them."""
+    cells, device = answer_cells(model, logits, settings.temperature), device_of(model)
+    rows = [
+        to_pixels(refine_batch(cell[None], to_planes(query[None], device), settings))
+        for cell, query in zip(cells, queries, strict=True)
+    ]
+    return np.concatenate(rows)
+
+
+def shrunk(full: Episodes, side: int, *, sharp: bool) -> Episodes:
+    """Episodes at the model's size: bicubic, but masks (`sharp`) by the nearest pixel."""
+    target = Image.Resampling.NEAREST if sharp else Image.Resampling.BICUBIC
+    plain = Image.Resampling.BICUBIC
+    return Episodes(
+        _resized(full.example_input, side, plain),
+        _resized(full.example_output, side, target),
+        _resized(full.query, side, plain),
+        _resized(full.answer, side, target),
+    )
+
+
+def _resized(pixels: Pixels, side: int, how: Image.Resampling) -> Pixels:
+    return np.stack([np.asarray(Image.fromarray(picture).resize((side, side), how)) for picture in pixels])
+
+
+def _parts(scenes: Scenes, task: Task, count: int, seed: int) -> Iterator[Episodes]:
+    for number, start in enumerate(range(0, count, AT_ONCE)):
+        yield make_episodes(scenes, task, min(AT_ONCE, count - start), seed + 1000 * number)

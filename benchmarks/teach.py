@@ -1,0 +1,75 @@
+"""`vtv bench teach`: a task the bundled model was not published with, taught from a few pairs, on pairs it never saw.
+
+The task is the inverted mask: a black object on white.
+"""
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from artifacts.commands import frozen_model, say
+from artifacts.datasets import splits
+from artifacts.evaluation.bootstrap import Interval
+from artifacts.mutual_prompts import queries
+from artifacts.paths import BUNDLED_MODEL
+from artifacts.scenes import Scenes
+from artifacts.teach import error_of, floors_of, teach
+from engine.model import MaeVqgan
+
+TASK: Final = "inverse_mask"
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """MSE on unseen pairs: of the taught vector, and of every floor."""
+
+    pairs: int
+    unseen: int
+    taught: Interval
+    floors: dict[str, Interval]
+
+
+def main(args: Sequence[str]) -> int:
+    """The command. Returns 0 where the vector beats every floor, else 1."""
+    asked = _parser().parse_args(args)
+    model, fingerprint = frozen_model(asked.model)
+    report = bench(model, fingerprint, asked.dataset, asked.pairs, asked.unseen, asked.seed)
+    if asked.json:
+        print(json.dumps(asdict(report)))
+    else:
+        rows = {"taught vector": report.taught} | report.floors
+        print("\n".join(f"{name:18} MSE {value}" for name, value in rows.items()))
+    return 0 if all(report.taught.mean < floor.mean for floor in report.floors.values()) else 1
+
+
+def bench(model: MaeVqgan, fingerprint: str, dataset: str, count: int, unseen: int, seed: int) -> Report:
+    """Teach from `count` pairs of the training split; judge on `unseen` of the test split."""
+    scenes = splits(dataset, model.geometry)
+    own = inverted(scenes["search"], count, seed)
+    taught = teach(model, fingerprint, TASK, own, say, seed)
+    judges = queries(inverted(scenes["test"], unseen, seed), mirrored=False)
+    error = error_of(model, judges, taught.vector, taught.vector)
+    return Report(len(own), len(judges), error, floors_of(model, judges, taught.vector, own))
+
+
+def inverted(scenes: Scenes, count: int, seed: int) -> Scenes:
+    """`count` scenes at random as pairs: the picture, and a black object on white."""
+    chosen = scenes.part(np.random.default_rng(seed).permutation(len(scenes))[:count])
+    outputs = np.repeat(((1 - chosen.masks) * 255)[..., None], 3, -1)
+    return Scenes(chosen.pictures, np.zeros_like(chosen.masks), None, outputs)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="vtv bench teach", description=__doc__)
+    parser.add_argument("--model", type=Path, default=BUNDLED_MODEL)
+    parser.add_argument("--dataset", default="demo", help="`demo`, or a VOC2012-layout folder")
+    parser.add_argument("--pairs", type=int, default=16)
+    parser.add_argument("--unseen", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--json", action="store_true", help="print JSON only")
+    return parser
