@@ -54,7 +54,7 @@ def _serving(sub: "Subparsers[argparse.ArgumentParser]") -> None:
     serve = sub.add_parser("serve", help="serve the HTTP API and the playground")
     _model(serve)
     _store(serve)
-    serve.add_argument("--backend", help="auto or eager")
+    serve.add_argument("--backend", help="auto, eager, inductor, openvino or tensorrt")
     serve.add_argument("--host", help="default 127.0.0.1")
     serve.add_argument("--port", type=int, help="default 8000")
     # What is not given comes from VTV_ variables, or is the service's default.

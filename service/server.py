@@ -52,6 +52,7 @@ def serve(
                 buckets=settings.buckets,
                 backend=settings.backend,
                 device=_device(settings.device),
+                cache=settings.cache,
             )
         except EngineError as error:
             return _refuse(error)

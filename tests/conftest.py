@@ -42,7 +42,7 @@ def start_server(tiny_model: tuple[Path, str], tiny_store: Path) -> Iterator[Cal
     started: list[ServerProcess] = []
 
     def start(**settings: str) -> ServerProcess:
-        defaults = {"model": str(tiny_model[0]), "store": str(tiny_store), "device": "cpu"}
+        defaults = {"model": str(tiny_model[0]), "store": str(tiny_store), "device": "cpu", "backend": "eager"}
         server = ServerProcess(**defaults | settings)
         started.append(server)
         server.wait_ready()

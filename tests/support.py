@@ -19,6 +19,8 @@ from PIL import Image
 from artifacts.artifact import save_artifact
 from engine.config import MaeConfig, ModelConfig, VqganConfig
 from engine.model import MaeVqgan
+from engine.network import ZeroShot
+from engine.program import Scope
 from engine.task_vector import AnswerSettings, TaskVector, site_shapes
 
 SERVE = [sys.executable, "-m", "artifacts.cli", "serve"]
@@ -38,6 +40,11 @@ ANSWERS = {
     "lowlight_enhance": AnswerSettings(temperature=1.0),
     "segmentation": AnswerSettings(),
 }
+
+
+def tiny_network() -> ZeroShot:
+    """The tiny architecture's zero-shot program, with weights that do not matter."""
+    return ZeroShot(MaeVqgan(TINY).eval().requires_grad_(False), Scope.ANSWER)
 
 
 def make_artifact(path: Path, task: str, model: str, seed: int, **changes: str) -> str:
