@@ -56,6 +56,8 @@ class Engine:
         self.geometry = model.geometry
         self.model_name, self.fingerprint = model.config.name, fingerprint
         self.buckets = tuple(sorted(set(buckets or DEFAULT_BUCKETS[self.device.type])))
+        if self.buckets[0] < 1:
+            raise EngineError(f"buckets are batch sizes from 1 on, not {self.buckets[0]}")
         self.max_batch = self.buckets[-1]
         self.scope = scope
         kept = EngineCache(cache or default_root())

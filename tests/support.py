@@ -47,6 +47,16 @@ def tiny_network() -> ZeroShot:
     return ZeroShot(MaeVqgan(TINY).eval().requires_grad_(False), Scope.ANSWER)
 
 
+def random_vector(model: MaeVqgan, fingerprint: str, seed: int, share: float = 0.5) -> TaskVector:
+    """Random values at a `share` of the sites."""
+    generator = torch.Generator().manual_seed(seed)
+    tensors = []
+    for shape in site_shapes(model.config.mae, model.program("zero_shot")).values():
+        tensors.append(torch.randn(shape, generator=generator) * 3)
+        tensors.append(torch.rand(shape[:3], generator=generator) < share)
+    return TaskVector(*tensors, program="zero_shot", model=fingerprint)
+
+
 def make_artifact(path: Path, task: str, model: str, seed: int, **changes: str) -> str:
     """Write a task vector of random values at random sites; returns its hash."""
     generator = torch.Generator().manual_seed(seed)

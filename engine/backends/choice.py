@@ -50,7 +50,8 @@ def choose(asked: str, device: torch.device, attempt: Callable[[Backend], T]) ->
     passed_over: list[str] = []
     for name in _BEST_FIRST[device.type]:
         try:
-            return attempt(make_backend(name, device)), Choice(name, "the best that passes its self-check here", tuple(passed_over))
+            made = attempt(make_backend(name, device))
+            return made, Choice(name, "the best that passes its self-check here", tuple(passed_over))
         except Exception as error:  # other people's compilers raise anything; whichever it is, the next may work
             passed_over.append(f"{name}: {error}")
     raise EngineError("no backend works here: " + "; ".join(passed_over))
