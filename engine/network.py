@@ -107,6 +107,7 @@ def in_dtype(model: MaeVqgan, dtype: torch.dtype) -> MaeVqgan:
     if model.vae.codebook.dtype == dtype:
         return model
     out = copy.deepcopy(model).to(dtype)
+    nn.utils.convert_conv2d_weight_memory_format(out, torch.channels_last)  # as half-precision kernels want them
     out.mean, out.std = model.mean.clone(), model.std.clone()
     return out
 

@@ -1,8 +1,6 @@
 """The compiled part of an engine: one backend, its bank, and a runner for each program."""
 
-import time
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 import torch
@@ -17,7 +15,7 @@ from engine.device import describe
 from engine.errors import EngineError
 from engine.geometry import Pixels
 from engine.model import MaeVqgan
-from engine.network import OneShot, ZeroShot, in_dtype
+from engine.network import Network, OneShot, ZeroShot, in_dtype
 from engine.program import Scope
 from engine.runner import HostRunner, Runner
 from engine.task_vector import TaskVector, site_shapes
@@ -42,27 +40,44 @@ class Plant:
     """Owns the bank. `one_shot` and `zero_shot` are runners; nothing else may write what they read."""
 
     def __init__(self, order: Order, backend: Backend) -> None:
-        started = time.perf_counter()
         self.order, self.backend = order, backend
         self.dtype = order.dtype or backend.dtype
         if self.dtype not in TOLERANCE:
             raise EngineError(f"the engine computes in float32, float16 or bfloat16, not in {self.dtype}")
         model = order.model
         self.bank = Bank(model.config.mae, model.program("zero_shot"), order.slots, order.device, self.dtype)
-        weights = in_dtype(model, torch.float32 if backend.lowers_itself else self.dtype)
+        self.weights = in_dtype(model, torch.float32 if backend.lowers_itself else self.dtype)
         self._streams = _streams(order.device, self.bank.tensors())
         # One-shot first: its batches are the largest, and graphs captured later fit into the memory of earlier ones.
-        self.one_shot = self._runner(OneShot(weights, order.scope))
-        self.zero_shot = self._runner(ZeroShot(weights, order.scope))
+        self.one_shot = self.runner(OneShot(self.weights, order.scope), order.buckets)
+        self.zero_shot = self.runner(ZeroShot(self.weights, order.scope), order.buckets)
         if self._streams is not None:
             self.prepare()
         self._check()
-        self.seconds: Final = time.perf_counter() - started
 
     def prepare(self) -> None:
         """Make every bucket of both programs ready."""
         self.one_shot.prepare()
         self.zero_shot.prepare()
+
+    def runner(self, network: Network, buckets: tuple[int, ...]) -> Runner:
+        """Another network of the same weights, on the same streams and bank."""
+        order = self.order
+        key = Key(
+            order.fingerprint,
+            network.name,
+            str(order.scope),
+            str(self.dtype).removeprefix("torch."),
+            order.slots,
+            buckets,
+            self.backend.name,
+            self.backend.version,
+            describe(order.device),
+        )
+        compiled = self.backend.compile(network.eval(), buckets, key, order.cache)
+        if self._streams is not None:
+            return GraphRunner(network, compiled, buckets, self._streams)
+        return HostRunner(network, compiled, buckets, self.bank.tensors())
 
     def install(self, slot: int, vector: TaskVector) -> None:
         """Write a slot of the bank; batches submitted later see it, those under way do not."""
@@ -74,24 +89,6 @@ class Plant:
         """Capture time and memory of each graph; empty where there are none."""
         runners = (self.one_shot, self.zero_shot)
         return [line for runner in runners if isinstance(runner, GraphRunner) for line in runner.report]
-
-    def _runner(self, network: OneShot | ZeroShot) -> Runner:
-        order = self.order
-        key = Key(
-            order.fingerprint,
-            network.name,
-            str(order.scope),
-            str(self.dtype).removeprefix("torch."),
-            order.slots,
-            order.buckets,
-            self.backend.name,
-            self.backend.version,
-            describe(order.device),
-        )
-        compiled = self.backend.compile(network.eval(), order.buckets, key, order.cache)
-        if self._streams is not None:
-            return GraphRunner(network, compiled, order.buckets, self._streams)
-        return HostRunner(network, compiled, order.buckets, self.bank.tensors())
 
     def _check(self) -> None:
         """Answers of a plain slot and of a written one against float32 eager; raises EngineError."""
