@@ -94,7 +94,7 @@ class Plant:
         """Answers of a plain slot and of a written one against float32 eager; raises EngineError."""
         tile, least = _test_picture(self.order.model.geometry.tile)[None], TOLERANCE[self.dtype].psnr
         self.install(1, _random_vector(self.order))
-        wanted = [self._reference(tile, slot) for slot in (0, 1)]
+        wanted = [self.reference(tile, slot) for slot in (0, 1)]
         for slot in (0, 1):
             answer = self.zero_shot.submit(tile, [slot]).result()
             near, far = psnr(answer, wanted[slot]), psnr(answer, wanted[1 - slot])
@@ -107,7 +107,8 @@ class Plant:
         self._wait()
 
     @torch.inference_mode()
-    def _reference(self, tile: Pixels, slot: int) -> Pixels:
+    def reference(self, tile: Pixels, slot: int) -> Pixels:
+        """What float32 eager answers to one tile uint8 [1,T,T,3] with the bank as it is now."""
         device = self.order.device
         self._wait()  # the bank is written on another stream
         inputs = torch.from_numpy(tile).to(device), torch.tensor([slot], device=device)

@@ -21,7 +21,7 @@ from engine.overrides import write_slots
 from engine.program import Scope
 from engine.runtime import Engine
 from engine.tolerance import TOLERANCE, Tolerance, psnr
-from tests.numerics.conftest import LOADABLE, GetEngine, backend_or_skip
+from tests.numerics.conftest import GetEngine, backend_or_skip
 from tests.support import random_vector
 
 CPU = torch.device("cpu")
@@ -120,9 +120,7 @@ def test_answers_of_the_bundled_model(backend: str, engine_cache: Path) -> None:
         subject.write_slot(slot, Store(BUNDLED_STORE).read(name, subject.fingerprint).vector)
     tiles = np.tile(queries(subject.geometry.tile), (2, 1, 1, 1))
     slots = [0, 1, 1, 2]
-    reference = ZeroShot(subject.model, subject.scope)
-    with torch.inference_mode():
-        wanted = reference(torch.from_numpy(tiles), torch.tensor(slots), *subject.bank.tensors()).numpy()
+    wanted = [subject.plant.reference(tile[None], slot)[0] for tile, slot in zip(tiles, slots, strict=True)]
     least = TOLERANCE[subject.dtype].trained_psnr
     assert min(psnr(a, b) for a, b in zip(subject.zero_shot(tiles, slots), wanted, strict=True)) >= least
 
@@ -178,12 +176,8 @@ def test_all_false_masks_are_the_plain_model_and_all_true_ones_hide_the_picture(
     engine.write_slot(1, random_vector(engine.model, engine.fingerprint, 1, share=0.0))
     assert np.array_equal(engine.zero_shot(tiles, [1, 1]), engine.zero_shot(tiles, [0, 0]))
     engine.write_slot(1, random_vector(engine.model, engine.fingerprint, 1, share=1.0))
-    with torch.inference_mode():
-        reference = ZeroShot(engine.model, engine.scope)
-        wanted = reference(torch.from_numpy(tiles), torch.tensor([1, 1]), *engine.bank.tensors()).numpy()
-    found = engine.zero_shot(tiles, [1, 1])
-    for answer, exact in zip(found, wanted, strict=True):
-        assert_close(engine, answer, exact)
+    for answer, tile in zip(engine.zero_shot(tiles, [1, 1]), tiles, strict=True):
+        assert_close(engine, answer, engine.plant.reference(tile[None], 1)[0])
 
 
 def test_one_shot(engine_of: GetEngine) -> None:
@@ -197,6 +191,6 @@ def test_one_shot(engine_of: GetEngine) -> None:
 def test_the_engine_warms_up_and_names_itself(engine: Engine) -> None:
     if engine.backend != "inductor":  # it would compile one-shot as well, for a minute
         engine.warm_up()
-    assert engine.backend in LOADABLE
+    assert engine.backend != "auto"
     assert engine.fallbacks == ()
     engine.bank.check_integrity()
