@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Final, Self
 
@@ -52,6 +53,8 @@ class Engine:
         self.device = torch.device(device)
         if self.device.type not in DEFAULT_BUCKETS:
             raise EngineError(f"an engine runs on cpu or cuda, not on {device}")
+        if self.device.type == "cuda" and not torch.cuda.is_available():
+            raise EngineError("no CUDA device is to be seen: check the driver, or run on cpu")
         self.model = model.to(self.device).eval().requires_grad_(False)
         self.geometry = model.geometry
         self.model_name, self.fingerprint = model.config.name, fingerprint
@@ -62,7 +65,8 @@ class Engine:
         self.scope = scope
         kept = EngineCache(cache or default_root())
         order = Order(self.model, fingerprint, self.device, self.buckets, slots, scope, dtype, kept)
-        self.plant, choice = choose(backend, self.device, lambda candidate: Plant(order, candidate))
+        with torch.cuda.device(self.device) if self.device.type == "cuda" else nullcontext():
+            self.plant, choice = choose(backend, self.device, lambda candidate: Plant(order, candidate))
         self.backend, self.fallbacks = choice.name, choice.passed_over
         self.dtype, self.bank = self.plant.dtype, self.plant.bank
         for line in self.fallbacks:

@@ -27,6 +27,7 @@ from service.routes.operations import operation_routes
 from service.routes.page import page_routes
 from service.routes.tasks import task_routes
 from service.routes.v2 import v2_routes
+from service.schemas import Readiness
 from service.settings import Settings
 
 _DESCRIPTION = """An image and a task name in, the picture that MAE-VQGAN paints for that task out. No example
@@ -38,7 +39,11 @@ def create_app(engine: Engine, store: Store, settings: Settings) -> FastAPI:
 
     `app.state.pipeline` is the running pipeline. Artifacts that do not fit the model are logged and left out.
     """
-    build = BuildInfo(version("visual-task-vectors"), engine.model_name, engine.backend, str(engine.device))
+    passed_over = [line.partition(":")[0] for line in engine.fallbacks]
+    build = BuildInfo(
+        version("visual-task-vectors"), engine.model_name, engine.backend, str(engine.device), len(passed_over)
+    )
+    ready = Readiness(backend=build.backend, passed_over=passed_over)
     metrics = Metrics(build, engine.buckets)
     registry = TaskRegistry({}, settings.slots)
     catalogue = Catalogue(store, registry, partial(_check_fit, engine), metrics)
@@ -70,7 +75,7 @@ def create_app(engine: Engine, store: Store, settings: Settings) -> FastAPI:
     app.include_router(infer_routes(exchange, settings.images_per_request, engine.fingerprint))
     app.include_router(v2_routes(exchange, settings.images_per_request, build.version))
     app.include_router(task_routes(registry, catalogue, door))
-    app.include_router(operation_routes(pipeline.batcher, metrics))
+    app.include_router(operation_routes(pipeline.batcher, metrics, ready))
     app.include_router(page_routes(app.title))
     _speak_problem_json(app)
     app.add_middleware(RequestGuard, max_body_bytes=settings.max_body_bytes)

@@ -27,12 +27,6 @@ def backend_or_skip(name: str, device: str = "cpu") -> Backend:
 
 
 @pytest.fixture(scope="session")
-def engine_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Compiled engines of this session."""
-    return tmp_path_factory.mktemp("engines")
-
-
-@pytest.fixture(scope="session")
 def engine_of(tiny_model: tuple[Path, str], engine_cache: Path) -> GetEngine:
     """The tiny model's engine, by BACKEND or BACKEND:DTYPE and device; skips where that cannot load."""
 
