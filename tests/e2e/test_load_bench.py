@@ -13,7 +13,7 @@ def test_it_starts_a_server_and_sets_it_against_the_engine(
     tiny_model: tuple[Path, str], tiny_store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     written = tmp_path / "load.json"
-    where = ["--model", str(tiny_model[0]), "--store", str(tiny_store), "-o", str(written)]
+    where = ["--model", str(tiny_model[0]), "--store", str(tiny_store), "--backend", "eager", "-o", str(written)]
     assert main([*where, "--concurrency", "1,4", "--seconds", "0.3", "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert json.loads(written.read_text()) == report
