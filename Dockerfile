@@ -19,7 +19,7 @@ CMD ["vtv", "serve"]
 FROM base AS cpu
 ARG PIP_EXTRA_INDEX_URL
 COPY . .
-RUN pip install -c constraints.txt '.[otel]'
+RUN pip install -c constraints.txt '.[openvino,otel]'
 # Inside a container the published port decides who can reach the service.
 ENV VTV_HOST=0.0.0.0 VTV_DEVICE=cpu VTV_ALLOW_UNAUTHENTICATED=1
 USER vtv

@@ -49,6 +49,10 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+def _numbers(words: str) -> tuple[int, ...]:
+    return tuple(int(word) for word in words.split(","))
+
+
 Subparsers = argparse._SubParsersAction  # the type argparse gives no public name
 
 
@@ -56,11 +60,21 @@ def _serving(sub: "Subparsers[argparse.ArgumentParser]") -> None:
     serve = sub.add_parser("serve", help="serve the HTTP API and the playground")
     _model(serve)
     _store(serve)
-    serve.add_argument("--backend", help="auto or eager")
+    serve.add_argument("--backend", help="auto, eager, inductor, openvino or tensorrt")
     serve.add_argument("--host", help="default 127.0.0.1")
     serve.add_argument("--port", type=int, help="default 8000")
     # What is not given comes from VTV_ variables, or is the service's default.
     serve.set_defaults(run=commands.serve, model=None, store=None)
+
+    compiler = sub.add_parser("compile", help="engines ahead of time; serve them with VTV_CACHE=DIR")
+    _model(compiler)
+    compiler.add_argument("--backend", default="auto", help="auto, eager, inductor, openvino or tensorrt")
+    compiler.add_argument("-o", "--output", type=Path, required=True, metavar="DIR")
+    compiler.add_argument("--device", help="cpu or cuda (default: cuda where there is one)")
+    compiler.add_argument("--slots", type=int, default=64, help="of the bank, as VTV_SLOTS")
+    compiler.add_argument("--buckets", type=_numbers, help="batch sizes, as VTV_BUCKETS: 1,8,32")
+    _json(compiler)
+    compiler.set_defaults(run=commands.compile_engine)
 
     infer = sub.add_parser("infer", help="one answer without a server")
     infer.add_argument("image", type=Path)

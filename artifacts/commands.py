@@ -297,6 +297,34 @@ def parity(a: Namespace) -> int:
     return run(a.directory, sizes=a.size, as_json=a.json)
 
 
+def compile_engine(a: Namespace) -> int:
+    """`vtv compile`: what `vtv serve` would compile when it starts, with the same settings."""
+    import torch
+
+    from engine.runtime import Engine
+
+    device = a.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    engine = Engine.load(
+        a.model, slots=a.slots, buckets=a.buckets, backend=a.backend, device=device, cache=a.output
+    )
+    engine.warm_up()
+    for line in engine.fallbacks:
+        say(f"passed over: {line}")
+    size = sum(path.stat().st_size for path in a.output.rglob("*") if path.is_file()) if a.output.is_dir() else 0
+    entry = {
+        "model": engine.fingerprint,
+        "backend": engine.backend,
+        "dtype": str(engine.dtype).removeprefix("torch."),
+        "device": device,
+        "buckets": engine.buckets,
+        "fallbacks": engine.fallbacks,
+        "bytes": size,
+    }
+    words = f"{engine.backend} in {entry['dtype']} on {device}, buckets {list(engine.buckets)}: {size / 1e6:.0f} MB"
+    print(json.dumps(entry) if a.json else f"{words} in {a.output}")
+    return 0
+
+
 def bench(what: str, words: list[str]) -> int:
     """`vtv bench load|engine|peers|codecs|search|methods|teach`."""
     from importlib import import_module

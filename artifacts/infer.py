@@ -15,7 +15,7 @@ from engine.task_vector import AnswerSettings
 
 def infer_file(model: Path, store: Path, image: Path, task: str, output: Path, *, size: str, refine_mode: str) -> None:
     """Paint `task`'s answer to `image` into `output`, at 112 px (`native`) or the image's own size (`original`)."""
-    engine = Engine.load(model, slots=2, buckets=(1,))
+    engine = Engine.load(model, slots=2, buckets=(1,), backend="eager")  # one answer is not worth a compiler
     vector = Store(store).read(task, engine.fingerprint).vector
     engine.write_slot(1, vector)
     picture = read_rgb(image)

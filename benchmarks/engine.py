@@ -1,7 +1,7 @@
-"""`vtv bench engine`: the engine alone, set against what the public code does and against the hardware.
+"""`vtv bench engine`: engines alone, set against what the public code does and against the hardware.
 
 All rows are measured in turn, one call each, over and over: whatever else the machine does meanwhile meets
-every row alike. Task vectors are random ones; arithmetic does not depend on what they hold.
+every row alike.
 """
 
 import argparse
@@ -19,20 +19,25 @@ import torch
 
 from artifacts.build import commit
 from artifacts.paths import BUNDLED_MODEL
-from benchmarks.engine_calls import Calls, random_vector
-from engine.runtime import Engine
+from benchmarks.engine_calls import Call, MatrixProduct, PublicCode, engine_flop, flop
+from benchmarks.engine_subjects import USUAL, Setting, Subject, load_subjects
+from benchmarks.engine_table import table
+from engine.device import describe
+from engine.errors import EngineError
 
 BASELINE: Final = "public: one image at a time, float32, full-canvas decode with the tokenizer's encode"
-BATCHES: Final = (1, 2, 4, 8, 16)
+BUCKETS: Final = {"cpu": (1, 2, 4, 8, 16), "cuda": (1, 2, 4, 8, 16, 32, 64)}
+SLOTS: Final = 66
+"""64 resident tasks, the no-op, and a slot to switch."""
 _LEAST_CALLS: Final = 3
-_TASKS: Final = 5
+Times = dict[str, list[float]]
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
     """One way of answering images: milliseconds of a call, images/s by its median, and ratios.
 
-    `ratio` is images/s over the baseline's; `ceiling_share` the row's share of the measured matrix-product rate.
+    `ratio` is images/s over the baseline's; `ceiling_share` the share of the matrix-product rate in its own type.
     """
 
     name: str
@@ -47,15 +52,32 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
-    """Rows, the matrix-product ceiling, what overrides and switching a task cost, and what was measured on what."""
+class Costs:
+    """What is known of an engine as a whole.
 
-    rows: list[Row]
-    ceiling_gflops: float
+    `override_cost`: the largest bucket with as many tasks as rows over the same network without overrides, less 1;
+    `one_task_cost`: with one task. Start-up in seconds to the end of the warm-up, graphs in bytes.
+    """
+
+    name: str
     override_cost: float
-    slot_0_cost: float
+    one_task_cost: float
     switch_p50_ms: float
     switch_p99_ms: float
+    cold_seconds: float
+    warm_seconds: float
+    graph_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Rows, costs of each engine, matrix-product rates by type, what could not be measured, and on what it ran."""
+
+    baseline: str
+    rows: list[Row]
+    costs: list[Costs]
+    ceiling_gflops: dict[str, float]
+    not_measured: list[str]
     about: dict[str, Any]
 
 
@@ -65,51 +87,44 @@ def main(args: Sequence[str]) -> int:
     if asked.threads:
         torch.set_num_threads(asked.threads)
     device = asked.device or ("cuda" if torch.cuda.is_available() else "cpu")
-    engine = Engine.load(asked.model, slots=_TASKS + 2, buckets=BATCHES, backend=asked.backend, device=device)
-    report = bench(engine, asked.seconds)
-    document = json.dumps(asdict(report), indent=None if asked.json else 2)
+    setting = Setting(asked.model, device, BUCKETS[device], SLOTS)
+    subjects, missing = load_subjects(asked.backend or USUAL[device], setting)
+    if not subjects:
+        raise EngineError("nothing to measure: " + "; ".join(missing))
+    report = asdict(bench(subjects, missing, asked.seconds))
     if asked.output:
-        asked.output.write_text(json.dumps(asdict(report), indent=2) + "\n")
-    print(document if asked.json else table(report))
+        asked.output.write_text(json.dumps(report, indent=2) + "\n")
+    print(json.dumps(report) if asked.json else table(report))
     return 0
 
 
-def bench(engine: Engine, seconds: float) -> Report:
+def bench(subjects: list[Subject], missing: list[str], seconds: float) -> Report:
     """Measure every row for about `seconds` each, interleaved."""
-    for slot in range(1, _TASKS + 1):
-        engine.write_slot(slot, random_vector(engine, slot))
-    calls, largest = Calls(engine, _TASKS), engine.buckets[-1]
-    jobs: dict[str, tuple[int, Callable[[], object]]] = {BASELINE: (1, calls.public)}
-    for batch in engine.buckets:
-        jobs[f"engine, {batch}"] = (batch, calls.mixed(batch))
-    jobs |= {
-        "slot 0": (largest, calls.slot_0(largest)),
-        "no overrides": (largest, calls.plain(largest)),
-        "matrix product": (1, calls.matrix_product),
-        "task switch": (1, calls.switch),
-    }
-    spent = interleave({name: call for name, (_, call) in jobs.items()}, seconds)
-    ceiling = calls.matrix_product_flop / min(spent["matrix product"]) / 1e9
-    work = {name: calls.flop(call) / batch / 1e9 for name, (batch, call) in jobs.items() if name in _counted(engine)}
+    first = subjects[0].engine
+    public = PublicCode(first)
+    products = {_dtype(s): MatrixProduct(first.device, s.engine.dtype) for s in subjects}
+    jobs: dict[str, Call] = {BASELINE: public}
+    for subject in subjects:
+        jobs |= {f"{subject.name} {what}": call for what, call in _jobs(subject).items()}
+    jobs |= {f"product {dtype}": product for dtype, product in products.items()}
+    spent = interleave(jobs, seconds)
+    ceilings = {dtype: p.flop / min(spent[f"product {dtype}"]) / 1e9 for dtype, p in products.items()}
     base = float(np.median(spent[BASELINE]))
-    rows = [_row(name, jobs[name][0], spent[name], work[name], base, ceiling) for name in work]
-    plain = float(np.median(spent["no overrides"]))
-    return Report(
-        rows,
-        ceiling,
-        float(np.median(spent[f"engine, {largest}"])) / plain - 1,
-        float(np.median(spent["slot 0"])) / plain - 1,
-        float(np.median(spent["task switch"])) * 1e3,
-        float(np.percentile(spent["task switch"], 99)) * 1e3,
-        _about(engine),
-    )
+    lowest = next(iter(ceilings.values()))
+    rows = [_row("baseline", 1, spent[BASELINE], base, flop(public) / 1e9, ceilings.get("float32", lowest))]
+    work = engine_flop(first) / 1e9
+    for subject in subjects:
+        for batch in subject.engine.buckets:
+            times = spent[f"{subject.name} mixed {batch}"]
+            rows.append(_row(subject.name, batch, times, base, work, ceilings[_dtype(subject)]))
+    return Report(BASELINE, rows, [_costs(s, spent) for s in subjects], ceilings, missing, _about(first.device, first))
 
 
-def interleave(jobs: dict[str, Callable[[], object]], seconds: float) -> dict[str, list[float]]:
+def interleave(jobs: dict[str, Callable[[], object]], seconds: float) -> Times:
     """Call jobs in turn after one warm-up each; seconds per call, by name."""
     for call in jobs.values():
         call()
-    spent: dict[str, list[float]] = {name: [] for name in jobs}
+    spent: Times = {name: [] for name in jobs}
     end = time.perf_counter() + seconds * len(jobs)
     while time.perf_counter() < end or len(next(iter(spent.values()))) < _LEAST_CALLS:
         for name, call in jobs.items():
@@ -119,54 +134,47 @@ def interleave(jobs: dict[str, Callable[[], object]], seconds: float) -> dict[st
     return spent
 
 
-def table(report: Report) -> str:
-    """For people."""
-    lines = [
-        "  ".join(f"{key} {value}" for key, value in report.about.items()),
-        f"baseline = {BASELINE}",
-        f"matrix-product ceiling {report.ceiling_gflops:.1f} GFLOP/s",
-        f"{'':18}{'batch':>6} {'images/s':>9} {'/ baseline':>11} {'p50 ms':>9} {'p99 ms':>9} {'GFLOP/image':>12} "
-        f"{'of ceiling':>11}",
-    ]
-    for row in report.rows:
-        name = "baseline" if row.name == BASELINE else row.name.partition(",")[0]
-        lines.append(
-            f"{name:18}{row.batch:>6} {row.images_per_second:>9.2f} {row.ratio:>11.2f} {row.p50_ms:>9.1f} "
-            f"{row.p99_ms:>9.1f} {row.gflop_per_image:>12.2f} {row.ceiling_share:>11.0%}"
-        )
-    lines.append(
-        f"overrides cost {report.override_cost:+.1%} with mixed tasks, {report.slot_0_cost:+.1%} with slot 0; "
-        f"switching a task {report.switch_p50_ms:.2f} ms (p99 {report.switch_p99_ms:.2f})"
+def _jobs(subject: Subject) -> dict[str, Call]:
+    calls, buckets = subject.calls, subject.engine.buckets
+    rows = {f"mixed {batch}": calls.mixed(batch) for batch in buckets}
+    return rows | {"one task": calls.one_task(buckets[-1]), "bare": calls.bare(), "switch": calls.switch}
+
+
+def _costs(subject: Subject, spent: Times) -> Costs:
+    def median(what: str) -> float:
+        return float(np.median(spent[f"{subject.name} {what}"]))
+
+    bare, switch = median("bare"), spent[f"{subject.name} switch"]
+    return Costs(
+        subject.name,
+        median(f"mixed {subject.engine.buckets[-1]}") / bare - 1,
+        median("one task") / bare - 1,
+        float(np.median(switch)) * 1e3,
+        float(np.percentile(switch, 99)) * 1e3,
+        subject.cold,
+        subject.warm,
+        sum(line.bytes for line in subject.engine.capture_report),
     )
-    return "\n".join(lines)
 
 
-def _counted(engine: Engine) -> list[str]:
-    return [BASELINE, *(f"engine, {batch}" for batch in engine.buckets), "slot 0", "no overrides"]
-
-
-def _row(name: str, batch: int, spent: list[float], gflop: float, base: float, ceiling: float) -> Row:
+def _row(name: str, batch: int, spent: list[float], base: float, gflop: float, ceiling: float) -> Row:
     median = float(np.median(spent))
     rate = batch / median
-    return Row(
-        name,
-        batch,
-        len(spent),
-        median * 1e3,
-        float(np.percentile(spent, 99)) * 1e3,
-        rate,
-        rate * base,
-        gflop,
-        rate * gflop / ceiling,
-    )
+    p99 = float(np.percentile(spent, 99)) * 1e3
+    return Row(name, batch, len(spent), median * 1e3, p99, rate, rate * base, gflop, rate * gflop / ceiling)
 
 
-def _about(engine: Engine) -> dict[str, Any]:
+def _dtype(subject: Subject) -> str:
+    return str(subject.engine.dtype).removeprefix("torch.")
+
+
+def _about(device: torch.device, engine: Any) -> dict[str, Any]:
     return {
         "model": engine.model_name,
-        "backend": engine.backend,
-        "device": torch.cuda.get_device_name(engine.device) if engine.device.type == "cuda" else _processor(),
+        "scope": str(engine.scope),
+        "device": describe(device),
         "threads": torch.get_num_threads(),
+        "slots": engine.bank.slots,
         "vtv": version("visual-task-vectors"),
         "commit": commit(),
         "torch": torch.__version__,
@@ -174,20 +182,16 @@ def _about(engine: Engine) -> dict[str, Any]:
     }
 
 
-def _processor() -> str:
-    """The processor's name where the system tells it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.machine()
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="vtv bench engine", description=__doc__)
     parser.add_argument("--model", type=Path, default=BUNDLED_MODEL)
-    parser.add_argument("--backend", default="auto")
-    parser.add_argument("--device", help="cpu or cuda (default: cuda where there is one)")
+    parser.add_argument(
+        "--backend",
+        action="append",
+        help=f"BACKEND or BACKEND:DTYPE, repeat for several (default: {', '.join(USUAL['cpu'])}; "
+        f"with a GPU {', '.join(USUAL['cuda'])})",
+    )
+    parser.add_argument("--device", choices=["cpu", "cuda"], help="default: cuda where there is one")
     parser.add_argument("--threads", type=int, help="of the CPU (default: as many as torch takes)")
     parser.add_argument("--seconds", type=float, default=5.0, help="for each row")
     parser.add_argument("-o", "--output", type=Path, help="also write the JSON to a file")

@@ -1,60 +1,86 @@
-"""What `vtv bench engine` times: the engine's own calls, the public code's way, and a matrix product."""
+"""What `vtv bench engine` times: engines' own calls, the public code's way, and a matrix product."""
 
 from collections.abc import Callable
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from engine.geometry import Quadrant
+from engine.geometry import Pixels, Quadrant
+from engine.model import MaeVqgan
+from engine.network import OneShot, ZeroShot
 from engine.program import Scope
 from engine.runtime import Engine
-from engine.task_vector import TaskVector, site_shapes
+from engine.task_vector import AnswerSettings, TaskVector, site_shapes
 
+Call = Callable[[], object]
 _PRODUCT_SIDE = {"cpu": 1024, "cuda": 8192}
 
 
+class Bare(OneShot):
+    """The zero-shot program without any override, not even a no-op: what overrides are set against."""
+
+    name = "bare"
+
+    def __init__(self, model: MaeVqgan, scope: Scope) -> None:
+        super().__init__(model, scope)
+        self.side = model.geometry.tile
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        model = self.model
+        planes = model.normalise(pixels.float().permute(0, 3, 1, 2) / 255).to(model.vae.codebook.dtype)
+        heat = pixels.new_full((pixels.shape[0],), AnswerSettings().temperature, dtype=torch.float32)
+        vectors = model.vectors(model.logits("zero_shot", planes).float(), heat)
+        cell = model.answer_cell(model.decode("zero_shot", vectors, self.scope)).float()
+        return (cell * 255).round().permute(0, 2, 3, 1).to(torch.uint8)
+
+
 class Calls:
-    """Calls that give their result on the host, so that each is over when it returns."""
+    """Calls of one engine that give their result on the host, so that each is over when it returns."""
 
-    def __init__(self, engine: Engine, tasks: int) -> None:
-        draw, geometry = np.random.default_rng(0), engine.geometry
-        self.engine, self.tasks = engine, tasks
-        self.cells = draw.integers(0, 256, (engine.max_batch, geometry.cell, geometry.cell, 3), np.uint8)
-        self.tiles = geometry.query_tile(self.cells)
-        cell = self.cells[:1]
-        self.canvas = geometry.canvas(cell, cell, cell)
-        self.spare = random_vector(engine, tasks + 1)
-        self.side = _PRODUCT_SIDE[engine.device.type]
-        self.factors = torch.randn(2, self.side, self.side, device=engine.device)
+    def __init__(self, engine: Engine) -> None:
+        self.engine, self.tasks = engine, engine.bank.slots - 2
+        self.tiles = _tiles(engine)
+        self.bare_runner = engine.plant.runner(Bare(engine.plant.weights, engine.scope), engine.buckets[-1:])
+        for slot in range(1, self.tasks + 1):
+            engine.write_slot(slot, random_vector(engine, slot))
+        self.spare = random_vector(engine, self.tasks + 1)
 
-    def mixed(self, batch: int) -> Callable[[], object]:
-        """Every row its own task, the tasks taking turns."""
+    def mixed(self, batch: int) -> Call:
+        """As many tasks as rows, or as there are."""
         slots = [1 + row % self.tasks for row in range(batch)]
         return lambda: self.engine.zero_shot(self.tiles[:batch], slots)
 
-    def slot_0(self, batch: int) -> Callable[[], object]:
-        """The same with the no-op slot."""
-        return lambda: self.engine.zero_shot(self.tiles[:batch], [0] * batch)
+    def one_task(self, batch: int) -> Call:
+        """All rows with one task."""
+        return lambda: self.engine.zero_shot(self.tiles[:batch], [1] * batch)
 
-    def plain(self, batch: int) -> Callable[[], object]:
-        """The same forward pass without any override, not even a no-op."""
-        model, tiles = self.engine.model, self.tiles[:batch]
+    def bare(self) -> Call:
+        """The largest bucket without overrides."""
+        return lambda: self.bare_runner.submit(self.tiles, ()).result()
 
-        @torch.inference_mode()
-        def call() -> object:
-            logits = model.logits("zero_shot", model.normalise(self._planes(tiles)))
-            vectors = model.vectors(logits, torch.full((batch,), 0.5, device=logits.device))
-            answer = model.answer_cell(model.decode("zero_shot", vectors, self.engine.scope))
-            return (answer * 255).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu().numpy()
+    def switch(self) -> object:
+        """Install a task vector in a slot that no row uses, and wait until it is there."""
+        self.engine.write_slot(self.tasks + 1, self.spare)
+        if self.engine.device.type == "cuda":
+            torch.cuda.synchronize(self.engine.device)
+        return None
 
-        return call
+
+class PublicCode:
+    """The baseline: float32 eager on the same device."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        cell = _tiles(engine)[:1, 1:, :-1]
+        self.canvas = engine.geometry.canvas(cell, cell, cell)
 
     @torch.inference_mode()
-    def public(self) -> object:
+    def __call__(self) -> object:
         """One canvas: encoded by the tokenizer (for a loss nobody reads), the whole of it decoded, argmax codes."""
         model = self.engine.model
-        pixels = self._planes(self.canvas)
+        pixels = torch.from_numpy(self.canvas).to(self.engine.device).permute(0, 3, 1, 2).float() / 255
         model.vae.encode(pixels * 2 - 1).cpu()
         rows, columns = model.geometry.tile_box(Quadrant.QUERY)
         logits = model.logits("zero_shot", model.normalise(pixels)[..., rows, columns])
@@ -62,34 +88,37 @@ class Calls:
         decoded = model.decode("zero_shot", vectors, Scope.CANVAS)
         return (decoded * 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu().numpy()
 
-    def matrix_product(self) -> object:
-        """A large float32 product, for the rate the hardware gives."""
+
+class MatrixProduct:
+    """A large square product in one type, for the rate the hardware gives in it."""
+
+    def __init__(self, device: torch.device, dtype: torch.dtype) -> None:
+        side = _PRODUCT_SIDE[device.type]
+        self.factors = torch.randn(2, side, side, device=device).to(dtype)
+        self.flop = 2 * side**3
+
+    def __call__(self) -> object:
         return float((self.factors[0] @ self.factors[1])[0, 0])
 
-    @property
-    def matrix_product_flop(self) -> int:
-        """Multiplications and additions of `matrix_product`."""
-        return 2 * self.side**3
 
-    def switch(self) -> object:
-        """Install a task vector in a slot that no row uses."""
-        self.engine.write_slot(self.tasks + 1, self.spare)
-        if self.engine.device.type == "cuda":
-            torch.cuda.synchronize(self.engine.device)
-        return None
+def flop(call: Call) -> int:
+    """Multiplications and additions of products and convolutions in a call of PyTorch's."""
+    with FlopCounterMode(display=False) as counter:
+        call()
+    return int(counter.get_total_flops())
 
-    def flop(self, call: Callable[[], object]) -> int:
-        """Multiplications and additions of products and convolutions in a call."""
-        with FlopCounterMode(display=False) as counter:
-            call()
-        return int(counter.get_total_flops())
 
-    def _planes(self, pixels: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> torch.Tensor:
-        return torch.from_numpy(pixels).to(self.engine.device).permute(0, 3, 1, 2).float() / 255
+def engine_flop(engine: Engine) -> int:
+    """Of one image in the zero-shot program, whatever computes it."""
+    network = ZeroShot(engine.model, engine.scope)
+    pixels = torch.zeros(1, network.side, network.side, 3, dtype=torch.uint8, device=engine.device)
+    slot = torch.zeros(1, dtype=torch.int64, device=engine.device)
+    with torch.inference_mode():
+        return flop(lambda: network(pixels, slot, *engine.bank.tensors()))
 
 
 def random_vector(engine: Engine, seed: int) -> TaskVector:
-    """Random values at half of the sites."""
+    """Random values at half of the sites; arithmetic does not depend on what they hold."""
     model, generator = engine.model, torch.Generator().manual_seed(seed)
     shapes = site_shapes(model.config.mae, model.program("zero_shot"))
     values = {part: torch.randn(shape, generator=generator) for part, shape in shapes.items()}
@@ -97,3 +126,8 @@ def random_vector(engine: Engine, seed: int) -> TaskVector:
     return TaskVector(
         values["encoder"], masks["encoder"], values["decoder"], masks["decoder"], "zero_shot", engine.fingerprint
     )
+
+
+def _tiles(engine: Engine) -> Pixels:
+    side = engine.geometry.tile
+    return np.random.default_rng(0).integers(0, 256, (engine.max_batch, side, side, 3), np.uint8)

@@ -1,5 +1,7 @@
 """The bank: every resident task vector in tensors of fixed address."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -8,43 +10,85 @@ from engine.errors import EngineError
 from engine.program import Program
 from engine.task_vector import AnswerSettings, TaskVector, site_shapes
 
+Copy = Callable[[Tensor, Tensor], object]
+
+
+def _copy(target: Tensor, source: Tensor) -> None:
+    target.copy_(source)
+
 
 class Bank:
     """Task vectors of one program in `slots` rows; slot 0 writes nothing.
 
-    `encoder_value` [L,S,N,H,d], `encoder_mask` bool [L,S,N,H,1], likewise for the decoder, `temperature` [S].
+    `encoder_value` [L,S,N,H,d] in the type the engine computes in, `encoder_mask` bool [L,S,N,H,1], likewise for the
+    decoder, `temperature` float32 [S].
     Installs are in-place copies: the tensors keep their addresses for as long as the bank lives.
     """
 
-    def __init__(self, config: MaeConfig, program: Program, slots: int, device: torch.device) -> None:
+    def __init__(
+        self,
+        config: MaeConfig,
+        program: Program,
+        slots: int,
+        device: torch.device,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
         if slots < 2:
             raise EngineError(f"a bank needs at least 2 slots, the no-op and one task, not {slots}")
         shapes = site_shapes(config, program)
         self.slots = slots
-        self.encoder_value, self.encoder_mask = _rows(shapes["encoder"], slots, device)
-        self.decoder_value, self.decoder_mask = _rows(shapes["decoder"], slots, device)
+        self.encoder_value, self.encoder_mask = _rows(shapes["encoder"], slots, device, dtype)
+        self.decoder_value, self.decoder_mask = _rows(shapes["decoder"], slots, device, dtype)
         self.temperature = torch.full((slots,), AnswerSettings().temperature, device=device)
+        self._addresses = [tensor.data_ptr() for tensor in self.tensors()]
 
-    def write(self, slot: int, vector: TaskVector) -> None:
-        """Copy a checked task vector into a slot other than 0."""
-        if not 0 < slot < self.slots:
-            raise EngineError(f"slot {slot} is not one of 1..{self.slots - 1}")
+    def write(self, slot: int, vector: TaskVector, copy: Copy = _copy) -> None:
+        """Copy a checked task vector into a slot other than 0, by `copy(target, source)` for each tensor."""
+        self._check_slot(slot)
         for own, given in (
             (self.encoder_value, vector.encoder_value),
             (self.encoder_mask, vector.encoder_mask[..., None]),
             (self.decoder_value, vector.decoder_value),
             (self.decoder_mask, vector.decoder_mask[..., None]),
         ):
-            own[:, slot].copy_(given)
-        self.temperature[slot] = vector.answer.temperature
+            copy(own[:, slot], given)
+        copy(self.temperature[slot : slot + 1], torch.tensor([vector.answer.temperature]))
+
+    def clear(self, slot: int) -> None:
+        """Make a slot other than 0 the no-op again."""
+        self._check_slot(slot)
+        for own in self.tensors()[:4]:
+            own[:, slot].zero_()
+        self.temperature[slot] = AnswerSettings().temperature
+
+    def check_integrity(self) -> None:
+        """Raise EngineError unless slot 0 is the no-op, all values are finite and no tensor has moved.
+
+        Reads the whole bank, and on a GPU waits for it: for when the engine is idle.
+        """
+        if self._addresses != [tensor.data_ptr() for tensor in self.tensors()]:
+            raise EngineError("the bank has moved: compiled engines read another address")
+        if any(bool(own[:, 0].any()) for own in self.tensors()[:4]):
+            raise EngineError("slot 0 of the bank is no longer the no-op")
+        for name, own in (("encoder", self.encoder_value), ("decoder", self.decoder_value)):
+            if not bool(torch.isfinite(own).all()):
+                raise EngineError(f"the bank's {name} values are not all finite")
+        if not bool(((self.temperature >= 0) & (self.temperature <= 10)).all()):
+            raise EngineError("a temperature in the bank is outside 0..10")
+
+    def _check_slot(self, slot: int) -> None:
+        if not 0 < slot < self.slots:
+            raise EngineError(f"slot {slot} is not one of 1..{self.slots - 1}")
 
     def tensors(self) -> tuple[Tensor, ...]:
         """In the order the programs take them."""
         return self.encoder_value, self.encoder_mask, self.decoder_value, self.decoder_mask, self.temperature
 
 
-def _rows(shape: tuple[int, int, int, int], slots: int, device: torch.device) -> tuple[Tensor, Tensor]:
+def _rows(
+    shape: tuple[int, int, int, int], slots: int, device: torch.device, dtype: torch.dtype
+) -> tuple[Tensor, Tensor]:
     layers, tokens, heads, width = shape
-    value = torch.zeros(layers, slots, tokens, heads, width, device=device)
+    value = torch.zeros(layers, slots, tokens, heads, width, dtype=dtype, device=device)
     mask = torch.zeros(layers, slots, tokens, heads, 1, dtype=torch.bool, device=device)
     return value, mask

@@ -129,7 +129,7 @@ class Mae(nn.Module):
     def embed(self, patches: Tensor, places: Tensor) -> Tensor:
         """Embedded patches [B,V,width] at `places` ([V] or [B,V] patch numbers) -> encoder input [B,1+V,width]."""
         patches = patches + self.pos_embed[0, places + 1]
-        start = (self.cls_token + self.pos_embed[:, :1]).expand(len(patches), -1, -1)
+        start = (self.cls_token + self.pos_embed[:, :1]).expand(patches.shape[0], -1, -1)
         return torch.cat([start, patches], 1)
 
     def encode(self, x: Tensor, edit: Edit | None = None) -> Tensor:
@@ -145,10 +145,10 @@ class Mae(nn.Module):
         `places` [P] are the positions' patch numbers. One gather: no data-dependent shapes.
         """
         embedded = self.decoder_embed(latent)
-        mask = self.mask_token.to(embedded.dtype).expand(len(embedded), 1, -1)
+        mask = self.mask_token.to(embedded.dtype).expand(embedded.shape[0], 1, -1)
         rows = torch.cat([embedded, mask], 1)
         each = order[..., None].expand(-1, -1, rows.shape[2]) if order.dim() == 2 else None
-        x = rows[:, order] if each is None else rows.gather(1, each)
+        x = rows.index_select(1, order) if each is None else rows.gather(1, each)
         x = x + torch.cat([self.decoder_pos_embed[:, :1], self.decoder_pos_embed[:, places + 1]], 1)
         for index, block in enumerate(self.decoder_blocks):
             x = block(x, index, edit)

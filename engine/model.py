@@ -64,7 +64,7 @@ class MaeVqgan(nn.Module):
         visible, order, places = (self._index(name, part) for part in ("visible", "order", "places"))
         patches = self.mae.patch_embed(pixels)
         if name == "one_shot":
-            patches = patches[:, visible]
+            patches = patches.index_select(1, visible)
         latent = self.mae.encode(self.mae.embed(patches, visible), encoder_edit)
         return self.mae.decode(latent, order, places, decoder_edit)[:, 1:]
 
@@ -91,7 +91,7 @@ class MaeVqgan(nn.Module):
         """
         half, grid = self.geometry.half, self.geometry.grid
         if scope is Scope.ANSWER:
-            return self.vae.decode_vectors(vectors[:, self._index(name, "answer")], half, half)
+            return self.vae.decode_vectors(vectors.index_select(1, self._index(name, "answer")), half, half)
         if vectors.shape[1] < self.geometry.patches:
             vectors = torch.cat([vectors, vectors], 1)
         return self.vae.decode_vectors(vectors, grid, grid)

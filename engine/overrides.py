@@ -20,10 +20,15 @@ def write(value: Tensor, mask: Tensor) -> Edit:
 
 
 def write_slots(value: Tensor, mask: Tensor, slot: Tensor) -> Edit:
-    """From the bank: value [L,S,N,H,d], mask bool [L,S,N,H,1], slot int64 [B]."""
+    """From the bank: value [L,S,N,H,d], mask bool [L,S,N,H,1], slot int64 [B].
+
+    The batch's rows are gathered once, before any block: compilers that gather per block copy the whole bank,
+    and the cost would grow with its slots.
+    """
+    values, masks = value.index_select(1, slot), mask.index_select(1, slot)
 
     def edit(block: int, heads: Tensor) -> Tensor:
-        return torch.where(mask[block][slot], value[block][slot].to(heads.dtype), heads)
+        return torch.where(masks[block], values[block].to(heads.dtype), heads)
 
     return edit
 

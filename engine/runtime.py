@@ -1,32 +1,40 @@
 """The engine: uint8 in, uint8 out, any mix of tasks in one batch."""
 
+import logging
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
-from engine.bank import Bank
+from engine.backends.choice import AUTO, BACKENDS, choose
+from engine.cache import EngineCache, default_root
 from engine.checkpoint import load_model
+from engine.cuda_graphs import Captured
 from engine.errors import EngineError
+from engine.geometry import Pixels
 from engine.model import MaeVqgan
-from engine.overrides import write_slots
+from engine.plant import Order, Plant
 from engine.program import Scope
-from engine.task_vector import AnswerSettings, TaskVector
+from engine.runner import Pending, bucket_for
+from engine.task_vector import TaskVector
+from engine.tolerance import TOLERANCE, psnr
 
-Pixels = NDArray[np.uint8]
-DEFAULT_BUCKETS = (1, 2, 4, 8, 16)
-BACKENDS = ("auto", "eager")
+__all__ = ["BACKENDS", "DEFAULT_BUCKETS", "Engine"]
+
+log: Final = logging.getLogger("vtv.engine")
+DEFAULT_BUCKETS: Final = {"cpu": (1, 2, 4, 8), "cuda": (1, 2, 4, 8, 16, 32)}
+"""On a CPU an image costs the same in any batch from 4 on; larger ones only wait longer for each other."""
 
 
 class Engine:
     """A frozen model, its bank, and the two programs over fixed batch sizes.
 
     Not thread-safe: one thread owns it. `buckets` are the batch sizes that run; others are padded up with
-    slot 0, and the padding never leaves.
+    slot 0, and the padding never leaves. `backend` is the name of what runs; where `auto` had to pass over a
+    better one, `fallbacks` says "NAME: why" for each.
     """
 
     def __init__(
@@ -36,20 +44,34 @@ class Engine:
         *,
         slots: int = 64,
         buckets: Sequence[int] | None = None,
-        backend: str = "auto",
+        backend: str = AUTO,
         device: str = "cpu",
         scope: Scope = Scope.ANSWER,
+        dtype: torch.dtype | None = None,
+        cache: Path | None = None,
     ) -> None:
-        if backend not in BACKENDS:
-            raise EngineError(f"backend {backend!r} is not available; choose one of {', '.join(BACKENDS)}")
         self.device = torch.device(device)
+        if self.device.type not in DEFAULT_BUCKETS:
+            raise EngineError(f"an engine runs on cpu or cuda, not on {device}")
+        if self.device.type == "cuda" and not torch.cuda.is_available():
+            raise EngineError("no CUDA device is to be seen: check the driver, or run on cpu")
         self.model = model.to(self.device).eval().requires_grad_(False)
         self.geometry = model.geometry
         self.model_name, self.fingerprint = model.config.name, fingerprint
-        self.backend, self.scope = "eager", scope
-        self.buckets = tuple(sorted(set(buckets or DEFAULT_BUCKETS)))
+        self.buckets = tuple(sorted(set(buckets or DEFAULT_BUCKETS[self.device.type])))
+        if self.buckets[0] < 1:
+            raise EngineError(f"buckets are batch sizes from 1 on, not {self.buckets[0]}")
         self.max_batch = self.buckets[-1]
-        self.bank = Bank(model.config.mae, model.program("zero_shot"), slots, self.device)
+        self.scope = scope
+        kept = EngineCache(cache or default_root())
+        order = Order(self.model, fingerprint, self.device, self.buckets, slots, scope, dtype, kept)
+        with torch.cuda.device(self.device) if self.device.type == "cuda" else nullcontext():
+            self.plant, choice = choose(backend, self.device, lambda candidate: Plant(order, candidate))
+        self.backend, self.fallbacks = choice.name, choice.passed_over
+        self.dtype, self.bank = self.plant.dtype, self.plant.bank
+        for line in self.fallbacks:
+            log.warning("backend passed over: %s", line)
+        log.info("%s in %s on %s: %s", self.backend, self.dtype, self.device, choice.why)
 
     @classmethod
     def load(
@@ -58,95 +80,70 @@ class Engine:
         *,
         slots: int = 64,
         buckets: Sequence[int] | None = None,
-        backend: str = "auto",
+        backend: str = AUTO,
         device: str = "cpu",
+        dtype: torch.dtype | None = None,
+        cache: Path | None = None,
     ) -> Self:
-        """From a model directory; raises CheckpointError or EngineError."""
+        """From a model directory; raises CheckpointError or EngineError.
+
+        `dtype` None is the backend's own choice. Compiled engines are kept in `cache`, by default in
+        `~/.cache/vtv/engines`.
+        """
         model, mark = load_model(path)
-        return cls(model, mark, slots=slots, buckets=buckets, backend=backend, device=device)
+        return cls(
+            model, mark, slots=slots, buckets=buckets, backend=backend, device=device, dtype=dtype, cache=cache
+        )
+
+    @property
+    def capture_report(self) -> list[Captured]:
+        """Capture time and memory of every CUDA graph; empty on a CPU."""
+        return self.plant.report
 
     def write_slot(self, slot: int, vector: TaskVector) -> None:
         """Install a task vector in place; the next batch sees it. Raises ModelMismatch."""
         vector.check(self.model.config.mae, self.model.program("zero_shot"), self.fingerprint)
-        self.bank.write(slot, vector)
+        self.plant.install(slot, vector)
 
-    def zero_shot(self, tiles: Pixels, slots: Sequence[int]) -> Pixels:
-        """Query tiles uint8 [B,tile,tile,3], a slot for each row -> answers uint8 [B,cell,cell,3]."""
+    def submit(self, tiles: Pixels, slots: Sequence[int]) -> Pending:
+        """Start a zero-shot batch; on a GPU it computes while the host prepares the next, two at most.
+
+        Query tiles uint8 [B,tile,tile,3], a slot for each row; `result()` gives answers uint8 [B,cell,cell,3].
+        """
         self._check(tiles, self.geometry.tile)
         if len(slots) != len(tiles):
             raise EngineError(f"{len(tiles)} tiles need as many slots, not {len(slots)}")
-        bucket = self.bucket_for(len(tiles))
-        slot = np.zeros(bucket, np.int64)
-        slot[: len(slots)] = slots
-        inputs = torch.from_numpy(_padded(tiles, bucket)).to(self.device)
-        answers = zero_shot(self.model, inputs, torch.from_numpy(slot).to(self.device), self.bank.tensors(), self.scope)
-        return _to_numpy(answers)[: len(tiles)]
+        if not all(0 <= slot < self.bank.slots for slot in slots):
+            raise EngineError(f"slots are 0..{self.bank.slots - 1}, not {sorted(set(slots))}")
+        return self.plant.zero_shot.submit(tiles, slots)
+
+    def zero_shot(self, tiles: Pixels, slots: Sequence[int]) -> Pixels:
+        """Query tiles uint8 [B,tile,tile,3], a slot for each row -> answers uint8 [B,cell,cell,3]."""
+        return self.submit(tiles, slots).result()
 
     def one_shot(self, canvases: Pixels) -> Pixels:
         """Canvases uint8 [B,S,S,3] whose answer is empty -> answers uint8 [B,cell,cell,3]."""
         self._check(canvases, self.geometry.image_size)
-        inputs = torch.from_numpy(_padded(canvases, self.bucket_for(len(canvases)))).to(self.device)
-        return _to_numpy(one_shot(self.model, inputs, self.scope))[: len(canvases)]
+        return self.plant.one_shot.submit(canvases, ()).result()
 
     def bucket_for(self, batch: int) -> int:
         """The smallest batch size that holds `batch` rows."""
-        for bucket in self.buckets:
-            if bucket >= batch:
-                return bucket
-        raise EngineError(f"a batch holds at most {self.max_batch} rows, not {batch}")
+        return bucket_for(self.buckets, batch)
 
     def warm_up(self) -> None:
-        """Run every bucket and check that rows agree with a batch of one; raises EngineError."""
-        size = self.geometry.tile
-        ramp = np.linspace(0, 255, size, dtype=np.uint8)
-        tile = np.broadcast_to(ramp[None, :, None], (size, size, 3))
-        first = self.zero_shot(tile[None], [0])
-        for bucket in self.buckets:
-            rows = self.zero_shot(np.broadcast_to(tile, (bucket, size, size, 3)), [0] * bucket)
-            if np.abs(rows.astype(int) - first).max() > 2:
-                raise EngineError(f"self-check failed: a batch of {bucket} does not answer as a batch of one")
+        """Run every bucket of both programs and check that rows agree with a batch of one; raises EngineError."""
+        self.plant.prepare()
+        for side, run in (
+            (self.geometry.tile, lambda rows: self.zero_shot(rows, [0] * len(rows))),
+            (self.geometry.image_size, self.one_shot),
+        ):
+            ramp = np.linspace(0, 255, side, dtype=np.uint8)[None, :, None]
+            first = run(np.broadcast_to(ramp, (1, side, side, 3)))
+            for bucket in self.buckets:
+                rows = run(np.broadcast_to(ramp, (bucket, side, side, 3)))
+                if not psnr(rows, np.broadcast_to(first, rows.shape)) >= TOLERANCE[self.dtype].psnr:
+                    raise EngineError(f"self-check failed: a batch of {bucket} does not answer as a batch of one")
 
     def _check(self, pixels: Pixels, side: int) -> None:
         if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[1:] != (side, side, 3) or not len(pixels):
             raise EngineError(f"input must be uint8 [B,{side},{side},3], not {pixels.dtype} {list(pixels.shape)}")
-
-
-@torch.inference_mode()
-def zero_shot(model: MaeVqgan, tiles: Tensor, slot: Tensor, bank: tuple[Tensor, ...], scope: Scope) -> Tensor:
-    """The zero-shot program: uint8 [B,T,T,3], slots int64 [B] and the bank's tensors -> uint8 [B,cell,cell,3]."""
-    encoder_value, encoder_mask, decoder_value, decoder_mask, temperature = bank
-    logits = model.logits(
-        "zero_shot",
-        model.normalise(_from_uint8(tiles)),
-        write_slots(encoder_value, encoder_mask, slot),
-        write_slots(decoder_value, decoder_mask, slot),
-    )
-    return _answer(model, "zero_shot", logits, temperature[slot], scope)
-
-
-@torch.inference_mode()
-def one_shot(model: MaeVqgan, canvases: Tensor, scope: Scope) -> Tensor:
-    """The one-shot program: uint8 [B,S,S,3] -> uint8 [B,cell,cell,3]."""
-    logits = model.logits("one_shot", model.normalise(_from_uint8(canvases)))
-    temperature = torch.full((len(canvases),), AnswerSettings().temperature, device=canvases.device)
-    return _answer(model, "one_shot", logits, temperature, scope)
-
-
-def _answer(model: MaeVqgan, name: str, logits: Tensor, temperature: Tensor, scope: Scope) -> Tensor:
-    decoded = model.decode(name, model.vectors(logits, temperature), scope)
-    return (model.answer_cell(decoded) * 255).round().to(torch.uint8).permute(0, 2, 3, 1)
-
-
-def _from_uint8(pixels: Tensor) -> Tensor:
-    return pixels.permute(0, 3, 1, 2).float() / 255
-
-
-def _padded(pixels: Pixels, bucket: int) -> Pixels:
-    out = np.zeros((bucket, *pixels.shape[1:]), np.uint8)
-    out[: len(pixels)] = pixels
-    return out
-
-
-def _to_numpy(answers: Tensor) -> Pixels:
-    array: Pixels = answers.contiguous().cpu().numpy()
-    return array

@@ -49,6 +49,16 @@ class SlotTable:
         if not self._pins[slot]:
             del self._pins[slot]
 
+    def check_integrity(self) -> None:
+        """Raise EngineError unless every slot is either free or held by one key, and only held slots are pinned."""
+        held = list(self._slot_of.values())
+        if sorted(held + self._free) != list(range(1, self.capacity)):
+            raise EngineError("a slot of the bank is lost or held twice")
+        if not set(self._pins) <= set(held) or any(count < 1 for count in self._pins.values()):
+            raise EngineError("a slot that holds nothing is pinned")
+        if self.installs - self.evictions != self.used:
+            raise EngineError(f"{self.installs} installs less {self.evictions} evictions are not {self.used} slots")
+
     def _take(self) -> int:
         if self._free:
             return self._free.pop()

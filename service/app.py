@@ -29,6 +29,7 @@ from service.routes.operations import operation_routes
 from service.routes.page import page_routes
 from service.routes.tasks import task_routes
 from service.routes.v2 import v2_routes
+from service.schemas import Readiness
 from service.settings import Settings
 from service.tracing import start_tracing
 
@@ -42,7 +43,11 @@ def create_app(engine: Engine, rebuild: Callable[[], Engine], store: Store, sett
     `rebuild` loads the same engine again, in case it fails. `app.state.pipeline` is the running pipeline.
     Artifacts that do not fit the model are logged and left out.
     """
-    build = BuildInfo(version("visual-task-vectors"), engine.model_name, engine.backend, str(engine.device))
+    passed_over = [line.partition(":")[0] for line in engine.fallbacks]
+    build = BuildInfo(
+        version("visual-task-vectors"), engine.model_name, engine.backend, str(engine.device), len(passed_over)
+    )
+    ready = Readiness(backend=build.backend, passed_over=passed_over)
     metrics = Metrics(build, engine.buckets)
     registry = TaskRegistry({}, settings.slots)
     catalogue = Catalogue(store, registry, _fit_check(engine), metrics)
@@ -83,7 +88,7 @@ def create_app(engine: Engine, rebuild: Callable[[], Engine], store: Store, sett
     app.include_router(infer)
     app.include_router(v2_routes(exchange, settings.images_per_request, build.version))
     app.include_router(task_routes(registry, catalogue, door))
-    app.include_router(operation_routes(pipeline.batcher, metrics))
+    app.include_router(operation_routes(pipeline.batcher, metrics, ready))
     app.include_router(page_routes(app.title))
     _speak_problem_json(app)
     app.add_middleware(DirectRoutes, router=infer)

@@ -36,6 +36,8 @@ class BuildInfo:
     model: str
     backend: str
     device: str
+    passed_over: int = 0
+    """Better backends that do not work here."""
 
 
 class Tracked(Protocol):
@@ -149,6 +151,7 @@ class _Snapshot(Collector):
         yield _gauge("vtv_queue_depth", "Images in hand.", batcher.admitted)
         yield _gauge("vtv_queue_limit", "Images in hand at most.", batcher.limit)
         yield _gauge("vtv_engine_ready", "1 when warmed up and checked.", batcher.state is State.READY)
+        yield _gauge("vtv_engine_fallbacks", "Better backends that do not work here.", self._build.passed_over)
         bank = GaugeMetricFamily("vtv_bank_slots", "Rows of the bank but the no-op.", labels=["state"])
         bank.add_metric(["pinned"], slots.pinned)
         bank.add_metric(["idle"], slots.used - slots.pinned)

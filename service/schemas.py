@@ -71,6 +71,11 @@ class Health(BaseModel):
     status: Literal["ok"] = "ok"
 
 
+class Readiness(Health):
+    backend: str = Field(description="What computes.")
+    passed_over: list[str] = Field(description="Better backends that do not work here; the log says why.")
+
+
 class InputTensor(BaseModel):
     name: str = Field(description="`image`.")
     shape: list[int] = Field(description="UINT8: [N,H,W,3]. BYTES: [N].")

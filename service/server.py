@@ -54,6 +54,7 @@ def serve(
             buckets=settings.buckets,
             backend=settings.backend,
             device=_device(settings.device),
+            cache=settings.cache,
         )
         try:
             engine = load()

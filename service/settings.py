@@ -41,7 +41,9 @@ class Settings(BaseModel):
 
     model: Path = BUNDLED_MODEL
     store: Path = BUNDLED_STORE
-    backend: Literal["auto", "eager", "inductor", "tensorrt"] = "auto"
+    backend: Literal["auto", "eager", "inductor", "openvino", "tensorrt"] = "auto"
+    cache: Path | None = None
+    """Where compiled engines are kept, as `vtv compile` writes them; by default in the home directory."""
     device: str = "auto"
     """"auto" is a GPU where there is one; else a torch device name."""
     slots: int = Field(64, ge=2, le=65_536)

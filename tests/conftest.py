@@ -25,6 +25,12 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 
 
 @pytest.fixture(scope="session")
+def engine_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Compiled engines of this session."""
+    return tmp_path_factory.mktemp("engines")
+
+
+@pytest.fixture(scope="session")
 def tiny_store(tmp_path_factory: pytest.TempPathFactory, tiny_model: tuple[Path, str]) -> Path:
     """A store of five tasks that fit the tiny model, each with other values and other answer settings."""
     directory = tmp_path_factory.mktemp("store")
@@ -42,7 +48,7 @@ def start_server(tiny_model: tuple[Path, str], tiny_store: Path) -> Iterator[Cal
     started: list[ServerProcess] = []
 
     def start(**settings: str) -> ServerProcess:
-        defaults = {"model": str(tiny_model[0]), "store": str(tiny_store), "device": "cpu"}
+        defaults = {"model": str(tiny_model[0]), "store": str(tiny_store), "device": "cpu", "backend": "eager"}
         server = ServerProcess(**defaults | settings)
         started.append(server)
         server.wait_ready()

@@ -19,6 +19,8 @@ from PIL import Image
 from artifacts.artifact import save_artifact
 from engine.config import MaeConfig, ModelConfig, VqganConfig
 from engine.model import MaeVqgan
+from engine.network import ZeroShot
+from engine.program import Scope
 from engine.task_vector import AnswerSettings, TaskVector, site_shapes
 
 SERVE = [sys.executable, "-m", "artifacts.cli", "serve"]
@@ -38,6 +40,21 @@ ANSWERS = {
     "lowlight_enhance": AnswerSettings(temperature=1.0),
     "segmentation": AnswerSettings(),
 }
+
+
+def tiny_network() -> ZeroShot:
+    """The tiny architecture's zero-shot program, with weights that do not matter."""
+    return ZeroShot(MaeVqgan(TINY).eval().requires_grad_(False), Scope.ANSWER)
+
+
+def random_vector(model: MaeVqgan, fingerprint: str, seed: int, share: float = 0.5) -> TaskVector:
+    """Random values at a `share` of the sites."""
+    generator = torch.Generator().manual_seed(seed)
+    tensors = []
+    for shape in site_shapes(model.config.mae, model.program("zero_shot")).values():
+        tensors.append(torch.randn(shape, generator=generator) * 3)
+        tensors.append(torch.rand(shape[:3], generator=generator) < share)
+    return TaskVector(*tensors, program="zero_shot", model=fingerprint)
 
 
 def make_artifact(path: Path, task: str, model: str, seed: int, **changes: str) -> str:

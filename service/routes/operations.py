@@ -7,10 +7,11 @@ from service.batcher import Batcher, State
 from service.errors import NotReady
 from service.metrics import Metrics
 from service.openapi import PROBLEM
-from service.schemas import Health
+from service.schemas import Health, Readiness
 
 
-def operation_routes(batcher: Batcher, metrics: Metrics) -> APIRouter:
+def operation_routes(batcher: Batcher, metrics: Metrics, ready: Readiness) -> APIRouter:
+    """`ready` is what /readyz answers when it is."""
     router = APIRouter(tags=["operations"])
 
     @router.get("/healthz", summary="Alive")
@@ -18,10 +19,10 @@ def operation_routes(batcher: Batcher, metrics: Metrics) -> APIRouter:
         return Health()
 
     @router.get("/readyz", summary="Warmed up, checked, not draining", responses={503: PROBLEM})
-    async def readyz() -> Health:
+    async def readyz() -> Readiness:
         if batcher.state is not State.READY:
             raise NotReady
-        return Health()
+        return ready
 
     @router.get("/metrics", summary="Prometheus metrics", response_class=Response)
     async def prometheus() -> Response:

@@ -2,11 +2,13 @@
 
 import io
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from artifacts.cli import main as vtv
 from artifacts.paths import BUNDLED_DEMO, BUNDLED_MODEL
 from tests.support import ANSWERS, ServerProcess
 
@@ -14,8 +16,10 @@ pytestmark = pytest.mark.skipif(not BUNDLED_MODEL.is_dir(), reason="no model is 
 
 
 @pytest.fixture(scope="module")
-def bundled() -> Iterator[ServerProcess]:
-    server = ServerProcess(device="cpu")
+def bundled(engine_cache: Path) -> Iterator[ServerProcess]:
+    """With the backend that `auto` takes here, compiled ahead."""
+    assert vtv(["compile", "--device", "cpu", "--buckets", "1,2", "-o", str(engine_cache)]) == 0
+    server = ServerProcess(device="cpu", buckets="1,2", cache=str(engine_cache))
     server.wait_ready()
     yield server
     server.stop()

@@ -23,7 +23,7 @@ def test_it_starts_a_server_and_sets_it_against_the_engine(
     tiny_model: tuple[Path, str], tiny_store: Path, tmp_path: Path, capsys: Capture
 ) -> None:
     written = tmp_path / "load.json"
-    where = ["--model", str(tiny_model[0]), "--store", str(tiny_store), "-o", str(written)]
+    where = ["--model", str(tiny_model[0]), "--store", str(tiny_store), "--backend", "eager", "-o", str(written)]
     report = report_of(capsys, [*where, "--concurrency", "1,4"])
     assert json.loads(written.read_text()) == report
     assert [row["clients"] for row in report["rows"]] == [1, 4]

@@ -24,7 +24,9 @@ def test_tasks_are_listed_with_what_is_known(server: ServerProcess) -> None:
 
 def test_health(server: ServerProcess) -> None:
     assert server.client.get("/healthz").status_code == 200
-    assert server.client.get("/readyz").status_code == 200
+    ready = server.client.get("/readyz")
+    assert ready.status_code == 200
+    assert ready.json() == {"status": "ok", "backend": "eager", "passed_over": []}
 
 
 def test_metrics_by_the_contracts_names(server: ServerProcess) -> None:
@@ -45,6 +47,7 @@ def test_metrics_by_the_contracts_names(server: ServerProcess) -> None:
         "vtv_bank_evictions_total",
         "vtv_engine_ready 1.0",
         "vtv_engine_restarts_total 0.0",
+        "vtv_engine_fallbacks 0.0",
         "vtv_engine_busy_seconds_total",
         "vtv_gpu_memory_bytes 0.0",
         'vtv_build_info{backend="eager",device="cpu",model="tiny"',

@@ -74,3 +74,44 @@ def test_a_vector_of_another_model_program_or_shape_is_refused() -> None:
     ):
         with pytest.raises(ModelMismatch, match=reason):
             dataclasses.replace(good, **change).check(TINY.mae, PROGRAM, "m")
+
+
+def test_a_cleared_slot_is_the_no_op_again() -> None:
+    subject = bank()
+    subject.write(1, vector(1, 0.0))
+    subject.clear(1)
+    for own in subject.tensors():
+        assert torch.equal(own, bank().tensors()[[own is t for t in subject.tensors()].index(True)])
+    with pytest.raises(EngineError, match=r"not one of 1\.\.3"):
+        subject.clear(0)
+
+
+def test_a_bank_in_half_precision_rounds_the_values_alone() -> None:
+    subject = Bank(TINY.mae, PROGRAM, 4, torch.device("cpu"), torch.float16)
+    given = vector(3, 0.3)
+    subject.write(1, given)
+    assert torch.equal(subject.encoder_value[:, 1], given.encoder_value.half())
+    assert torch.equal(subject.encoder_mask[:, 1, ..., 0], given.encoder_mask)
+    assert subject.temperature[1] == torch.tensor(0.3)
+
+
+def test_integrity() -> None:
+    subject = bank()
+    subject.write(2, vector(2))
+    subject.check_integrity()
+    subject.temperature[2] = float("nan")
+    with pytest.raises(EngineError, match="temperature"):
+        subject.check_integrity()
+    subject.write(2, vector(2))
+    subject.decoder_value[0, 3, 0, 0, 0] = float("inf")
+    with pytest.raises(EngineError, match="decoder values are not all finite"):
+        subject.check_integrity()
+    subject.clear(3)
+    subject.encoder_mask[0, 0, 0, 0] = True
+    with pytest.raises(EngineError, match="slot 0"):
+        subject.check_integrity()
+    subject.encoder_mask[0, 0, 0, 0] = False
+    subject.check_integrity()
+    subject.encoder_value = subject.encoder_value.clone()
+    with pytest.raises(EngineError, match="has moved"):
+        subject.check_integrity()

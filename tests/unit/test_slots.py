@@ -111,3 +111,20 @@ def test_releasing_more_often_than_acquired_is_refused() -> None:
     table.release(slot)
     with pytest.raises(EngineError, match="more often"):
         table.release(slot)
+
+
+def test_integrity() -> None:
+    table = SlotTable(3)
+    slot, _ = table.acquire("a")
+    table.check_integrity()
+    table._free.append(slot)
+    with pytest.raises(EngineError, match="lost or held twice"):
+        table.check_integrity()
+    table._free.remove(slot)
+    table._pins[2 if slot == 1 else 1] = 1
+    with pytest.raises(EngineError, match="pinned"):
+        table.check_integrity()
+    table._pins.clear()
+    table.installs += 1
+    with pytest.raises(EngineError, match="2 installs"):
+        table.check_integrity()

@@ -1,0 +1,74 @@
+"""OpenVINO on the CPU: one model per bucket, compiled for its shapes, reading the bank where it lies."""
+
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from engine.backends.onnx_graph import load_onnx
+from engine.backends.protocol import BackendUnavailable, Launch
+from engine.cache import EngineCache, Key
+from engine.network import Buffers, Network
+
+
+class OpenVino:
+    """bfloat16 where the processor computes in it, else float32; weights are given in float32."""
+
+    name = "openvino"
+    lowers_itself = True
+
+    def __init__(self, device: torch.device) -> None:
+        if device.type != "cpu":
+            raise BackendUnavailable(f"openvino runs on the CPU, not on {device}")
+        try:
+            import openvino
+        except ImportError:
+            raise BackendUnavailable("openvino is missing: pip install 'visual-task-vectors[openvino]'") from None
+        self.core: Any = openvino.Core()
+        self.version = f"openvino {openvino.__version__}"
+        fast = "BF16" in self.core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        self.dtype = torch.bfloat16 if fast else torch.float32
+
+    def compile(self, network: Network, buckets: tuple[int, ...], key: Key, cache: EngineCache) -> "OpenVinoNetwork":
+        """Nothing yet: buckets are compiled as they are bound, in about a second each."""
+        return OpenVinoNetwork(self.core, network, key, cache)
+
+
+class OpenVinoNetwork:
+    """A graph of which each bucket is a copy with fixed shapes."""
+
+    def __init__(self, core: Any, network: Network, key: Key, cache: EngineCache) -> None:
+        self.core, self.network, self.key, self.cache = core, network, key, cache
+        self.options = {
+            "INFERENCE_PRECISION_HINT": {"bfloat16": "bf16", "float32": "f32"}[key.dtype],
+            "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+            "NUM_STREAMS": 1,
+        }
+
+    @cached_property
+    def graph(self) -> Any:
+        """With every dynamic shape still open; read when the first bucket is bound."""
+        return load_onnx(self.network, getattr(torch, self.key.dtype), self.key, self.cache, self.core.read_model)
+
+    def bind(self, buffers: Buffers) -> Launch:
+        graph = self.graph.clone()
+        graph.reshape({name: list(t.shape) for name, t in zip(self.network.inputs, buffers.inputs, strict=True)})
+        request = self.core.compile_model(graph, "CPU", self.options).create_infer_request()
+        for name, tensor in zip(self.network.inputs, buffers.inputs, strict=True):
+            request.set_tensor(name, _shared(tensor))
+        request.set_output_tensor(0, _shared(buffers.output))
+
+        def launch() -> None:
+            request.infer()
+
+        return launch
+
+
+def _shared(tensor: Tensor) -> Any:
+    """The same memory as OpenVINO sees it. NumPy has no bfloat16: its bits go by another name."""
+    import openvino
+
+    if tensor.dtype != torch.bfloat16:
+        return openvino.Tensor(tensor.numpy(), shared_memory=True)
+    return openvino.Tensor(tensor.view(torch.uint16).numpy(), list(tensor.shape), openvino.Type.bf16)

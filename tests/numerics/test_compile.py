@@ -1,0 +1,52 @@
+"""`vtv compile` fills a cache in which a server then finds everything."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from artifacts.cli import main as vtv
+from engine.backends import onnx_graph
+from engine.network import ZeroShot
+from engine.runtime import Engine
+
+
+def test_what_was_compiled_is_not_compiled_again(
+    tiny_model: tuple[Path, str],
+    engine_cache: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pytest.importorskip("openvino", reason="openvino is not installed")
+    words = ["compile", "--model", str(tiny_model[0]), "--backend", "openvino", "--buckets", "1,2", "--device", "cpu"]
+    assert vtv([*words, "-o", str(engine_cache), "--json"]) == 0
+    entry = json.loads(capsys.readouterr().out)
+    assert (entry["model"], entry["backend"], entry["buckets"]) == (tiny_model[1], "openvino", [1, 2])
+    assert entry["bytes"] > 100_000
+    built = sorted(path.name for path in engine_cache.iterdir())
+
+    def refuse(network: ZeroShot, *_: object) -> None:
+        raise AssertionError(f"{network.name} is exported again")
+
+    monkeypatch.setattr(onnx_graph, "export", refuse)
+    Engine.load(tiny_model[0], buckets=(4,), slots=3, backend="openvino", cache=engine_cache).warm_up()
+    assert sorted(path.name for path in engine_cache.iterdir()) == built
+
+
+def test_eager_compiles_nothing(
+    tiny_model: tuple[Path, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "engines"
+    words = ["compile", "--model", str(tiny_model[0]), "--backend", "eager", "--buckets", "1", "--device", "cpu"]
+    assert vtv([*words, "-o", str(out)]) == 0
+    assert "eager in float32 on cpu, buckets [1]: 0 MB" in capsys.readouterr().out
+
+
+def test_bad_words_are_refused(
+    tiny_model: tuple[Path, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["compile", "--model", str(tiny_model[0]), "-o", str(tmp_path), "--device", "cpu"]
+    assert vtv([*words, "--backend", "tensorrt"]) == 2
+    assert "runs on a GPU, not on cpu" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        vtv([*words, "--buckets", "1,two"])
