@@ -36,6 +36,7 @@ class SimulatedEngine:
     model_name: Final = "simulated"
     fingerprint: Final = _FINGERPRINT
     backend: Final = "simulated"
+    fallbacks: Final = ()
     buckets: Final = (1, 2, 4, 8, 16, MAX_BATCH)
     max_batch: Final = MAX_BATCH
 
