@@ -8,7 +8,7 @@ from PIL import Image, ImageOps
 
 from artifacts.errors import OfflineError
 from artifacts.store import Store
-from engine.refine import refine
+from engine.refine_picture import refine
 from engine.runtime import Engine
 from engine.task_vector import AnswerSettings
 

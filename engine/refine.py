@@ -5,29 +5,15 @@ is fitted on the cell and applied to the query at the size wanted (its coefficie
 well: He and Sun, Fast Guided Filter, 2015). The 3x3 systems are solved in closed form.
 """
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
 from engine.task_vector import AnswerSettings
 
-Pixels = NDArray[np.uint8]
 BLACK = 16 / 255  # below this in every channel a query pixel may belong to a hole
 STRIP_PIXELS = 1 << 15
 HOLE_SHARE = 0.2  # least side of a hole, as a share of the picture's: a quarter is published
-
-
-@torch.inference_mode()
-def refine(answer: Pixels, query: Pixels, settings: AnswerSettings) -> Pixels:
-    """Answer uint8 [cell,cell,3] -> uint8 [H,W,3] at the size of `query` uint8 [H,W,3]."""
-    if settings.refine == "none":
-        out = _resize(_planes(answer), query.shape[:2])
-    else:
-        out = refine_batch(_planes(answer), _planes(query), settings)
-    array: Pixels = out[0].mul_(255).round_().byte().permute(1, 2, 0).numpy()
-    return np.ascontiguousarray(array)
 
 
 @torch.inference_mode()
@@ -36,7 +22,7 @@ def refine_batch(answer: Tensor, query: Tensor, settings: AnswerSettings) -> Ten
     if settings.refine == "guided":
         return guided(answer, query, settings.radius, settings.eps)
     inside = hole_mask(query) if settings.refine == "hole" else None
-    enlarged = _resize(answer, query.shape[-2:])
+    enlarged = resize(answer, query.shape[-2:])
     if inside is not None:
         # In place where that changes nobody's answer: a photograph's planes take 12 bytes a pixel.
         return torch.where(inside, enlarged, query, out=None if enlarged is answer else enlarged)
@@ -46,7 +32,7 @@ def refine_batch(answer: Tensor, query: Tensor, settings: AnswerSettings) -> Ten
 def guided(answer: Tensor, query: Tensor, radius: int, eps: float) -> Tensor:
     """Fit answer ~ A query + b over windows of `radius` px of the answer; apply to the query at its own size."""
     size = answer.shape[-2:]
-    guide = F.interpolate(query, size, mode="area") if _larger(query, answer) else _resize(query, size)
+    guide = F.interpolate(query, size, mode="area") if _larger(query, answer) else resize(query, size)
     slope, offset = _affine(guide, answer, radius, eps)
     return _apply(_box(torch.cat([slope, offset], 1), radius), query)
 
@@ -135,7 +121,8 @@ def _replaced(shape: tuple[int, ...], axis: int, size: int) -> list[int]:
     return [size if index == axis else length for index, length in enumerate(shape)]
 
 
-def _resize(x: Tensor, size: tuple[int, ...]) -> Tensor:
+def resize(x: Tensor, size: tuple[int, ...]) -> Tensor:
+    """Planes [B,C,h,w] in [0, 1] -> [B,C,*size], bicubic."""
     if tuple(x.shape[-2:]) == tuple(size):
         return x
     return F.interpolate(x, size, mode="bicubic", align_corners=False, antialias=True).clamp_(0, 1)
@@ -144,6 +131,3 @@ def _resize(x: Tensor, size: tuple[int, ...]) -> Tensor:
 def _larger(first: Tensor, second: Tensor) -> bool:
     return first.shape[-2] > second.shape[-2] and first.shape[-1] > second.shape[-1]
 
-
-def _planes(pixels: Pixels) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1)[None].float().div_(255)

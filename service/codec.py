@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from engine.geometry import Geometry
-from engine.refine import refine
+from engine.refine_picture import refine
 from engine.task_vector import AnswerSettings
 from service import images
 from service.calls import Call

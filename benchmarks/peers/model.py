@@ -104,7 +104,7 @@ class RealModel(Model):
         return self._engine.zero_shot(geometry.query_tile(cells.astype(np.uint8)), [slot] * len(pictures))
 
     def finished(self, answer: Pixels, picture: Pixels, task: str) -> Pixels:
-        from engine.refine import refine
+        from engine.refine_picture import refine
 
         return refine(answer, picture, self._vectors[task].answer)
 
