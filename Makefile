@@ -5,6 +5,7 @@ PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13 python3.14; 
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+COMPILED := $(VENV)/.compiled
 
 .DEFAULT_GOAL := help
 .PHONY: help setup serve test test-gpu lint types check bench
@@ -24,7 +25,12 @@ $(STAMP): pyproject.toml constraints.txt | $(BIN)/python
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
 	@touch $@
 
-serve: setup  ## run the server on http://127.0.0.1:8000
+# Done once, so that every start takes seconds; without it the first start would compile.
+$(COMPILED): $(STAMP) $(wildcard engine/*.py engine/backends/*.py) artifacts/bundled/model/model.json
+	$(BIN)/vtv compile
+	@touch $@
+
+serve: setup $(COMPILED)  ## run the server on http://127.0.0.1:8000
 	$(BIN)/vtv serve
 
 test: setup  ## run the tests

@@ -21,6 +21,7 @@ from artifacts.evaluation.metrics import METRICS
 from artifacts.forward import answers, episode_logits
 from artifacts.means import Means, load_means, save_means
 from artifacts.progress import Progress
+from artifacts.recolour import recoloured
 from artifacts.resume import beside
 from artifacts.scenes import Scenes
 from artifacts.search.best import Found, SearchData, search
@@ -55,9 +56,15 @@ class Job:
         return f"{self.dataset}, seed {self.settings.seed}"
 
 
+def episodes_of(job: Job, task: Task, part: str, count: int, seed: int) -> Episodes:
+    """Episodes that a vector is made or chosen on: `part` is `search` or `validation`."""
+    scenes = job.scenes[part]
+    return make_episodes(recoloured(scenes, seed) if task.recolour else scenes, task, count, seed)
+
+
 def candidate_prompts(job: Job, task: Task) -> Episodes:
     """What collect chooses among."""
-    return make_episodes(job.scenes["search"], task, CANDIDATE_PROMPTS, job.settings.seed + 1)
+    return episodes_of(job, task, "search", CANDIDATE_PROMPTS, job.settings.seed + 1)
 
 
 def collect_means(job: Job, task: Task, path: Path, how: str = "best") -> Means:
@@ -109,7 +116,7 @@ def search_places(job: Job, wanted: Sequence[tuple[Task, tuple[Tensor, Tensor]]]
     """Search over the given values of tasks; several share one mask."""
     data = []
     for task, values in wanted:
-        train = make_episodes(job.scenes["search"], task, SEARCH_EPISODES, job.settings.seed + 2)
+        train = episodes_of(job, task, "search", SEARCH_EPISODES, job.settings.seed + 2)
         data.append(SearchData(task, values, train, validation_episodes(job, task)))
     watch = Watch(job.progress, checkpoint, job.tensorboard)
     return search(job.model, job.fingerprint, data, job.settings, watch)
@@ -117,7 +124,7 @@ def search_places(job: Job, wanted: Sequence[tuple[Task, tuple[Tensor, Tensor]]]
 
 def validation_episodes(job: Job, task: Task) -> Episodes:
     """What masks and answer settings are chosen on."""
-    return make_episodes(job.scenes["validation"], task, VALIDATION_EPISODES, job.settings.seed + 3)
+    return episodes_of(job, task, "validation", VALIDATION_EPISODES, job.settings.seed + 3)
 
 
 def mean_answer(job: Job, task: Task) -> Pixels:

@@ -66,10 +66,12 @@ def _serving(sub: "Subparsers[argparse.ArgumentParser]") -> None:
     # What is not given comes from VTV_ variables, or is the service's default.
     serve.set_defaults(run=commands.serve, model=None, store=None)
 
-    compiler = sub.add_parser("compile", help="engines ahead of time; serve them with VTV_CACHE=DIR")
+    compiler = sub.add_parser("compile", help="compile what `serve` would compile when it starts")
     _model(compiler)
     compiler.add_argument("--backend", default="auto", help="auto, eager, inductor, openvino or tensorrt")
-    compiler.add_argument("-o", "--output", type=Path, required=True, metavar="DIR")
+    compiler.add_argument(
+        "-o", "--output", type=Path, metavar="DIR", help="serve from it with VTV_CACHE (default: where serve looks)"
+    )
     compiler.add_argument("--device", help="cpu or cuda (default: cuda where there is one)")
     compiler.add_argument("--slots", type=int, default=64, help="of the bank, as VTV_SLOTS")
     compiler.add_argument("--buckets", type=_numbers, help="batch sizes, as VTV_BUCKETS: 1,8,32")

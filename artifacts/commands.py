@@ -301,16 +301,16 @@ def compile_engine(a: Namespace) -> int:
     """`vtv compile`: what `vtv serve` would compile when it starts, with the same settings."""
     import torch
 
+    from engine.cache import default_root
     from engine.runtime import Engine
 
     device = a.device or ("cuda" if torch.cuda.is_available() else "cpu")
-    engine = Engine.load(
-        a.model, slots=a.slots, buckets=a.buckets, backend=a.backend, device=device, cache=a.output
-    )
+    cache: Path = a.output or default_root()
+    engine = Engine.load(a.model, slots=a.slots, buckets=a.buckets, backend=a.backend, device=device, cache=cache)
     engine.warm_up()
     for line in engine.fallbacks:
         say(f"passed over: {line}")
-    size = sum(path.stat().st_size for path in a.output.rglob("*") if path.is_file()) if a.output.is_dir() else 0
+    size = sum(path.stat().st_size for path in cache.rglob("*") if path.is_file()) if cache.is_dir() else 0
     entry = {
         "model": engine.fingerprint,
         "backend": engine.backend,
@@ -321,7 +321,7 @@ def compile_engine(a: Namespace) -> int:
         "bytes": size,
     }
     words = f"{engine.backend} in {entry['dtype']} on {device}, buckets {list(engine.buckets)}: {size / 1e6:.0f} MB"
-    print(json.dumps(entry) if a.json else f"{words} in {a.output}")
+    print(json.dumps(entry) if a.json else f"{words} in {cache}")
     return 0
 
 

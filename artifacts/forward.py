@@ -12,10 +12,10 @@ from engine.mae import Edit
 from engine.model import MaeVqgan
 from engine.overrides import write
 from engine.refine import refine_batch
+from engine.refine_picture import refine
 from engine.task_vector import AnswerSettings, TaskVector
 
 BATCH = 32
-REFINED_AT_ONCE = 4  # a larger batch falls out of a CPU's cache
 
 
 def to_planes(pixels: Pixels, device: torch.device) -> Tensor:
@@ -62,13 +62,21 @@ def episode_logits(model: MaeVqgan, episodes: Episodes, vector: TaskVector | Non
 
 @torch.inference_mode()
 def answers(model: MaeVqgan, logits: Tensor, queries: Pixels, settings: AnswerSettings) -> Pixels:
-    """Answer logits [N,P,codes] -> answers uint8 [N,cell,cell,3], refined at the cell's size."""
+    """Answer logits [N,P,codes] and queries uint8 [N,H,W,3] -> answers uint8 [N,H,W,3], as the service paints them."""
+    parts = [to_pixels(answer_cells(model, part, settings.temperature)) for part in logits.split(BATCH)]
+    return refined(np.concatenate(parts), queries, settings, device_of(model))
+
+
+@torch.inference_mode()
+def refined(painted: Pixels, queries: Pixels, settings: AnswerSettings, device: torch.device) -> Pixels:
+    """Answers uint8 [N,cell,cell,3] refined by their queries uint8 [N,H,W,3], at the queries' size."""
+    if device.type == "cpu":
+        return np.stack([refine(cell, query, settings) for cell, query in zip(painted, queries, strict=True)])
     out = []
-    for start in range(0, len(logits), BATCH):
-        cells = answer_cells(model, logits[start : start + BATCH], settings.temperature)
-        guides = to_planes(queries[start : start + BATCH], cells.device)
-        for cell, guide in zip(cells.split(REFINED_AT_ONCE), guides.split(REFINED_AT_ONCE), strict=True):
-            out.append(to_pixels(refine_batch(cell, guide, settings)))
+    for start in range(0, len(painted), BATCH):
+        rows = slice(start, start + BATCH)
+        cells, guides = to_planes(painted[rows], device), to_planes(queries[rows], device)
+        out.append(to_pixels(refine_batch(cells, guides, settings)))
     return np.concatenate(out)
 
 

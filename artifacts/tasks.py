@@ -99,7 +99,8 @@ def output(scene: Scene) -> Tensor:
 class Task:
     """A named pair of views; `metric` is `iou` (higher is better) or `mse` (lower is better).
 
-    `refinements` are what may be tried on its answers (`engine.task_vector.REFINEMENTS`).
+    `refinements` are what may be tried on its answers (`engine.task_vector.REFINEMENTS`). `recolour`: vectors are
+    made and chosen on pictures in other colours, as the model may remember those that it was trained on.
     """
 
     name: str
@@ -108,6 +109,7 @@ class Task:
     metric: str
     description: str
     refinements: tuple[str, ...] = ("guided",)
+    recolour: bool = False
 
 
 _PUBLISHED = (
@@ -115,7 +117,7 @@ _PUBLISHED = (
     Task("lowlight_enhance", dark, picture, "mse", "A picture taken in half the light, brightened."),
     Task("identity", picture, picture, "mse", "The picture again: what the model can paint at best."),
     Task("inpaint", hole, picture, "mse", "The black square filled in.", ("hole",)),
-    Task("colorization", gray, picture, "mse", "A gray picture in colour."),
+    Task("colorization", gray, picture, "mse", "A gray picture in colour.", recolour=True),
 )
 _COMPOSITES = (
     Task(
@@ -131,7 +133,7 @@ def pair_task(name: str) -> Task:
     """A task that pairs of pictures define; a known task's name keeps its metric, any other is scored by `mse`."""
     known = {**TASKS, **COMPOSITES}.get(name)
     if known is not None:
-        return replace(known, source=picture, target=output)
+        return replace(known, source=picture, target=output, recolour=False)
     return Task(name, picture, output, "mse", "A task taught by pairs of pictures.")
 
 

@@ -77,9 +77,10 @@ def load_model(directory: Path) -> tuple[MaeVqgan, str]:
 def empty_model(config: ModelConfig) -> MaeVqgan:
     """A frozen model whose values do not matter yet; skips the random initialisation."""
     with torch.device("meta"):
-        skeleton = MaeVqgan(config)
-    model = skeleton.to_empty(device="cpu")
-    model.reset_buffers()
+        model = MaeVqgan(config)
+    # Not `to_empty`, which first loads all of torch's symbolic shapes.
+    values = {name: torch.empty(tensor.shape, dtype=tensor.dtype) for name, tensor in model.state_dict().items()}
+    model.load_state_dict(values, assign=True)
     return model.eval().requires_grad_(False)
 
 

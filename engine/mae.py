@@ -114,8 +114,9 @@ class Mae(nn.Module):
         grid = config.image_size // config.patch_size
         self.cls_token = nn.Parameter(torch.zeros(1, 1, config.width))
         self.mask_token = nn.Parameter(torch.zeros(1, 1, config.decoder_width))
-        self.register_buffer("pos_embed", sincos_table(config.width, grid))
-        self.register_buffer("decoder_pos_embed", sincos_table(config.decoder_width, grid))
+        with torch.device("cpu"):  # on "meta", where models start without values, arange would load torch's compiler
+            self.register_buffer("pos_embed", sincos_table(config.width, grid))
+            self.register_buffer("decoder_pos_embed", sincos_table(config.decoder_width, grid))
         self.patch_embed = PatchEmbed(config.width, config.patch_size)
         self.blocks = nn.ModuleList(Block(config.width, config.heads, config.mlp_ratio) for _ in range(config.depth))
         self.norm = nn.LayerNorm(config.width, eps=1e-6)

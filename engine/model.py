@@ -28,23 +28,15 @@ class MaeVqgan(nn.Module):
         self.programs = {p.name: p for p in (programs.one_shot(self.geometry), programs.zero_shot(self.geometry))}
         self.mae = Mae(config.mae)
         self.vae = Vqgan(config.vqgan)
-        for name, constant in self._constants().items():
-            self.register_buffer(name, constant, persistent=False)
+        with torch.device("cpu"):  # no checkpoint holds these: they need values even in a model made without
+            self._register_constants()
 
-    def _constants(self) -> dict[str, Tensor]:
-        constants = {
-            "mean": torch.tensor(IMAGENET_MEAN, device="cpu").view(1, 3, 1, 1),
-            "std": torch.tensor(IMAGENET_STD, device="cpu").view(1, 3, 1, 1),
-        }
+    def _register_constants(self) -> None:
+        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1), persistent=False)
         for name, program in self.programs.items():
             for part, index in _static_indices(program).items():
-                constants[f"_{name}_{part}"] = index
-        return constants
-
-    def reset_buffers(self) -> None:
-        """Fill what no checkpoint holds, after the model was made without values."""
-        for name, constant in self._constants().items():
-            getattr(self, name).copy_(constant)
+                self.register_buffer(f"_{name}_{part}", index, persistent=False)
 
     def program(self, name: str) -> Program:
         """`one_shot` or `zero_shot`."""

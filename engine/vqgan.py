@@ -181,7 +181,9 @@ class Codebook(nn.Module):
 
     def __init__(self, config: VqganConfig) -> None:
         super().__init__()
-        self.embedding = nn.Embedding(config.codes, config.code_width)
+        # Uniform: drawing normals on "meta", where models start without values, would load torch's compiler.
+        start = torch.empty(config.codes, config.code_width).uniform_(-1, 1)
+        self.embedding = nn.Embedding.from_pretrained(start, freeze=False)
 
 
 class Vqgan(nn.Module):
@@ -199,7 +201,7 @@ class Vqgan(nn.Module):
     @property
     def codebook(self) -> Tensor:
         """[codes, code_width]."""
-        return self.quantize.embedding.weight
+        return cast(Tensor, self.quantize.embedding.weight)
 
     def latents(self, pixels: Tensor) -> Tensor:
         """Pixels [B,3,H,W] in [-1, 1] -> latents before quantisation [B,code_width,h,w]."""

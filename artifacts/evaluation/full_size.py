@@ -4,20 +4,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
 
-from artifacts.episodes import Episodes, Pixels, make_episodes, to_pixels
+from artifacts.episodes import Episodes, Pixels, make_episodes
 from artifacts.evaluation.bootstrap import Interval, interval
 from artifacts.evaluation.metrics import METRICS
 from artifacts.evaluation.ways import BARE, COPY, ONE_SHOT
-from artifacts.forward import answer_cells, device_of, episode_logits, to_planes
+from artifacts.forward import answers, episode_logits
 from artifacts.scenes import Scenes
 from artifacts.tasks import Task
 from engine.model import MaeVqgan
-from engine.refine import refine_batch
 from engine.task_vector import PUBLISHED_ANSWER, AnswerSettings, TaskVector
 
 EPISODES = 100
@@ -55,24 +52,13 @@ def evaluate_full_size(
         }
         for table, how in (("published", PUBLISHED_ANSWER), ("chosen", settings)):
             for name, value in logits.items():
-                painted = painted_full(model, value, full.query, how)
+                painted = answers(model, value, full.query, how)
                 scores.setdefault((table, name), []).append(METRICS[task.metric](painted, full.answer))
             scores.setdefault((table, COPY), []).append(METRICS[task.metric](full.query, full.answer))
     tables: dict[str, dict[str, Interval]] = {"published": {}, "chosen": {}}
     for (table, name), parts in scores.items():
         tables[table][name] = interval(np.concatenate(parts))
     return FullSize(scenes.pictures.shape[1], count, tables["published"], tables["chosen"])
-
-
-@torch.inference_mode()
-def painted_full(model: MaeVqgan, logits: Tensor, queries: Pixels, settings: AnswerSettings) -> Pixels:
-    """Answer logits [N,P,codes] and queries uint8 [N,H,W,3] -> answers uint8 [N,H,W,3], as the service paints them."""
-    cells, device = answer_cells(model, logits, settings.temperature), device_of(model)
-    rows = [
-        to_pixels(refine_batch(cell[None], to_planes(query[None], device), settings))
-        for cell, query in zip(cells, queries, strict=True)
-    ]
-    return np.concatenate(rows)
 
 
 def shrunk(full: Episodes, side: int, *, sharp: bool) -> Episodes:

@@ -1,7 +1,7 @@
 """`vtv evaluate`: every way to answer, on the same held-out episodes, with floors and controls."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -14,10 +14,9 @@ from artifacts.evaluation.full_size import FullSize
 from artifacts.evaluation.metrics import HIGHER_IS_BETTER, METRICS
 from artifacts.evaluation.quality import QUALITY
 from artifacts.evaluation.ways import BARE, CONSTANT, COPY, ONE_SHOT, TOKENIZER, VECTOR
-from artifacts.forward import BATCH, REFINED_AT_ONCE, answer_codes, answers, device_of, episode_logits, to_planes
+from artifacts.forward import BATCH, answer_codes, answers, device_of, episode_logits, refined
 from artifacts.tasks import Task
 from engine.model import MaeVqgan
-from engine.refine import refine_batch
 from engine.task_vector import PUBLISHED_ANSWER, AnswerSettings, TaskVector
 
 
@@ -71,7 +70,7 @@ def evaluate_task(
     }
     painted = {name: answers(model, value, episodes.query, settings) for name, value in logits.items()}
     pictures = {name: value[:keep] for name, value in painted.items()}
-    painted |= {TOKENIZER: refined(model, floor, episodes, replace(settings, temperature=0.0))} | same
+    painted |= {TOKENIZER: refined(floor, episodes.query, settings, device_of(model))} | same
     scores = {name: metric(value, episodes.answer) for name, value in painted.items()}
     gains = paired_gains({name: scores[name] for name in logits}, HIGHER_IS_BETTER[task.metric])
     chosen = {name: interval(value) for name, value in scores.items()}
@@ -106,13 +105,3 @@ def tokenizer_answers(model: MaeVqgan, episodes: Episodes) -> Pixels:
     half = model.geometry.half
     codes = answer_codes(model, episodes.answer).split(BATCH)
     return np.concatenate([to_pixels(model.answer_cell(model.vae.decode(part, half, half))) for part in codes])
-
-
-def refined(model: MaeVqgan, painted: Pixels, episodes: Episodes, settings: AnswerSettings) -> Pixels:
-    """Answers uint8 [N,cell,cell,3] refined by their queries."""
-    device, out = device_of(model), []
-    for start in range(0, len(painted), REFINED_AT_ONCE):
-        rows = slice(start, start + REFINED_AT_ONCE)
-        planes = refine_batch(to_planes(painted[rows], device), to_planes(episodes.query[rows], device), settings)
-        out.append(to_pixels(planes))
-    return np.concatenate(out)
