@@ -29,6 +29,7 @@ from artifacts.search.loop import Cost, Watch
 from artifacts.search.settings import SearchSettings, method_settings
 from artifacts.store import Store
 from artifacts.tasks import TASKS, Task
+from artifacts.workers import by_lead
 from engine.model import MaeVqgan
 from engine.task_vector import TaskVector
 
@@ -72,8 +73,8 @@ def collect_means(job: Job, task: Task, path: Path, how: str = "best") -> Means:
     path.parent.mkdir(parents=True, exist_ok=True)
     selection, episodes = Selection(KEPT_PROMPTS, how), candidate_prompts(job, task)
     means = collect(job.model, job.fingerprint, task, episodes, selection, job.source, job.progress, beside(path))
-    save_means(path, means)
-    beside(path).unlink(missing_ok=True)
+    by_lead(lambda: save_means(path, means))
+    by_lead(lambda: beside(path).unlink(missing_ok=True))
     job.progress(f"{task.name}: means over the {how} {means.prompts} of {len(episodes)} prompts")
     return means
 
@@ -81,7 +82,7 @@ def collect_means(job: Job, task: Task, path: Path, how: str = "best") -> Means:
 def means_of(job: Job, task: Task) -> Means:
     """Collect a task's means, or take the file of an earlier run that was made from the same."""
     path = job.work / f"{task.name}.means.safetensors"
-    if path.is_file():
+    if by_lead(path.is_file):
         try:
             means, how = load_means(path)
         except OfflineError as error:
@@ -141,7 +142,7 @@ def build_task(job: Job, task: Task, store: Path) -> str:
         means = means_of(job, task)
         found = build_vector(job, task, zero_shot_values(job.model, means), beside(path))
         save_found(job, task, means.prompts, found, path)
-    artifact = Store(store).publish(path, job.fingerprint)
+    artifact = by_lead(lambda: Store(store).publish(path, job.fingerprint))
     job.progress(f"{task.name}: published {artifact.hash[:12]}, {artifact.metadata['metric']}")
     return artifact.hash
 
@@ -149,8 +150,10 @@ def build_task(job: Job, task: Task, store: Path) -> str:
 def save_found(job: Job, task: Task, prompts: int, found: Found, path: Path) -> None:
     """Write what a search found as an artifact; its checkpoint has done its duty."""
     metric = validation_metric(job, task, found.vector)
-    save_artifact(path, found.vector, describe(job, task, prompts, metric) | cost_entries(found.cost))
-    beside(path).unlink(missing_ok=True)
+    by_lead(
+        lambda: save_artifact(path, found.vector, describe(job, task, prompts, metric) | cost_entries(found.cost))
+    )
+    by_lead(lambda: beside(path).unlink(missing_ok=True))
 
 
 def cost_entries(cost: Cost) -> dict[str, str]:
@@ -228,7 +231,7 @@ def how(job: Job) -> dict[str, str]:
 
 def is_done(job: Job, path: Path) -> bool:
     """Whether an earlier run left a vector that was searched in this job's way."""
-    if not path.is_file():
+    if not by_lead(path.is_file):
         return False
     held, wanted = {"objective": "pixel"} | load_artifact(path).metadata, how(job)
     names = {"dataset", *(field.name for field in fields(SearchSettings))}

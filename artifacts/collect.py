@@ -16,6 +16,7 @@ from artifacts.means import Collected, Means
 from artifacts.progress import Progress, Steps
 from artifacts.resume import Checkpoint, State, work_key
 from artifacts.tasks import Task
+from artifacts.workers import share, summed
 from engine.model import MaeVqgan
 from engine.overrides import record
 
@@ -137,19 +138,25 @@ class _Collection:
 
     @torch.inference_mode()
     def _rank(self, part: Episodes) -> Tensor:
-        model = self.model
-        planes = model.normalise(to_planes(one_shot_input(model.geometry, part), device_of(model)))
-        logits = model.answer_logits("one_shot", model.logits("one_shot", planes))
-        painted = to_pixels(answer_cells(model, logits, SELECTION_TEMPERATURE))
-        return torch.from_numpy(METRICS[self.task.metric](painted, part.answer))
+        model, rows = self.model, share(len(part))
+        own, scores = part.part(rows), torch.zeros(len(part), dtype=torch.float64)
+        if len(own):
+            planes = model.normalise(to_planes(one_shot_input(model.geometry, own), device_of(model)))
+            logits = model.answer_logits("one_shot", model.logits("one_shot", planes))
+            painted = to_pixels(answer_cells(model, logits, SELECTION_TEMPERATURE))
+            scores[rows] = torch.from_numpy(METRICS[self.task.metric](painted, own.answer)).double()
+        return summed(scores)
 
     @torch.inference_mode()
     def _record(self, part: Episodes) -> None:
         heads: list[Tensor] = []
-        planes = self.model.normalise(to_planes(one_shot_input(self.model.geometry, part), device_of(self.model)))
+        own = share(len(part))
+        weight = float(own.stop > own.start)
+        seen = part.part(own if weight else slice(0, 1))  # without a row of its own, a worker adds nothing times one
+        planes = self.model.normalise(to_planes(one_shot_input(self.model.geometry, seen), device_of(self.model)))
         self.model.logits("one_shot", planes, record(heads), record(heads))
-        sums = [block.double().sum(0) for block in heads]
-        squares = [block.double().square().sum((0, -1)) for block in heads]
+        sums = [summed(block.double().sum(0) * weight) for block in heads]
+        squares = [summed(block.double().square().sum((0, -1)) * weight) for block in heads]
         # New tensors, all assigned together: an interruption finds either the batch or nothing of it.
         first = not self.recorded
         self.totals, self.squares, self.recorded = (

@@ -24,6 +24,10 @@ def say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
+def _keep_quiet(_: str) -> None:
+    """Where another process tells the same."""
+
+
 def serve(a: Namespace) -> int:
     """`vtv serve`."""
     from service.server import serve as run
@@ -83,21 +87,25 @@ def job(a: Namespace, work: Path, fold: int | None = None) -> "Job":
     from artifacts.build import Job
     from artifacts.datasets import splits
     from artifacts.search.options import search_settings
+    from artifacts.workers import lead
 
     settings = search_settings(a)
     model, fingerprint = frozen_model(a.model, a.device)
+    tell = say if lead() else _keep_quiet
     fold = a.fold if fold is None else fold
     scenes = splits(a.dataset, model.geometry, fold)
     name = a.dataset if fold is None else f"{a.dataset}, fold {fold}"
-    return Job(model, fingerprint, scenes, name, work, settings, say, getattr(a, "tensorboard", None))
+    return Job(model, fingerprint, scenes, name, work, settings, tell, getattr(a, "tensorboard", None))
 
 
 def collect(a: Namespace) -> int:
     """`vtv collect`."""
     from artifacts.build import collect_means
     from artifacts.datasets import find_task
+    from artifacts.workers import joined
 
-    collect_means(job(a, Path()), find_task(a.task, a.dataset), a.output, a.select)
+    with joined():
+        collect_means(job(a, Path()), find_task(a.task, a.dataset), a.output, a.select)
     return 0
 
 
@@ -115,10 +123,18 @@ def taskness(a: Namespace) -> int:
 
 def search(a: Namespace) -> int:
     """`vtv search`."""
+    from artifacts.workers import joined
+
+    with joined():
+        return _search(a)
+
+
+def _search(a: Namespace) -> int:
     from artifacts.build import fits, save_found, search_places, with_settings, zero_shot_values
     from artifacts.datasets import find_task
     from artifacts.means import load_means
     from artifacts.resume import beside
+    from artifacts.workers import by_lead
 
     if len(a.means) != len(a.task):
         raise UsageError("every --task needs its --means, in the same order")
@@ -136,8 +152,8 @@ def search(a: Namespace) -> int:
     found = search_places(the, wanted, beside(a.output))
     for (task, _), count, place, path in zip(wanted, prompts, found, paths, strict=True):
         save_found(the, task, count, with_settings(the, task, place), path)
-        say(f"{task.name}: {place.vector.sites} sites written in {path}")
-    beside(a.output).unlink(missing_ok=True)
+        the.progress(f"{task.name}: {place.vector.sites} sites written in {path}")
+    by_lead(lambda: beside(a.output).unlink(missing_ok=True))
     return 0
 
 
@@ -147,15 +163,17 @@ def build(a: Namespace) -> int:
     from artifacts.datasets import dataset_path, find_task
     from artifacts.pairs import is_pairs
     from artifacts.tasks import TASKS
+    from artifacts.workers import joined
 
     if is_pairs(dataset_path(a.dataset)) and (not a.task or a.controls):
         raise UsageError("a folder of pairs holds one task: name it with --task, without --controls")
     chosen = [find_task(name, a.dataset) for name in a.task or list(TASKS)]
-    the = job(a, a.work)
-    for task in chosen:
-        build_task(the, task, a.store)
-    if a.controls:
-        build_controls(the, chosen)
+    with joined():
+        the = job(a, a.work)
+        for task in chosen:
+            build_task(the, task, a.store)
+        if a.controls:
+            build_controls(the, chosen)
     return 0
 
 

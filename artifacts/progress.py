@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 from tqdm import tqdm  # type: ignore[import-untyped]
 
+from artifacts.workers import lead
+
 Progress = Callable[[str], None]
 LINE_EVERY = 20
 """Steps between lines where there is no terminal."""
@@ -18,7 +20,7 @@ class Steps:
         self.label, self.total, self.done, self.first, self.say = label, total, done, done, say
         self.started = time.monotonic()
         self.terminal = sys.stderr.isatty()
-        self.bar = tqdm(total=total, initial=done, desc=label, leave=False, disable=not self.terminal)
+        self.bar = tqdm(total=total, initial=done, desc=label, leave=False, disable=not (self.terminal and lead()))
 
     def update(self, text: str, count: int = 1) -> None:
         """`count` more steps are done; `text` tells the current metric."""

@@ -9,6 +9,8 @@ from typing import Any
 
 import torch
 
+from artifacts.workers import lead
+
 State = dict[str, Any]
 """Tensors and plain values: what a job needs to go on as if it had never stopped."""
 SAVE_SECONDS = 20.0
@@ -39,7 +41,7 @@ class Checkpoint:
 
     def save(self, state: State) -> None:
         """Replace what is held."""
-        if self.path is None:
+        if self.path is None or not lead():
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)
         partial = self.path.with_name(self.path.name + ".partial")

@@ -16,6 +16,7 @@ from artifacts.resume import State
 from artifacts.search.run import TEMPERATURE, Search
 from artifacts.search.settings import SearchSettings
 from artifacts.tasks import Task
+from artifacts.workers import share, sum_gradients, summed
 from engine.mae import Edit
 from engine.model import MaeVqgan
 
@@ -50,12 +51,18 @@ class GateSearch(Search):
         """One update; returns the step's loss."""
         count = self.settings.samples
         index = self.draw.choice(len(train), count, replace=count > len(train))
-        loss = self.loss(self.sample(count), train.part(index), self.true_codes(train, index))
+        samples, codes = self.sample(count), self.true_codes(train, index)
+        own = share(count)
+        weight = (own.stop - own.start) / count
         self.evaluations += count
         self.optimizer.zero_grad()
-        (loss + self.settings.regularisation * self.logits.sigmoid().mean()).backward()
+        loss = torch.zeros(())
+        if weight:
+            loss = self.loss(samples[own], train.part(index[own]), None if codes is None else codes[own]) * weight
+            (loss + weight * self.settings.regularisation * self.logits.sigmoid().mean()).backward()
+        sum_gradients(parameter for group in self.optimizer.param_groups for parameter in group["params"])
         self.optimizer.step()
-        return float(loss.detach())
+        return float(summed(loss.detach()))
 
     def loss(self, samples: Tensor, queries: Episodes, codes: Tensor | None) -> Tensor:
         """Differentiable loss of samples [B,n] on as many queries: cross-entropy to `codes` [B,P], else pixels."""

@@ -21,6 +21,7 @@ from artifacts.search.granularity import Variables
 from artifacts.search.reinforce import reinforce_loss
 from artifacts.search.settings import SearchSettings
 from artifacts.tasks import Task
+from artifacts.workers import share, summed
 from engine.mae import Edit
 from engine.model import MaeVqgan
 from engine.overrides import write
@@ -95,13 +96,14 @@ class Search:
         codes: Tensor | None,
     ) -> Tensor:
         """The loss of sample `rows[i]` of [S,n] on query `columns[i]`, for all i -> [R]."""
-        out = []
-        for start in range(0, len(rows), 2 * BATCH):
-            chosen, place = rows[start : start + 2 * BATCH], columns[start : start + 2 * BATCH]
+        own, out = share(len(rows)), torch.zeros(len(rows), dtype=torch.float64)
+        for start in range(own.start, own.stop, 2 * BATCH):
+            part = slice(start, min(start + 2 * BATCH, own.stop))
+            chosen, place = rows[part], columns[part]
             wanted = None if codes is None else codes[torch.from_numpy(place)]
-            out.append(self._scores(samples[torch.from_numpy(chosen)].bool(), queries.part(place), wanted))
+            out[part] = self._scores(samples[torch.from_numpy(chosen)].bool(), queries.part(place), wanted).double()
         self.evaluations += len(rows)
-        return torch.cat(out)
+        return summed(out)
 
     @torch.inference_mode()
     def _scores(self, rows: Tensor, queries: Episodes, codes: Tensor | None) -> Tensor:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from artifacts.errors import OfflineError
+from artifacts.workers import lead
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -13,7 +14,7 @@ class Scalars:
     """Writes below `folder`; without one, nowhere. `done` steps were written by an earlier run."""
 
     def __init__(self, folder: Path | None, done: int) -> None:
-        self.writer = None if folder is None else _writer(folder, done)
+        self.writer = _writer(folder, done) if folder is not None and lead() else None
 
     def write(self, step: int, **values: float) -> None:
         """Numbers of one step, by name."""

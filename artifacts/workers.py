@@ -1,0 +1,81 @@
+"""Several processes of one offline job, one a GPU or core, started by torchrun: each step's rows are dealt out.
+
+    torchrun --nproc-per-node 4 -m artifacts.cli build --dataset ...
+
+Every process draws the same random numbers and takes the same decisions; only forward passes are shared, and what
+they gave is added up, so the result is one process's up to the order of additions. The first process alone writes
+files. Without torchrun there is one worker, and nothing here does anything.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+T = TypeVar("T")
+
+
+@contextmanager
+def joined() -> Iterator[None]:
+    """Work with the other processes, if torchrun started any; each takes a GPU of its own, or one thread."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        yield
+        return
+    if torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+        dist.init_process_group("nccl")
+    else:
+        torch.set_num_threads(1)
+        dist.init_process_group("gloo")
+    try:
+        yield
+    finally:
+        dist.destroy_process_group()
+
+
+def size() -> int:
+    """How many processes there are."""
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def lead() -> bool:
+    """Whether this process tells and writes."""
+    return not dist.is_initialized() or dist.get_rank() == 0
+
+
+def share(count: int) -> slice:
+    """This process's part of `count` rows; may be empty."""
+    if not dist.is_initialized():
+        return slice(0, count)
+    rank = dist.get_rank()
+    return slice(count * rank // size(), count * (rank + 1) // size())
+
+
+def summed(tensor: Tensor) -> Tensor:
+    """The sum over all processes, on the device of `tensor`."""
+    if not dist.is_initialized():
+        return tensor
+    total = tensor.cuda() if dist.get_backend() == "nccl" else tensor.clone()
+    dist.all_reduce(total)
+    return total.to(tensor.device)
+
+
+def sum_gradients(parameters: Iterable[Tensor]) -> None:
+    """Add up gradients over all processes, in place; a process without rows has none of its own."""
+    for parameter in parameters:
+        own = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+        parameter.grad = summed(own)
+
+
+def by_lead(action: Callable[[], T]) -> T:
+    """What `action` gives in the lead, in every process, which waits for it."""
+    if not dist.is_initialized():
+        return action()
+    held = [action() if lead() else None]
+    dist.broadcast_object_list(held, 0)
+    result: T = held[0]  # type: ignore[assignment]
+    return result
