@@ -2,10 +2,10 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from artifacts import commands
+from artifacts.commands import benchmarks, common, models, serving, vectors
 from artifacts.errors import OfflineError
 from artifacts.paths import BUNDLED_MODEL, BUNDLED_STORE
 from artifacts.search.options import add_search_options
@@ -18,17 +18,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; 0 done, 1 the thing checked does not hold, 2 bad input, 130 interrupted."""
     words = list(sys.argv[1:] if argv is None else argv)
     if words[:1] == ["bench"] and words[1:2] and words[1] in BENCHMARKS:
-        return _guarded(lambda: commands.bench(words[1], words[2:]))
+        return _guarded(lambda: benchmarks.bench(words[1], words[2:]))
     arguments = parser().parse_args(words)
     return _guarded(lambda: int(arguments.run(arguments)))
 
 
-def _guarded(call: "commands.Call") -> int:
+def _guarded(call: Callable[[], int]) -> int:
     from engine.errors import EngineError
 
     try:
         return call()
-    except (OfflineError, EngineError, commands.UsageError) as error:
+    except (OfflineError, EngineError, common.UsageError) as error:
         print(f"vtv: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -45,7 +45,7 @@ def parser() -> argparse.ArgumentParser:
     _models(sub)
     bench = sub.add_parser("bench", help="benchmarks (see `vtv bench load --help`)")
     bench.add_argument("what", choices=BENCHMARKS)
-    bench.set_defaults(run=lambda a: commands.bench(a.what, []))
+    bench.set_defaults(run=lambda a: benchmarks.bench(a.what, []))
     return top
 
 
@@ -64,7 +64,7 @@ def _serving(sub: "Subparsers[argparse.ArgumentParser]") -> None:
     serve.add_argument("--host", help="default 127.0.0.1")
     serve.add_argument("--port", type=int, help="default 8000")
     # What is not given comes from VTV_ variables, or is the service's default.
-    serve.set_defaults(run=commands.serve, model=None, store=None)
+    serve.set_defaults(run=serving.serve, model=None, store=None)
 
     compiler = sub.add_parser("compile", help="compile what `serve` would compile when it starts")
     _model(compiler)
@@ -76,7 +76,7 @@ def _serving(sub: "Subparsers[argparse.ArgumentParser]") -> None:
     compiler.add_argument("--slots", type=int, default=64, help="of the bank, as VTV_SLOTS")
     compiler.add_argument("--buckets", type=_numbers, help="batch sizes, as VTV_BUCKETS: 1,8,32")
     _json(compiler)
-    compiler.set_defaults(run=commands.compile_engine)
+    compiler.set_defaults(run=serving.compile_engine)
 
     infer = sub.add_parser("infer", help="one answer without a server")
     infer.add_argument("image", type=Path)
@@ -86,14 +86,14 @@ def _serving(sub: "Subparsers[argparse.ArgumentParser]") -> None:
     infer.add_argument("--refine", choices=["auto", "guided", "none"], default="auto")
     _model(infer)
     _store(infer)
-    infer.set_defaults(run=commands.infer)
+    infer.set_defaults(run=serving.infer)
 
     tasks = sub.add_parser("tasks", help="list the published tasks, or `tasks show NAME`")
     tasks.add_argument("show", nargs="*", metavar="show NAME")
     tasks.add_argument("--html", type=Path, metavar="FILE", help="with show: also write a page")
     _store(tasks)
     _json(tasks)
-    tasks.set_defaults(run=commands.tasks)
+    tasks.set_defaults(run=serving.tasks)
 
 
 def _offline(sub: "Subparsers[argparse.ArgumentParser]") -> None:
@@ -109,18 +109,18 @@ def _offline(sub: "Subparsers[argparse.ArgumentParser]") -> None:
     collect.add_argument("--task", required=True)
     collect.add_argument("-o", "--output", type=Path, required=True)
     collect.add_argument("--select", choices=["best", "unique", "random"], default="best", help="of the candidates")
-    collect.set_defaults(run=commands.collect)
+    collect.set_defaults(run=vectors.collect)
     taskness = sub.add_parser("taskness", help="variance of heads between and within tasks, from means files")
     taskness.add_argument("means", type=Path, nargs="+")
     taskness.add_argument("-o", "--output", type=Path, required=True, help="a folder")
     _json(taskness)
-    taskness.set_defaults(run=commands.taskness)
+    taskness.set_defaults(run=vectors.taskness)
     for command in (search, build):
         add_search_options(command)
     search.add_argument("--task", action="append", required=True, help="repeat for one mask for several tasks")
     search.add_argument("--means", action="append", type=Path, required=True, help="one for each task")
     search.add_argument("-o", "--output", type=Path, required=True, help="a file; a folder for several tasks")
-    search.set_defaults(run=commands.search)
+    search.set_defaults(run=vectors.search)
     evaluate.add_argument("--task", action="append", help="repeat for several; default all")
     way = evaluate.add_mutually_exclusive_group()
     way.add_argument("--vector", type=Path, help="a vector file instead of the store's")
@@ -133,15 +133,15 @@ def _offline(sub: "Subparsers[argparse.ArgumentParser]") -> None:
     evaluate.add_argument("--full-size", type=int, metavar="PX", help="also at the pictures' own size (demo: 384)")
     _store(evaluate)
     _json(evaluate)
-    evaluate.set_defaults(run=commands.evaluate)
+    evaluate.set_defaults(run=vectors.evaluate)
     build.add_argument("--task", action="append", help="repeat for several; default all five")
     build.add_argument("--work", type=Path, default=Path("vtv-build"), help="intermediate files; a rerun resumes")
     build.add_argument("--controls", action="store_true", help="also search the two control vectors of each task")
     build.add_argument("--store", type=Path, required=True)
-    build.set_defaults(run=commands.build)
+    build.set_defaults(run=vectors.build)
     publish.add_argument("vector", type=Path)
     publish.add_argument("--store", type=Path, required=True)
-    publish.set_defaults(run=commands.publish)
+    publish.set_defaults(run=vectors.publish)
     for command in (collect, search, evaluate, build, publish):
         _model(command)
     for command in (collect, search, evaluate, build):
@@ -160,7 +160,7 @@ def _vectors(sub: "Subparsers[argparse.ArgumentParser]") -> None:
     _model(teach)
     _device(teach)
     _json(teach)
-    teach.set_defaults(run=commands.teach)
+    teach.set_defaults(run=vectors.teach)
 
     compose = sub.add_parser("compose", help="two published vectors as one")
     compose.add_argument("first")
@@ -176,7 +176,7 @@ def _vectors(sub: "Subparsers[argparse.ArgumentParser]") -> None:
     _model(compose)
     _device(compose)
     _json(compose)
-    compose.set_defaults(run=commands.compose)
+    compose.set_defaults(run=vectors.compose)
 
 
 def _models(sub: "Subparsers[argparse.ArgumentParser]") -> None:
@@ -189,7 +189,7 @@ def _models(sub: "Subparsers[argparse.ArgumentParser]") -> None:
     data.add_argument("--val", type=int, default=600)
     data.add_argument("--seed", type=int, default=0)
     data.add_argument("--workers", type=int, default=1)
-    data.set_defaults(run=commands.data)
+    data.set_defaults(run=models.data)
 
     train = sub.add_parser("train", help="a base model from scratch")
     train.add_argument("what", choices=["tokenizer", "decoder", "mae"])
@@ -199,12 +199,12 @@ def _models(sub: "Subparsers[argparse.ArgumentParser]") -> None:
     train.add_argument("--size", choices=["small", "medium"], default="small")
     train.add_argument("--batch", type=int, default=16, help="per process")
     train.add_argument("--seed", type=int, default=0)
-    train.set_defaults(run=commands.train)
+    train.set_defaults(run=models.train)
 
     export = sub.add_parser("export", help="a model directory from training checkpoints")
     export.add_argument("--run", dest="folder", type=Path, required=True, help="the folder `vtv train` wrote")
     export.add_argument("-o", "--output", type=Path, required=True)
-    export.set_defaults(run=commands.export)
+    export.set_defaults(run=models.export)
 
     importer = sub.add_parser("import-checkpoint", help="a model directory from the official files")
     importer.add_argument("mae", type=Path)
@@ -213,7 +213,7 @@ def _models(sub: "Subparsers[argparse.ArgumentParser]") -> None:
     importer.add_argument("--heads", type=int, help="of the encoder, where no published model has its width")
     importer.add_argument("--decoder-heads", type=int)
     importer.add_argument("-o", "--output", type=Path, required=True)
-    importer.set_defaults(run=commands.import_checkpoint)
+    importer.set_defaults(run=models.import_checkpoint)
 
     upstream = sub.add_parser("import-upstream", help="a task vector from the public code's pickles")
     upstream.add_argument("--means", type=Path, required=True, help="TASK_mean_activations.pkl")
@@ -221,13 +221,13 @@ def _models(sub: "Subparsers[argparse.ArgumentParser]") -> None:
     upstream.add_argument("--task", required=True)
     upstream.add_argument("-o", "--output", type=Path, required=True)
     _model(upstream)
-    upstream.set_defaults(run=commands.import_upstream)
+    upstream.set_defaults(run=vectors.import_upstream)
 
     parity = sub.add_parser("parity", help="compare with golden data")
     parity.add_argument("directory", type=Path)
     parity.add_argument("--size", action="append", choices=["tiny", "large"], help="default: both")
     _json(parity)
-    parity.set_defaults(run=commands.parity)
+    parity.set_defaults(run=models.parity)
 
 
 def _model(command: argparse.ArgumentParser) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from artifacts.artifact import load_artifact
 from artifacts.build import Job, build_vector, is_done, means_of, save_found, zero_shot_values
-from artifacts.commands import frozen_model, say
+from artifacts.commands.common import frozen_model, say
 from artifacts.datasets import find_task, splits
 from artifacts.evaluation.bootstrap import Interval
 from artifacts.evaluation.command import TEST_SEED

@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from artifacts.commands import frozen_model, say
+from artifacts.commands.common import frozen_model, say
 from artifacts.datasets import splits
 from artifacts.evaluation.bootstrap import Interval
 from artifacts.mutual_prompts import queries

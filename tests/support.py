@@ -42,6 +42,18 @@ ANSWERS = {
 }
 
 
+def inverted_pairs(root: Path, count: int) -> Path:
+    """A folder of pairs: noise, and its negative."""
+    draw = np.random.default_rng(count)
+    for folder in ("input", "output"):
+        (root / folder).mkdir(parents=True)
+    for index in range(count):
+        cell = draw.integers(0, 256, (111, 111, 3), dtype=np.uint8)
+        Image.fromarray(cell).save(root / f"input/{index}.png")
+        Image.fromarray(255 - cell).save(root / f"output/{index}.png")
+    return root
+
+
 def tiny_network() -> ZeroShot:
     """The tiny architecture's zero-shot program, with weights that do not matter."""
     return ZeroShot(MaeVqgan(TINY).eval().requires_grad_(False), Scope.ANSWER)

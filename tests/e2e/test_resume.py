@@ -6,13 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 from safetensors.torch import load_file
 
 from artifacts.artifact import load_artifact
+from tests.support import inverted_pairs
 
 PATIENCE = 600.0
 """Seconds: on a busy machine scoring takes long."""
@@ -23,13 +22,7 @@ UNLIKE = ("created", "seconds")
 @pytest.fixture(scope="module")
 def words(tmp_path_factory: pytest.TempPathFactory, tiny_model: tuple[Path, str]) -> list[str]:
     """Options of a task on a folder of pairs; this one has few answer settings to try."""
-    root, draw = tmp_path_factory.mktemp("pairs"), np.random.default_rng(0)
-    for folder in ("input", "output"):
-        (root / folder).mkdir()
-    for index in range(8):
-        cell = draw.integers(0, 256, (111, 111, 3), dtype=np.uint8)
-        Image.fromarray(cell).save(root / f"input/{index}.png")
-        Image.fromarray(255 - cell).save(root / f"output/{index}.png")
+    root = inverted_pairs(tmp_path_factory.mktemp("data") / "pairs", 8)
     return ["--dataset", str(root), "--task", "inpaint", "--model", str(tiny_model[0])]
 
 
