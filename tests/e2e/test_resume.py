@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,9 @@ def words(tmp_path_factory: pytest.TempPathFactory, tiny_model: tuple[Path, str]
 def start(*words: str) -> "subprocess.Popen[str]":
     command = [sys.executable, "-m", "artifacts.cli", *words]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    # Whoever runs the tests in the background may ignore SIGINT, and children inherit that.
+    heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, preexec_fn=heed)
 
 
 def finish(*words: str) -> str:

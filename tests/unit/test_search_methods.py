@@ -103,7 +103,7 @@ def test_the_token_objective_is_cross_entropy_to_the_truths_codes(model: MaeVqga
     for row, loss in zip(masks, losses, strict=True):
         with torch.no_grad():
             wanted = gates.loss(row.expand(6, -1), part.train, codes)
-        torch.testing.assert_close(loss, wanted, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(loss, wanted.double(), rtol=1e-4, atol=1e-4)
 
 
 def test_causal_effects_order_a_greedy_choice(model: MaeVqgan, scenes: Scenes) -> None:
