@@ -18,6 +18,7 @@ from artifacts.store import Store
 from engine.errors import EngineError
 from engine.runtime import Engine
 from service.app import create_app
+from service.memory import keep_freed_memory
 from service.pipeline import Pipeline
 from service.request_log import log_to_stderr
 from service.settings import Settings, SettingsError
@@ -40,6 +41,7 @@ def serve(
     Returns the process's exit code: 2, after one clear line on standard error, where the settings, the model
     or the address are wrong; 1 where the engine failed for good.
     """
+    keep_freed_memory()
     try:
         settings = Settings.load(os.environ, model=model, store=store, backend=backend, host=host, port=port)
         log_to_stderr(settings.log_format)
