@@ -39,7 +39,7 @@ def test_bench_search(tiny_model: tuple[Path, str], capsys: pytest.CaptureFixtur
     assert main([*words, "--json", "-o", str(tmp_path / "out.json")]) == 0
     report = json.loads(capsys.readouterr().out)
     assert json.loads((tmp_path / "out.json").read_text()) == report
-    assert [row["samples"] for row in report["rows"]] == [1, 4, 4, 4]
+    assert [row["samples"] for row in report["rows"]] == [1, 4, 4, 16]
     assert report["rows"][0]["ratio"] == 1
     assert all(row["ms_per_sample"] > 0 for row in report["rows"])
     assert main(words) == 0
