@@ -42,17 +42,19 @@ def size() -> int:
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
+def rank() -> int:
+    """This process's number among them."""
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
 def lead() -> bool:
     """Whether this process tells and writes."""
-    return not dist.is_initialized() or dist.get_rank() == 0
+    return rank() == 0
 
 
 def share(count: int) -> slice:
     """This process's part of `count` rows; may be empty."""
-    if not dist.is_initialized():
-        return slice(0, count)
-    rank = dist.get_rank()
-    return slice(count * rank // size(), count * (rank + 1) // size())
+    return slice(count * rank() // size(), count * (rank() + 1) // size())
 
 
 def summed(tensor: Tensor) -> Tensor:

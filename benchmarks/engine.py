@@ -22,7 +22,7 @@ from artifacts.paths import BUNDLED_MODEL
 from benchmarks.engine_calls import Call, MatrixProduct, PublicCode, engine_flop, flop
 from benchmarks.engine_subjects import USUAL, Setting, Subject, load_subjects
 from benchmarks.engine_table import table
-from engine.device import describe
+from engine.device import best_device, describe
 from engine.errors import EngineError
 
 BASELINE: Final = "public: one image at a time, float32, full-canvas decode with the tokenizer's encode"
@@ -86,7 +86,7 @@ def main(args: Sequence[str]) -> int:
     asked = _parser().parse_args(args)
     if asked.threads:
         torch.set_num_threads(asked.threads)
-    device = asked.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    device = asked.device or best_device()
     setting = Setting(asked.model, device, BUCKETS[device], SLOTS)
     subjects, missing = load_subjects(asked.backend or USUAL[device], setting)
     if not subjects:

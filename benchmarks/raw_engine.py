@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from artifacts.store import Store
+from engine.device import best_device
 from engine.runtime import Engine
 
 
@@ -25,7 +26,7 @@ class RawEngine:
 
 def raw_engine(model: Path, store: Path, backend: str, seconds: float) -> RawEngine:
     """Measure an engine with every task of `store` in its bank. Raises EngineError."""
-    engine = Engine.load(model, backend=backend, device="cuda" if torch.cuda.is_available() else "cpu")
+    engine = Engine.load(model, backend=backend, device=best_device())
     images_per_second, bucket = raw_throughput(engine, Store(store), seconds)
     return RawEngine(images_per_second, bucket, _about(engine))
 

@@ -30,6 +30,7 @@ from artifacts.tasks import TASKS
 from benchmarks.engine import interleave
 from engine.checkpoint import load_model
 from engine.config import PUBLISHED
+from engine.device import best_device
 from engine.geometry import Quadrant
 from engine.model import MaeVqgan
 from engine.overrides import write
@@ -65,7 +66,7 @@ def main(args: Sequence[str]) -> int:
     if asked.threads:
         torch.set_num_threads(asked.threads)
     torch.set_flush_denormal(True)
-    device = asked.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    device = asked.device or best_device()
     report = bench(_model(asked).to(device), asked.samples, asked.seconds, asked.granularity)
     if asked.output:
         asked.output.write_text(json.dumps(asdict(report), indent=2) + "\n")

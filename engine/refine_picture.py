@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from engine.geometry import Pixels
-from engine.refine import BLACK, HOLE_SHARE, resize
+from engine.refine import BLACK, HOLE_SHARE, STRIP_PIXELS, resize
 from engine.task_vector import AnswerSettings
 
 _Planes = NDArray[np.float32]
-_STRIP_PIXELS = 1 << 15
 
 
 def refine(answer: Pixels, query: Pixels, settings: AnswerSettings) -> Pixels:
@@ -93,7 +92,7 @@ def _apply(coefficients: _Planes, query: Pixels) -> Pixels:
     height, width = query.shape[:2]
     out = np.empty_like(query)
     low, high, share = _rows_between(coefficients.shape[1], height)
-    step = max(1, _STRIP_PIXELS // width)
+    step = max(1, STRIP_PIXELS // width)
     for top in range(0, height, step):
         rows = slice(top, top + step)
         first, second = coefficients[:, low[rows]], coefficients[:, high[rows]]

@@ -11,10 +11,10 @@ from time import monotonic
 from types import FrameType
 from typing import Final
 
-import torch
 import uvicorn
 
 from artifacts.store import Store
+from engine.device import best_device
 from engine.errors import EngineError
 from engine.runtime import Engine
 from service.app import create_app
@@ -122,9 +122,7 @@ def _listen(settings: Settings) -> socket.socket:
 
 
 def _device(name: str) -> str:
-    if name != "auto":
-        return name
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    return best_device() if name == "auto" else name
 
 
 def _announce(listener: socket.socket, engine: Engine) -> None:

@@ -28,12 +28,13 @@ def frozen_model(path: Path, device: str | None = None) -> "tuple[MaeVqgan, str]
     import torch
 
     from engine.checkpoint import load_model
+    from engine.device import best_device
 
     if device == "cuda" and not torch.cuda.is_available():
         raise UsageError("--device cuda: no CUDA device is found here")
     torch.set_flush_denormal(True)
     model, fingerprint = load_model(path)
-    return model.to(device or ("cuda" if torch.cuda.is_available() else "cpu")), fingerprint
+    return model.to(device or best_device()), fingerprint
 
 
 def job(a: Namespace, work: Path, fold: int | None = None) -> "Job":

@@ -17,17 +17,19 @@ def train(a: Namespace) -> int:
     """`vtv train tokenizer|decoder|mae`."""
     from artifacts.training.mae import MaeRun, train_mae
     from artifacts.training.tokenizer import TokenizerRun, train_tokenizer
+    from artifacts.workers import joined
     from engine.config import TRAINABLE
 
-    config = TRAINABLE[a.size]
-    if a.what == "mae":
-        tokenizer = a.output / "tokenizer.pt"
-        train_mae(MaeRun(a.dataset, tokenizer, a.output, config.name, config.mae, a.minutes, a.batch, seed=a.seed))
-    else:
-        frozen = a.what == "decoder"
-        train_tokenizer(
-            TokenizerRun(a.dataset, a.output, config.vqgan, a.minutes, a.batch, seed=a.seed, decoder_only=frozen)
-        )
+    config, data, out = TRAINABLE[a.size], a.dataset, a.output
+    with joined():
+        if a.what == "mae":
+            tokenizer = out / "tokenizer.pt"
+            train_mae(MaeRun(data, tokenizer, out, config.name, config.mae, a.minutes, a.batch, seed=a.seed))
+        else:
+            frozen = a.what == "decoder"
+            train_tokenizer(
+                TokenizerRun(data, out, config.vqgan, a.minutes, a.batch, seed=a.seed, decoder_only=frozen)
+            )
     return 0
 
 

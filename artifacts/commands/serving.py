@@ -50,12 +50,11 @@ def tasks(a: Namespace) -> int:
 
 def compile_engine(a: Namespace) -> int:
     """`vtv compile`: what `vtv serve` would compile when it starts, with the same settings."""
-    import torch
-
     from engine.cache import default_root
+    from engine.device import best_device
     from engine.runtime import Engine
 
-    device = a.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    device = a.device or best_device()
     cache: Path = a.output or default_root()
     engine = Engine.load(a.model, slots=a.slots, buckets=a.buckets, backend=a.backend, device=device, cache=cache)
     engine.warm_up()

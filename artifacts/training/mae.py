@@ -190,7 +190,6 @@ def train_mae(run: MaeRun) -> None:
             report(trainer)
     if workers.lead:
         report(trainer)
-    workers.close()
 
 
 def report(trainer: MaeTrainer) -> None:

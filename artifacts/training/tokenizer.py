@@ -164,7 +164,6 @@ def train_tokenizer(run: TokenizerRun) -> None:
             report(trainer)
     if workers.lead:
         report(trainer)
-    workers.close()
 
 
 def report(trainer: TokenizerTrainer) -> None:

@@ -5,23 +5,22 @@ every operator for the slowest thread, with several processes only once.
 Start with `torchrun --nproc-per-node N -m artifacts.cli train ...`; without torchrun there is one worker.
 """
 
-import os
 from collections.abc import Iterable
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from artifacts import workers
+from engine.device import best_device
+
 
 class Workers:
-    """This process among its peers."""
+    """This process among those that `artifacts.workers.joined` brought together."""
 
     def __init__(self) -> None:
-        self.size = int(os.environ.get("WORLD_SIZE", "1"))
-        self.rank = int(os.environ.get("RANK", "0"))
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        if self.size > 1 and not dist.is_initialized():
-            dist.init_process_group("nccl" if self.device.type == "cuda" else "gloo")
+        self.size, self.rank = workers.size(), workers.rank()
+        self.device = torch.device(best_device())
         if self.device.type == "cpu":
             torch.set_num_threads(1)
             torch.set_flush_denormal(True)
@@ -51,8 +50,3 @@ class Workers:
         flat = self.sum_(torch.cat([g.flatten() for g in gradients])) / self.size
         for gradient, part in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
             gradient.copy_(part.view_as(gradient))
-
-    def close(self) -> None:
-        """Leave the group."""
-        if self.size > 1:
-            dist.destroy_process_group()
