@@ -3,6 +3,8 @@
 from dataclasses import dataclass, replace
 from typing import Final
 
+import cv2
+
 from engine.geometry import Geometry
 from engine.refine_picture import refine
 from engine.task_vector import AnswerSettings
@@ -11,6 +13,9 @@ from service.calls import Call
 from service.images import Pixels
 from service.jobs import Program
 from service.schemas import Refine
+
+# One image, one thread: the codec threads are as many as the processor has use for.
+cv2.setNumThreads(1)
 
 _LARGE_PIXELS: Final = 4_000_000
 """Painting one takes up to 30 bytes a pixel."""
