@@ -11,7 +11,7 @@ from artifacts.paths import BUNDLED_MODEL, BUNDLED_STORE
 from artifacts.search.options import add_search_options
 
 INTERRUPTED = 130
-BENCHMARKS = ("load", "engine", "peers", "codecs", "search", "methods", "teach")
+BENCHMARKS = ("load", "engine", "peers", "codecs", "search", "methods", "scopes", "teach")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, asynccontextmanager, suppress
+from functools import cached_property, partial
 from importlib.metadata import version
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from artifacts.store import Store
 from engine.runtime import Engine
@@ -18,6 +20,7 @@ from service.catalogue import Catalogue
 from service.direct import DirectRoutes
 from service.errors import InvalidRequest, ServiceError, from_http_exception, problem
 from service.exchange import Exchange
+from service.memory import settle
 from service.metrics import BuildInfo, Metrics
 from service.middleware import RequestGuard
 from service.pipeline import Pipeline
@@ -65,16 +68,17 @@ def create_app(engine: Engine, rebuild: Callable[[], Engine], store: Store, sett
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        pipeline.start()
+        await pipeline.start()
+        settle()
         watching = asyncio.create_task(catalogue.watch())
         with cleanup:
             yield
             watching.cancel()
             with suppress(asyncio.CancelledError):
                 await watching
-            await asyncio.to_thread(pipeline.stop)
+            await pipeline.stop()
 
-    app = FastAPI(
+    app = _Application(
         title="Visual Task Vectors",
         version=build.version,
         description=_DESCRIPTION,
@@ -91,9 +95,23 @@ def create_app(engine: Engine, rebuild: Callable[[], Engine], store: Store, sett
     app.include_router(operation_routes(pipeline.batcher, metrics, ready))
     app.include_router(page_routes(app.title))
     _speak_problem_json(app)
-    app.add_middleware(DirectRoutes, router=infer)
-    app.add_middleware(RequestGuard, max_body_bytes=settings.max_body_bytes, sinks=sinks)
+    guard = partial(RequestGuard, max_body_bytes=settings.max_body_bytes, sinks=sinks)
+    app.add_middleware(guard)
+    app.around = partial(DirectRoutes, router=infer, guard=guard)
     return app
+
+
+class _Application(FastAPI):
+    """FastAPI, with something around it."""
+
+    around: Callable[[ASGIApp], ASGIApp]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._whole(scope, receive, send)
+
+    @cached_property
+    def _whole(self) -> ASGIApp:
+        return self.around(super().__call__)
 
 
 def _fit_check(engine: Engine) -> Callable[[TaskVector], None]:

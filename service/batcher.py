@@ -159,7 +159,8 @@ class Batcher:
         with self._wake:
             if not self._queues.stopped and self.state is not State.FAILED:
                 self._queues.jobs[job.program].push(job)
-                self._wake.notify()
+                if not self._in_flight or self._may_launch():  # else the batch that lands next wakes it
+                    self._wake.notify()
                 return
         self._fail([job], NotReady())
 

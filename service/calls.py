@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 from pydantic import ValidationError
 from starlette.datastructures import FormData, UploadFile
-from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException
 from starlette.requests import ClientDisconnect, Request
 
 from service.errors import ClientClosed, InvalidImage, InvalidRequest, UnsupportedMedia
@@ -79,7 +79,7 @@ async def _read_form(request: Request) -> Call:
     try:
         async with request.form() as form:
             return await _from_form(form)
-    except HTTPException:
+    except MultiPartException:
         raise InvalidRequest("The multipart body is malformed.") from None
 
 

@@ -1,7 +1,7 @@
-"""What happens to one image before and after the engine; runs on the codec threads."""
+"""What happens to one image before and after the engine; runs in the codec's processes."""
 
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 import cv2
 
@@ -12,13 +12,31 @@ from service import images
 from service.calls import Call
 from service.images import Pixels
 from service.jobs import Program
-from service.schemas import Refine
+from service.schemas import Format, Refine, Size
 
-# One image, one thread: the codec threads are as many as the processor has use for.
+# One image, one thread: the codec's processes are as many as the processor has use for.
 cv2.setNumThreads(1)
 
 _LARGE_PIXELS: Final = 4_000_000
 """Painting one takes up to 30 bytes a pixel."""
+
+
+class Order(NamedTuple):
+    """One image of a call, and how its answer is wanted. A tuple, as it is sent to another process."""
+
+    source: bytes | Pixels
+    """A file, or RGB uint8 [H,W,3]."""
+    example: tuple[bytes, bytes] | None
+    size: Size
+    format: Format
+    encoded: bool
+    settings: AnswerSettings
+
+    @classmethod
+    def of(cls, call: Call, index: int, settings: AnswerSettings) -> "Order":
+        """For image `index` of a call."""
+        options = call.options
+        return cls(call.images[index], call.example, options.size, options.format, call.encoded, settings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +53,7 @@ class Prepared:
     """Whether the answer takes so much memory that only one such may be worked on at a time."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """An answer, encoded unless the call says otherwise; width and height in pixels."""
 
     data: bytes
@@ -51,21 +68,21 @@ class Codec:
     geometry: Geometry
     max_pixels: int
 
-    def prepare(self, call: Call, index: int, settings: AnswerSettings) -> Prepared:
-        """Decode image `index` of `call`. Raises InvalidImage or UnsupportedMedia."""
+    def prepare(self, order: Order) -> Prepared:
+        """Decode an image. Raises InvalidImage or UnsupportedMedia."""
         geometry = self.geometry
-        query = self._read(call.images[index], geometry.tile)
+        query = self._read(order.source, geometry.tile)
         cell = images.resized(query, geometry.cell)
         tile = geometry.query_tile(cell)
         guide: Pixels | None = tile
-        if call.options.size == "original":
+        if order.size == "original":
             guide = None
-        elif settings.refine != "none":
+        elif order.settings.refine != "none":
             guide = images.resized(query, geometry.tile)
-        large = guide is None and self._size(call.images[index]) > _LARGE_PIXELS
-        if call.example is None:
+        large = guide is None and self._size(order.source) > _LARGE_PIXELS
+        if order.example is None:
             return Prepared("zero_shot", tile, guide, large)
-        example = [self._cell(data) for data in call.example]
+        example = [self._cell(data) for data in order.example]
         return Prepared("one_shot", geometry.canvas(example[0], example[1], cell), guide, large)
 
     def _cell(self, data: bytes) -> Pixels:
@@ -84,14 +101,12 @@ class Codec:
         height, width, _ = source.shape
         return int(height * width)
 
-    def finish(
-        self, answer: Pixels, call: Call, index: int, guide: Pixels | None, settings: AnswerSettings
-    ) -> Answer:
+    def finish(self, answer: Pixels, order: Order, guide: Pixels | None) -> Answer:
         """Refine `answer` [cell, cell, 3] to the size asked for, and encode it."""
         if guide is None:
-            guide = self._read(call.images[index])
-        picture = self._painted(answer, guide, settings)
-        data = images.encode(picture, call.options.format) if call.encoded else picture.tobytes()
+            guide = self._read(order.source)
+        picture = self._painted(answer, guide, order.settings)
+        data = images.encode(picture, order.format) if order.encoded else picture.tobytes()
         return Answer(data, width=picture.shape[1], height=picture.shape[0])
 
     def _painted(self, answer: Pixels, guide: Pixels, settings: AnswerSettings) -> Pixels:

@@ -1,28 +1,25 @@
-"""One admitted request on its way through the threads.
+"""One admitted request on its way through the codec's processes and the engine.
 
-    event loop -> decoding thread -> batcher (engine's thread) -> encoding thread -> event loop
+    event loop -> codec process -> event loop -> batcher (engine's thread) -> event loop -> codec process -> event loop
 
-An image touches the event loop only at the ends, so neither a busy loop nor a slow codec holds a batch back.
+The event loop passes pictures on and does nothing to them. Everything here runs on it.
 """
 
 import asyncio
-import logging
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from time import perf_counter
-from typing import Final
 
 from engine.task_vector import AnswerSettings
 from service.batcher import Batcher
 from service.calls import Call
-from service.codec import Answer, Codec, Prepared
+from service.codec import Answer, Order
+from service.codec_pool import CodecPool
+from service.codec_process import Errand
+from service.codec_worker import Ready, pixels_of
 from service.errors import ServiceError
 from service.jobs import Job, Ticket
 from service.metrics import Metrics
-
-log: Final = logging.getLogger("vtv.flight")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,21 +53,16 @@ Landed = tuple[Answer, Timing]
 class Crew:
     """Who works on every flight."""
 
-    codec: Codec
+    codecs: CodecPool
     batcher: Batcher
     metrics: Metrics
-    decoders: ThreadPoolExecutor
-    encoders: ThreadPoolExecutor
-    large_encoder: ThreadPoolExecutor
-    """One thread, so that large answers wait for each other and hold nobody else up."""
 
 
 @dataclass(slots=True, eq=False)
 class Flight:
     """A request's images, jobs and answers.
 
-    `landed` gets the answers in the order of the images, or the first ServiceError. Codec threads only
-    read; what they bring back is stored by the event loop.
+    `landed` gets the answers in the order of the images, or the first ServiceError.
     """
 
     crew: Crew
@@ -83,66 +75,47 @@ class Flight:
     ticket: Ticket
     landed: asyncio.Future[list[Landed]]
     answers: dict[int, Landed] = field(init=False, default_factory=dict)
+    errands: list[Errand] = field(init=False, default_factory=list)
     jobs: list[Job] = field(init=False, default_factory=list)
 
     def start(self) -> None:
         for index in range(len(self.call.images)):
-            self.crew.decoders.submit(self._guard, partial(self._decode, index))
+            order = Order.of(self.call, index, self.settings)
+            self.errands.append(self.crew.codecs.prepare(order, partial(self._board, index), self._fail))
 
     def give_up(self) -> bool:
         """Compute nothing more for this request. True if some image had not been launched yet."""
         self.crew.batcher.abandon(self.ticket, self.jobs)
+        for errand in self.errands:
+            self.crew.codecs.give_up(errand)
         launched = [job for job in self.jobs if job.launched_at is not None]
         return len(launched) < len(self.call.images)
 
-    def _guard(self, step: Callable[[], None]) -> None:
-        """Run a step on a codec thread; whatever it raises ends the request."""
-        if self.ticket.closed:
-            return
-        try:
-            step()
-        except ServiceError as error:
-            self._on_loop(partial(self._fail, error))
-        except Exception:
-            log.exception("a codec step failed")
-            self._on_loop(partial(self._fail, ServiceError()))
-
-    def _decode(self, index: int) -> None:
-        started = perf_counter()
-        prepared = self.crew.codec.prepare(self.call, index, self.settings)
-        seconds = perf_counter() - started
-
-        def finish(job: Job) -> None:
-            step = partial(self._guard, partial(self._finish, job, index, prepared, seconds))
-            if prepared.large:
-                self.crew.large_encoder.submit(step)
-            else:
-                step()
-
-        job = Job(self.ticket, prepared.program, prepared.pixels, self.slot, self.task, self.deadline, finish)
+    def _board(self, index: int, ready: Ready, seconds: float) -> None:
+        pixels = pixels_of(ready.pixels, ready.side)
+        finish = partial(self._finish, index, seconds)
+        job = Job(self.ticket, ready.program, pixels, self.slot, self.task, self.deadline, finish)
         self.jobs.append(job)
         self.crew.batcher.submit(job)
 
-    def _finish(self, job: Job, index: int, prepared: Prepared, decode_seconds: float) -> None:
+    def _finish(self, index: int, decode_seconds: float, job: Job) -> None:
+        if self.ticket.closed:
+            return
         if job.error is not None:
-            raise job.error
+            self._fail(job.error)
+            return
         assert job.answer is not None
-        started = perf_counter()
-        answer = self.crew.codec.finish(job.answer, self.call, index, prepared.guide, self.settings)
+        self.crew.codecs.finish(self.errands[index], job.answer, partial(self._land, index, decode_seconds, job))
+
+    def _land(self, index: int, decode_seconds: float, job: Job, answer: Answer, seconds: float) -> None:
         timing = Timing(
             queue=1e3 * job.queue_seconds,
             decode=1e3 * decode_seconds,
             compute=1e3 * job.compute_seconds,
-            encode=1e3 * (perf_counter() - started),
+            encode=1e3 * seconds,
         )
         self.crew.metrics.stages(timing.stages)
-        self._on_loop(partial(self._land, index, (answer, timing)))
-
-    def _on_loop(self, step: Callable[[], None]) -> None:
-        self.landed.get_loop().call_soon_threadsafe(step)
-
-    def _land(self, index: int, landed: Landed) -> None:
-        self.answers[index] = landed
+        self.answers[index] = answer, timing
         if len(self.answers) == len(self.call.images) and not self.landed.done():
             self.landed.set_result([self.answers[index] for index in range(len(self.answers))])
 
@@ -151,12 +124,7 @@ class Flight:
             self.landed.set_exception(error)
 
 
-def deliver(encoders: ThreadPoolExecutor, threads: int, jobs: Sequence[Job]) -> None:
-    """Hand a batch's jobs to the `threads` encoding threads: a share each, as handing over has its price."""
-    for first in range(min(threads, len(jobs))):
-        encoders.submit(_finish_all, jobs[first::threads])
-
-
-def _finish_all(jobs: Sequence[Job]) -> None:
+def finish_all(jobs: Sequence[Job]) -> None:
+    """What to do with jobs that the batcher is done with."""
     for job in jobs:
         job.finish(job)

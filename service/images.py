@@ -29,6 +29,10 @@ ImageFormat = Literal["png", "webp", "jpeg"]
 
 _READABLE: Final = ("JPEG", "PNG", "WEBP")
 _FOREIGN_MAGIC: Final = (b"GIF8", b"BM", b"II*\0", b"MM\0*", b"\0\0\x01\0", b"\xff\x0a", b"8BPS", b"%PDF")
+_JPEG_MAGIC: Final = b"\xff\xd8\xff"
+_JPEG_COLOURS: Final = ("YCbCr", "RGB", "Gray")
+_ORIENTATION_MARKS: Final = (b"Exif\0\0", b"tiff:Orientation")
+"""A JPEG without these has no orientation; it is in Exif, or else in XMP."""
 _TOO_MANY_PIXELS: Final = "An image has more pixels than this server accepts."
 # What Pillow raises on files that are broken in one way or another.
 _BROKEN: Final = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, zlib.error)
@@ -71,6 +75,9 @@ def read(data: bytes, max_pixels: int, at_least: int | None = None) -> Pixels:
     to that many pixels a side may come scaled down already, as JPEG can be decoded much faster that way.
     Raises InvalidImage or UnsupportedMedia.
     """
+    plain = _from_plain_jpeg(data, max_pixels, at_least)
+    if plain is not None:
+        return plain
     image = open_image(data, max_pixels)
     try:
         upright = _UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation, 1))
@@ -97,7 +104,8 @@ def resized(pixels: Pixels, side: int) -> Pixels:
     """
     if pixels.shape == (side, side, 3):
         return pixels
-    planes = torch.from_numpy(pixels).permute(2, 0, 1)[None]
+    # In this order torch sees that the channels come last, which it is twice as fast with.
+    planes = torch.from_numpy(pixels)[None].permute(0, 3, 1, 2)
     out = F.interpolate(planes, (side, side), mode="bicubic", align_corners=False, antialias=True)
     square: Pixels = out[0].permute(1, 2, 0).contiguous().numpy()
     return square
@@ -107,7 +115,7 @@ def _pixels(image: Image.Image, data: bytes, at_least: int | None) -> Pixels:
     """The stored picture as RGB, its orientation not looked at."""
     if image.format == "JPEG" and image.mode in ("RGB", "L"):
         try:
-            return _from_jpeg(image, data, at_least)
+            return _from_jpeg(data, image.width, image.height, at_least)
         except ValueError:
             pass  # what a strict decoder objects to Pillow may still read
     if at_least is not None:
@@ -117,12 +125,27 @@ def _pixels(image: Image.Image, data: bytes, at_least: int | None) -> Pixels:
     return np.array(_to_rgb(image))
 
 
-def _from_jpeg(image: Image.Image, data: bytes, at_least: int | None) -> Pixels:
-    shortest = min(image.size)
+def _from_plain_jpeg(data: bytes, max_pixels: int, at_least: int | None) -> Pixels | None:
+    """A JPEG that lies as it is stored; None for any other file. Pillow takes half as long to open a small one as
+    decoding it does."""
+    if not data.startswith(_JPEG_MAGIC) or any(mark in data for mark in _ORIENTATION_MARKS):
+        return None
+    try:
+        height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
+        if colours not in _JPEG_COLOURS:
+            return None
+        if height * width > max_pixels:
+            raise InvalidImage(_TOO_MANY_PIXELS)
+        return _from_jpeg(data, width, height, at_least)
+    except ValueError:
+        return None
+
+
+def _from_jpeg(data: bytes, width: int, height: int, at_least: int | None) -> Pixels:
+    shortest = min(width, height)
     enough = shortest if at_least is None else at_least * _DRAFT_MARGIN
     scale = next((scale for scale in _DRAFT_SCALES if shortest >= scale * enough), 1)
-    height, width = -(-image.height // scale), -(-image.width // scale)
-    pixels: Pixels = simplejpeg.decode_jpeg(data, min_height=height, min_width=width)
+    pixels: Pixels = simplejpeg.decode_jpeg(data, min_height=-(-height // scale), min_width=-(-width // scale))
     return pixels
 
 

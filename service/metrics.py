@@ -63,7 +63,7 @@ class Metrics:
             buckets=_REQUEST_BUCKETS,
             registry=self.registry,
         )
-        self._stages = Histogram(
+        stages = Histogram(
             "vtv_stage_duration_seconds",
             "An image's time in each stage.",
             ["stage"],
@@ -92,8 +92,7 @@ class Metrics:
         )
 
         # Series that exist from the start: the first event is then a rise, and none is told from no data.
-        for stage in _STAGES:
-            self._stages.labels(stage)
+        self._stage: Final = {stage: stages.labels(stage) for stage in _STAGES}
         for reason in get_args(DropReason):
             self._dropped.labels(reason)
 
@@ -119,7 +118,7 @@ class Metrics:
     def stages(self, milliseconds: Mapping[str, float]) -> None:
         """One image's way: decode, queue, compute, encode."""
         for stage, spent in milliseconds.items():
-            self._stages.labels(stage).observe(spent / 1e3)
+            self._stage[stage].observe(spent / 1e3)
 
     def batch(self, report: BatchReport) -> None:
         bucket = self._buckets[bisect_left(self._buckets, report.size)]

@@ -5,8 +5,8 @@ Plain ASGI, so that streaming and the disconnect message pass through untouched.
 
 import logging
 import re
-import secrets
 from collections.abc import Callable, Sequence
+from random import getrandbits
 from typing import Final
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -67,7 +67,7 @@ class RequestGuard:
 def _record(scope: Scope, headers: Headers) -> Record:
     given = headers.get("x-request-id", "")
     return Record(
-        request_id=given if _SANE_ID.fullmatch(given) else secrets.token_hex(8),
+        request_id=given if _SANE_ID.fullmatch(given) else f"{getrandbits(64):016x}",
         method=scope["method"],
         path=scope["raw_path"].decode("ascii", "backslashreplace"),
         traceparent=headers.get("traceparent"),

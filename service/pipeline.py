@@ -2,8 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -15,10 +14,11 @@ from engine.runtime import Engine
 from engine.task_vector import AnswerSettings
 from service.batcher import Batcher, State
 from service.calls import Call
-from service.codec import Answer, Codec, answer_settings
+from service.codec import Answer, answer_settings
+from service.codec_pool import CodecPool
 from service.errors import ClientClosed, DeadlineExceeded, NotReady, QueueFull
-from service.flight import Crew, Flight, Landed, Timing, deliver
-from service.jobs import Ticket
+from service.flight import Crew, Flight, Landed, Timing, finish_all
+from service.jobs import Job, Ticket
 from service.metrics import Metrics
 from service.registry import TaskRegistry
 from service.settings import Settings
@@ -38,7 +38,7 @@ class Outcome:
 
 
 class Pipeline:
-    """The engine, its batcher and the codec threads, as one object with a beginning and an end."""
+    """The engine, its batcher and the codec processes, as one object with a beginning and an end."""
 
     def __init__(
         self,
@@ -52,33 +52,37 @@ class Pipeline:
         self.registry: Final = registry
         self.tile: Final = engine.geometry.tile
         self._metrics = metrics
-        self._decoders = ThreadPoolExecutor(settings.codec_threads, "decode")
-        self._encoders = ThreadPoolExecutor(settings.codec_threads, "encode")
-        self._large_encoder = ThreadPoolExecutor(1, "encode-large")
+        self._codecs = CodecPool(settings.codec_processes, engine.geometry, settings.max_pixels)
         failed = threading.Event()
         self.batcher: Final = Batcher(
             engine,
             settings.queue_limit,
-            partial(deliver, self._encoders, settings.codec_threads),
+            self._deliver,
             metrics.batch,
             failed.set,
             settings.max_wait_ms / 1e3,
         )
         self.supervisor: Final = Supervisor(self.batcher, failed, rebuild, metrics.engine_restarted)
-        codec = Codec(engine.geometry, settings.max_pixels)
-        self._crew = Crew(codec, self.batcher, metrics, self._decoders, self._encoders, self._large_encoder)
+        self._crew = Crew(self._codecs, self.batcher, metrics)
+        self._loop: asyncio.AbstractEventLoop | None = None
 
-    def start(self) -> None:
+    async def start(self) -> None:
+        """Returns when pictures can be read; the engine is still warming up then. Raises OSError."""
+        self._loop = asyncio.get_running_loop()
         self.batcher.start()
         self.supervisor.start()
+        await self._codecs.start()
 
-    def stop(self) -> None:
-        """Blocks until the batch and the codec steps under way are done."""
-        self._decoders.shutdown(cancel_futures=True)
-        self.supervisor.stop()
-        self.batcher.stop()
-        self._encoders.shutdown()
-        self._large_encoder.shutdown()
+    async def stop(self) -> None:
+        """Returns when the batch under way is done."""
+        await asyncio.to_thread(self.supervisor.stop)
+        await asyncio.to_thread(self.batcher.stop)
+        self._codecs.stop()
+
+    def _deliver(self, jobs: Sequence[Job]) -> None:
+        """From the engine's threads to the event loop."""
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(finish_all, jobs)
 
     def check_room(self) -> None:
         """Raises NotReady or QueueFull, and counts it, where not even one image would be admitted now.

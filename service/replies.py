@@ -2,7 +2,6 @@
 
 import base64
 from collections.abc import Callable
-from dataclasses import asdict
 
 from starlette.responses import Response
 
@@ -32,7 +31,7 @@ def reply(call: Call, accept: str, outcome: Outcome, model: str) -> Response:
         model=model,
         artifact=outcome.artifact.hash if outcome.artifact else None,
         outputs=outputs,
-        timing_ms=TimingMs(**{stage: round(spent, 3) for stage, spent in asdict(outcome.timing).items()}),
+        timing_ms=TimingMs(**{stage: round(spent, 3) for stage, spent in outcome.timing.stages.items()}),
     )
     return Response(body.model_dump_json(), media_type="application/json")
 

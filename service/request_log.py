@@ -1,7 +1,6 @@
 """The log: one line a request, as text or as JSON."""
 
 import logging
-from dataclasses import asdict
 from typing import Final, Literal
 
 from pythonjsonlogger.json import JsonFormatter
@@ -44,7 +43,8 @@ def log_request(record: Record) -> None:
     if record.is_quiet:
         return
     level = logging.WARNING if record.status >= 500 else logging.INFO
-    log.log(level, "%s %s %d", record.method, record.path, record.status, extra=_fields(record))
+    if log.isEnabledFor(level):
+        log.log(level, "%s %s %d", record.method, record.path, record.status, extra=_fields(record))
 
 
 def _fields(record: Record) -> dict[str, object]:
@@ -62,5 +62,5 @@ def _fields(record: Record) -> dict[str, object]:
         "request_id": record.request_id,
     }
     if record.timing is not None:
-        fields |= {f"{stage}_ms": round(spent, 3) for stage, spent in asdict(record.timing).items()}
+        fields |= {f"{stage}_ms": round(spent, 3) for stage, spent in record.timing.stages.items()}
     return {name: value for name, value in fields.items() if value or name == "status"}

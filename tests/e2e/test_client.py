@@ -82,7 +82,7 @@ def test_many_at_once(server: ServerProcess) -> None:
 
 
 def test_a_full_queue_is_tried_again(start_server: Callable[..., ServerProcess]) -> None:
-    server = start_server(queue_limit="1", codec_threads="1")
+    server = start_server(queue_limit="1", codec_processes="1")
     slow = photo(2400, 2000, file_format="PNG")
     with VTVClient(server.url, http=httpx.Client(trust_env=False)) as client, ThreadPoolExecutor(1) as pool:
         occupied = pool.submit(client.infer, "identity", slow, size="original")

@@ -29,7 +29,7 @@ def many_files() -> Iterator[None]:
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Overloaded]:
-    server = Overloaded(tmp_path, queue_limit=LIMIT, max_images=LIMIT, codec_threads=2)
+    server = Overloaded(tmp_path, queue_limit=LIMIT, max_images=LIMIT, codec_processes=2)
     yield server
     server.stop()
 
@@ -139,7 +139,7 @@ def test_images_of_one_request_are_split_and_come_back_in_order(server: Overload
 def test_clients_take_turns(tmp_path: Path) -> None:
     """Two hundred images of one client do not hold up the one image of another."""
     keys = ("greedy", "modest")
-    server = Overloaded(tmp_path, queue_limit=LIMIT, api_keys=keys, codec_threads=2)
+    server = Overloaded(tmp_path, queue_limit=LIMIT, api_keys=keys, codec_processes=2)
 
     async def ask_both() -> None:
         greedy = [

@@ -22,7 +22,7 @@ def request_head(content_type: str, length: int) -> bytes:
 @pytest.fixture(scope="module")
 def small(start_server: Callable[..., ServerProcess]) -> ServerProcess:
     """A server with room for four images."""
-    return start_server(queue_limit=str(LIMIT), codec_threads="1")
+    return start_server(queue_limit=str(LIMIT), codec_processes="1")
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +89,7 @@ def test_a_client_that_leaves_while_sending(small: ServerProcess) -> None:
 
 
 def test_draining_finishes_what_is_in_hand(start_server: Callable[..., ServerProcess], slow_image: bytes) -> None:
-    server = start_server(codec_threads="1")
+    server = start_server(codec_processes="1")
     files = [("image", (str(i), slow_image)) for i in range(4)]
     with ThreadPoolExecutor(1) as pool:
         form = {"task": "identity", "size": "original"}

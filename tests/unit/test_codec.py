@@ -6,7 +6,7 @@ import pytest
 from engine.geometry import Geometry
 from engine.task_vector import AnswerSettings
 from service.calls import Call
-from service.codec import Codec
+from service.codec import Codec, Order
 from service.errors import InvalidImage
 from service.schemas import Options, Size
 from tests.support import photo
@@ -21,10 +21,10 @@ def test_large_is_what_is_painted_at_a_large_size(width: int, size: Size, large:
     files = photo(width, 2000), np.zeros((2000, width, 3), np.uint8)
     call = Call("raw", Options(task="identity", size=size), files)
     for index in range(2):
-        assert CODEC.prepare(call, index, AnswerSettings()).large is large
+        assert CODEC.prepare(Order.of(call, index, AnswerSettings())).large is large
 
 
 def test_pixels_are_limited_as_files_are() -> None:
     call = Call("tensors", Options(task="identity"), [np.zeros((2000, 2200, 3), np.uint8)])
     with pytest.raises(InvalidImage, match="more pixels"):
-        CODEC.prepare(call, 0, AnswerSettings())
+        CODEC.prepare(Order.of(call, 0, AnswerSettings()))

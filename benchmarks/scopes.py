@@ -1,0 +1,136 @@
+"""`vtv bench scopes`: decoding the whole canvas, as published, against decoding the answer's quadrant alone.
+
+Held-out episodes, each task with its bundled vector and settings, float32 without compilation. The gain is paired by
+episode; a gain above 0 speaks for the answer alone.
+"""
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from time import perf_counter
+from typing import Final
+
+import numpy as np
+import torch
+
+from artifacts.commands.common import frozen_model
+from artifacts.datasets import splits
+from artifacts.episodes import Episodes, Pixels, make_episodes
+from artifacts.evaluation.bootstrap import Interval, interval
+from artifacts.evaluation.command import TEST_SEED
+from artifacts.evaluation.metrics import HIGHER_IS_BETTER, METRICS
+from artifacts.forward import BATCH, batches, device_of, refined
+from artifacts.paths import BUNDLED_MODEL, BUNDLED_STORE
+from artifacts.store import Store
+from artifacts.tasks import TASKS
+from engine.bank import Bank
+from engine.model import MaeVqgan
+from engine.network import ZeroShot
+from engine.program import Scope
+from engine.task_vector import TaskVector
+
+_SLOT: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A task's score by scope: as decoded, and refined as the task's artifact says."""
+
+    task: str
+    metric: str
+    decoded: dict[Scope, Interval]
+    refined: dict[Scope, Interval]
+    gain: Interval
+    """Of the refined answers."""
+
+
+@dataclass(slots=True)
+class Painter:
+    """Runs the zero-shot program in both scopes, in turns, and adds up how long each takes."""
+
+    model: MaeVqgan
+    seconds: dict[Scope, float] = field(default_factory=lambda: dict.fromkeys(Scope, 0.0))
+    images: int = 0
+
+    @torch.inference_mode()
+    def paint(self, episodes: Episodes, vector: TaskVector) -> dict[Scope, Pixels]:
+        """Answers uint8 [N,cell,cell,3] by scope."""
+        device = device_of(self.model)
+        bank = Bank(self.model.config.mae, self.model.program("zero_shot"), _SLOT + 1, device)
+        bank.write(_SLOT, vector)
+        answers: dict[Scope, list[Pixels]] = {scope: [] for scope in Scope}
+        for part in batches(episodes):
+            tiles = torch.from_numpy(self.model.geometry.query_tile(part.query)).to(device)
+            slots = torch.full((len(tiles),), _SLOT, device=device)
+            for scope, done in answers.items():
+                started = perf_counter()
+                done.append(ZeroShot(self.model, scope)(tiles, slots, *bank.tensors()).cpu().numpy())
+                self.seconds[scope] += perf_counter() - started
+            self.images += len(tiles)
+        return {scope: np.concatenate(parts) for scope, parts in answers.items()}
+
+
+def main(args: Sequence[str]) -> int:
+    """The command. Returns 0; raises OfflineError for data that cannot be used."""
+    parser = argparse.ArgumentParser(prog="vtv bench scopes", description=__doc__)
+    parser.add_argument("--model", type=Path, default=BUNDLED_MODEL)
+    parser.add_argument("--store", type=Path, default=BUNDLED_STORE)
+    parser.add_argument("--dataset", default="demo")
+    parser.add_argument("--episodes", type=int, default=300, help="a task")
+    parser.add_argument("-o", "--output", type=Path, help="also write the JSON to a file")
+    parser.add_argument("--json", action="store_true", help="print JSON only")
+    asked = parser.parse_args(args)
+    model, fingerprint = frozen_model(asked.model)
+    store, scenes = Store(asked.store), splits(asked.dataset, model.geometry)["test"]
+    painter = Painter(model)
+    rows = []
+    for name, task in TASKS.items():
+        episodes = make_episodes(scenes, task, asked.episodes, TEST_SEED)
+        rows.append(compare(painter, name, task.metric, episodes, store.read(name, fingerprint).vector))
+    milliseconds = {scope: 1e3 * spent / painter.images for scope, spent in painter.seconds.items()}
+    report = {
+        "device": str(device_of(model)),
+        "threads": torch.get_num_threads(),
+        "batch": BATCH,
+        "episodes": asked.episodes,
+        "ms_an_image": milliseconds,
+        "rows": [asdict(row) for row in rows],
+    }
+    if asked.output:
+        asked.output.write_text(json.dumps(report, indent=2) + "\n")
+    print(json.dumps(report) if asked.json else table(rows, milliseconds))
+    return 0
+
+
+def compare(painter: Painter, name: str, metric: str, episodes: Episodes, vector: TaskVector) -> Row:
+    """Both scopes on the same episodes."""
+    decoded = painter.paint(episodes, vector)
+    device = device_of(painter.model)
+    finished = {scope: refined(cells, episodes.query, vector.answer, device) for scope, cells in decoded.items()}
+    raw, own = (
+        {scope: METRICS[metric](pixels, episodes.answer) for scope, pixels in answers.items()}
+        for answers in (decoded, finished)
+    )
+    sign = 1 if HIGHER_IS_BETTER[metric] else -1
+    return Row(
+        name,
+        metric,
+        {scope: interval(scores) for scope, scores in raw.items()},
+        {scope: interval(scores) for scope, scores in own.items()},
+        interval(sign * (own[Scope.ANSWER] - own[Scope.CANVAS])),
+    )
+
+
+def table(rows: Sequence[Row], milliseconds: dict[Scope, float]) -> str:
+    """Markdown."""
+    lines = [
+        "| task | canvas, as decoded | answer, as decoded | canvas, refined | answer, refined | gain, paired |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        cells = [of[scope] for of in (row.decoded, row.refined) for scope in (Scope.CANVAS, Scope.ANSWER)]
+        lines.append(f"| {row.task} ({row.metric}) | {' | '.join(map(str, cells))} | {row.gain} |")
+    times = ", ".join(f"{scope} {spent:.1f} ms" for scope, spent in milliseconds.items())
+    return "\n".join([*lines, "", f"An image, batches of {BATCH}: {times}"])

@@ -1,0 +1,133 @@
+"""The server's side of the codec's processes.
+
+Decoding and encoding in threads of the server's own process would take turns with the event loop for the
+interpreter's lock at every step: on two cores that costs half of the throughput.
+"""
+
+import asyncio
+import logging
+import socket
+from collections import deque
+from collections.abc import Sequence
+from typing import Final
+
+from engine.geometry import Geometry
+from service.codec import Order
+from service.codec_process import CodecProcess, Errand, Failed, Finished, Nursery, Prepared
+from service.codec_worker import Begin
+from service.errors import ServiceError
+from service.images import Pixels
+
+log: Final = logging.getLogger("vtv.codec")
+_AHEAD: Final = 8
+"""Pictures that a process has before it: enough that it never waits, few enough that none waits long behind a
+large one."""
+_TRIES: Final = 2
+_PAUSE_SECONDS: Final = 1.0
+
+
+class CodecPool:
+    """Some processes, and one more for large answers, which take so much memory that they wait for each other.
+
+    Belongs to the event loop. A process that dies, as an image library may on a file made for that, is replaced; the
+    pictures that it had not prepared yet are tried once more, by another.
+    """
+
+    def __init__(self, processes: int, geometry: Geometry, max_pixels: int) -> None:
+        self._begin = Begin(geometry, max_pixels)
+        self._size = processes
+        self._processes: list[CodecProcess] = []
+        self._large: CodecProcess | None = None
+        self._waiting: deque[Errand] = deque()
+        self._nursery = Nursery()
+        self._numbers = 0
+        self._replacing: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Returns when every process is ready. Raises OSError."""
+        self._large, *self._processes = await asyncio.gather(*(self._new() for _ in range(self._size + 1)))
+
+    def stop(self) -> None:
+        """What is under way is not finished."""
+        for task in self._replacing:
+            task.cancel()
+        for process in [*self._processes, self._large]:
+            if process is not None:
+                process.close()
+        self._nursery.close()
+
+    def prepare(self, order: Order, prepared: Prepared, failed: Failed) -> Errand:
+        """Decode a picture as soon as a process has time for it."""
+        errand = Errand(order, prepared, failed)
+        self._waiting.append(errand)
+        self._send_waiting()
+        return errand
+
+    def finish(self, errand: Errand, answer: Pixels, finished: Finished) -> None:
+        """Refine and encode the answer, uint8 [cell, cell, 3], to a prepared picture."""
+        errand.finished = finished
+        process = errand.home or self._large
+        if process is None or not process.alive:
+            errand.failed(ServiceError())
+        else:
+            process.finish(errand, answer)
+
+    def give_up(self, errand: Errand) -> None:
+        """Nothing more is wanted of a picture."""
+        errand.given_up = True
+        if errand.home is not None:
+            errand.home.forget(errand)
+
+    def _send_waiting(self) -> None:
+        while self._waiting and self._processes:
+            process = min(self._processes, key=CodecProcess.pictures)
+            if process.pictures() >= _AHEAD:
+                return
+            errand = self._waiting.popleft()
+            if not errand.given_up:
+                self._numbers += 1
+                process.prepare(errand, self._numbers)
+
+    async def _new(self) -> CodecProcess:
+        process = CodecProcess(self._send_waiting, self._died)
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._nursery.fork(theirs)
+        try:
+            await asyncio.get_running_loop().create_unix_connection(lambda: process, sock=ours)
+            await process.begin(self._begin)
+        except BaseException:
+            process.close()
+            raise
+        return process
+
+    def _died(self, process: CodecProcess, pictures: Sequence[Errand]) -> None:
+        log.error("a codec process died; another takes its place")
+        if process is self._large:
+            self._large = None
+        else:
+            self._processes.remove(process)
+        for errand in pictures:
+            if errand.tries < _TRIES:
+                self._waiting.append(errand)
+            else:
+                errand.failed(ServiceError())
+        self._send_waiting()
+        task = asyncio.get_running_loop().create_task(self._replace())
+        self._replacing.add(task)
+        task.add_done_callback(self._replacing.discard)
+
+    async def _replace(self) -> None:
+        while True:
+            try:
+                process = await self._new()
+            except OSError:
+                log.exception("a codec process could not be started; trying again")
+                await asyncio.sleep(_PAUSE_SECONDS)
+            else:
+                break
+        if self._large is None:
+            self._large = process
+        else:
+            self._processes.append(process)
+        self._send_waiting()

@@ -1,0 +1,175 @@
+"""One codec process as the event loop sees it, and the nursery they come from."""
+
+import asyncio
+import logging
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, cast
+
+from service.codec import Answer, Order
+from service.codec_worker import Begin, Finish, Forget, Paint, Prepare, Ready, Reply
+from service.errors import ServiceError
+from service.frames import Frames, framed
+from service.images import Pixels
+
+log: Final = logging.getLogger("vtv.codec")
+
+Prepared = Callable[[Ready, float], None]
+"""Takes a picture for the engine, and how many seconds it took."""
+Finished = Callable[[Answer, float], None]
+"""Takes the answer, and how many seconds it took."""
+Failed = Callable[[ServiceError], None]
+
+
+@dataclass(slots=True, eq=False)
+class Errand:
+    """One picture's way through the processes."""
+
+    order: Order
+    prepared: Prepared
+    failed: Failed
+    finished: Finished | None = None
+    number: int = 0
+    home: "CodecProcess | None" = None
+    """Where it was prepared and is kept; none for a large one."""
+    tries: int = 0
+    given_up: bool = False
+
+
+class CodecProcess(asyncio.Protocol):
+    """What a process has been asked for.
+
+    `on_room` is called whenever it may be asked for more, `on_death` if it dies after it was ready, with the pictures
+    that it had not prepared yet.
+    """
+
+    def __init__(
+        self, on_room: Callable[[], None], on_death: Callable[["CodecProcess", Sequence[Errand]], None]
+    ) -> None:
+        self.alive = False
+        self._closed = False
+        self._on_room = on_room
+        self._on_death = on_death
+        self._transport: asyncio.Transport | None = None
+        self._frames = Frames()
+        self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._preparing: dict[int, Errand] = {}
+        self._kept: set[int] = set()
+        self._finishing: dict[int, Errand] = {}
+
+    async def begin(self, begin: Begin) -> None:
+        """Returns when the process is ready. Raises ConnectionError where it ends instead."""
+        self._write(begin)
+        await self._ready
+
+    def pictures(self) -> int:
+        """Those that it has before it."""
+        return len(self._preparing)
+
+    def prepare(self, errand: Errand, number: int) -> None:
+        errand.number, errand.home = number, self
+        errand.tries += 1
+        self._preparing[number] = errand
+        self._write(Prepare(number, errand.order))
+
+    def finish(self, errand: Errand, answer: Pixels) -> None:
+        self._finishing[errand.number] = errand
+        if errand.home is self:
+            self._kept.discard(errand.number)
+            self._write(Finish(errand.number, answer.tobytes()))
+        else:
+            self._write(Paint(errand.number, errand.order, answer.tobytes()))
+
+    def forget(self, errand: Errand) -> None:
+        """Keep the errand's picture no longer, where it is kept."""
+        if errand.number in self._kept and self.alive:
+            self._kept.remove(errand.number)
+            self._write(Forget(errand.number))
+
+    def close(self) -> None:
+        """The process ends when it has done what it is doing."""
+        self._closed = True
+        self._ready.cancel()
+        if self._transport is not None:
+            self._transport.abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport, self.alive = cast(asyncio.Transport, transport), True
+
+    def data_received(self, data: bytes) -> None:
+        for reply in self._frames.feed(data):
+            self._settle(reply)
+        self._on_room()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.alive = False
+        if not self._ready.done():
+            self._ready.set_exception(ConnectionError("a codec process ended before it was ready"))
+        elif not self._closed:
+            self._on_death(self, list(self._preparing.values()))
+            for errand in self._finishing.values():
+                errand.failed(ServiceError())
+
+    def _settle(self, reply: Reply) -> None:
+        number, seconds, result = reply
+        if result is None:
+            self._ready.set_result(None)
+            return
+        errand = self._preparing.pop(number, None) or self._finishing.pop(number)
+        if isinstance(result, Ready):
+            if result.large:
+                errand.home = None
+            else:
+                self._kept.add(number)
+            if errand.given_up:
+                self.forget(errand)
+            else:
+                errand.prepared(result, seconds)
+        elif errand.given_up:
+            pass
+        elif isinstance(result, Answer):
+            assert errand.finished is not None
+            errand.finished(result, seconds)
+        elif isinstance(result, ServiceError):
+            errand.failed(result)
+        else:
+            log.error("a codec step failed: %s", result)
+            errand.failed(ServiceError())
+
+    def _write(self, message: object) -> None:
+        assert self._transport is not None
+        self._transport.write(framed(message))
+
+
+class Nursery:
+    """The process that forks them. It is started when first needed, and again should it be gone."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._control: socket.socket | None = None
+
+    def fork(self, channel: socket.socket) -> None:
+        """Have a process serve the other end of `channel`. Raises OSError."""
+        if self._process is None or self._process.poll() is not None:
+            self.close()
+            self._open()
+        assert self._control is not None
+        socket.send_fds(self._control, [b"!"], [channel.fileno()])
+
+    def close(self) -> None:
+        """Its children live on until their channels close."""
+        if self._control is not None:
+            self._control.close()
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+        self._control = self._process = None
+
+    def _open(self) -> None:
+        self._control, theirs = socket.socketpair()
+        with theirs:
+            command = [sys.executable, "-m", "service.codec_nursery", str(theirs.fileno())]
+            self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()])

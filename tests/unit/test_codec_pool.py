@@ -1,0 +1,183 @@
+"""The codec's processes: real ones, asked by an event loop of this process."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from engine.geometry import Geometry
+from engine.task_vector import AnswerSettings
+from service.codec import Answer, Codec, Order
+from service.codec_pool import CodecPool
+from service.codec_process import Errand
+from service.codec_worker import Ready, pixels_of
+from service.errors import InvalidImage, ServiceError, UnsupportedMedia
+from service.frames import Frames, framed
+from service.images import Pixels
+from tests.support import PATIENCE, photo
+
+GEOMETRY, LIMIT = Geometry(), 5_000_000
+PAINTED = np.random.default_rng(0).integers(0, 256, (GEOMETRY.cell, GEOMETRY.cell, 3), np.uint8)
+
+
+def order(source: bytes | Pixels, size: Any = "native", example: tuple[bytes, bytes] | None = None) -> Order:
+    return Order(source, example, size, "png", True, AnswerSettings(refine="guided"))
+
+
+@asynccontextmanager
+async def running(processes: int = 1) -> AsyncIterator[CodecPool]:
+    pool = CodecPool(processes, GEOMETRY, LIMIT)
+    await pool.start()
+    try:
+        yield pool
+    finally:
+        pool.stop()
+
+
+async def prepared(pool: CodecPool, what: Order) -> tuple[Errand, Ready]:
+    """Raises the ServiceError that it fails with."""
+    ready: asyncio.Future[Ready] = asyncio.get_running_loop().create_future()
+    errand = pool.prepare(what, lambda result, _: ready.set_result(result), ready.set_exception)
+    return errand, await asyncio.wait_for(ready, PATIENCE)
+
+
+async def finished(pool: CodecPool, errand: Errand, answer: Pixels) -> Answer:
+    """Raises the ServiceError that it fails with."""
+    done: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+    errand.failed = done.set_exception
+    pool.finish(errand, answer, lambda result, _: done.set_result(result))
+    return await asyncio.wait_for(done, PATIENCE)
+
+
+def children(parent: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()]
+
+
+def codec_processes() -> tuple[list[int], list[int]]:
+    """The nurseries of this process's pools, one but for a moment, and their children."""
+    lines = {child: Path(f"/proc/{child}/cmdline").read_text() for child in children(os.getpid())}
+    nurseries = [child for child, line in lines.items() if "service.codec_nursery" in line]
+    return nurseries, [child for nursery in nurseries for child in children(nursery)]
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(PATIENCE):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        order(photo()),
+        order(photo(300, 200), "original"),
+        order(np.zeros((40, 60, 3), np.uint8)),
+        order(photo(), example=(photo(seed=1), photo(seed=2))),
+        order(photo(2100, 2000), "original"),  # large: read again by a process of its own
+    ],
+)
+def test_it_does_what_the_codec_does(what: Order) -> None:
+    async def through_a_process() -> tuple[Ready, Answer]:
+        async with running() as pool:
+            errand, ready = await prepared(pool, what)
+            return ready, await finished(pool, errand, PAINTED)
+
+    ready, answer = asyncio.run(through_a_process())
+    codec = Codec(GEOMETRY, LIMIT)
+    expected = codec.prepare(what)
+    assert (ready.program, ready.large) == (expected.program, expected.large)
+    assert np.array_equal(pixels_of(ready.pixels, ready.side), expected.pixels)
+    assert answer == codec.finish(PAINTED, what, expected.guide)
+
+
+def test_errors_come_back_as_they_are(caplog: pytest.LogCaptureFixture) -> None:
+    async def refused() -> None:
+        async with running() as pool:
+            with pytest.raises(UnsupportedMedia):
+                await prepared(pool, order(b"GIF89a"))
+            with pytest.raises(InvalidImage, match="more pixels"):
+                await prepared(pool, order(np.zeros((2500, 2500, 3), np.uint8)))
+            errand, _ = await prepared(pool, order(photo()))
+            with pytest.raises(ServiceError) as unforeseen:
+                await finished(pool, errand, np.zeros((3, 3, 3), np.uint8))
+            assert unforeseen.type is ServiceError  # and no traceback for the client
+
+    asyncio.run(refused())
+    assert "a codec step failed" in caplog.text
+    assert "Traceback" in caplog.text
+
+
+def test_many_at_once_each_get_their_own() -> None:
+    pictures = [np.full((30, 30, 3), shade, np.uint8) for shade in range(0, 250, 5)]
+
+    async def all_of_them() -> list[int]:
+        async with running(2) as pool:
+            ready = await asyncio.gather(*(prepared(pool, order(picture)) for picture in pictures))
+            return [int(pixels_of(one.pixels, one.side)[60, 60, 0]) for _, one in ready]
+
+    assert asyncio.run(all_of_them()) == [int(picture[0, 0, 0]) for picture in pictures]
+
+
+def test_what_is_given_up_is_not_heard_of() -> None:
+    async def give_up_half() -> list[int]:
+        heard: list[int] = []
+        async with running() as pool:
+            for index in range(40):
+                errand = pool.prepare(
+                    order(photo(seed=index)), lambda _, __, index=index: heard.append(index), lambda _: None
+                )
+                if index % 2:
+                    pool.give_up(errand)
+            await until(lambda: len(heard) == 20)
+            await prepared(pool, order(photo()))
+        return heard
+
+    assert sorted(asyncio.run(give_up_half())) == list(range(0, 40, 2))
+
+
+def test_processes_that_die_are_replaced(caplog: pytest.LogCaptureFixture) -> None:
+    async def killed(with_the_nursery: bool, pool: CodecPool) -> None:
+        errand, _ = await prepared(pool, order(photo()))
+        nurseries, processes = codec_processes()
+        assert len(processes) == 3
+        for process in (nurseries if with_the_nursery else []) + processes:
+            os.kill(process, signal.SIGKILL)
+        with pytest.raises(ServiceError):
+            await finished(pool, errand, PAINTED)
+        await until(lambda: len(set(codec_processes()[1]) - set(processes)) == 3)
+        assert (codec_processes()[0] == nurseries) is not with_the_nursery
+        errand, _ = await prepared(pool, order(photo()))
+        await finished(pool, errand, PAINTED)
+
+    async def die_twice() -> None:
+        async with running(2) as pool:
+            await killed(False, pool)
+            await killed(True, pool)
+
+    asyncio.run(die_twice())
+    assert "a codec process died" in caplog.text
+
+
+def test_none_outlives_the_pool() -> None:
+    async def start_and_stop() -> list[int]:
+        async with running(2):
+            nurseries, processes = codec_processes()
+            return nurseries + processes
+
+    processes = asyncio.run(start_and_stop())
+    asyncio.run(until(lambda: not any(Path(f"/proc/{process}").exists() for process in processes)))
+
+
+def test_messages_arrive_whole_however_they_are_cut() -> None:
+    messages = [b"x" * size for size in (0, 1, 7, 100_000)]
+    stream = b"".join(framed(message) for message in messages)
+    for size in (1 << 20, 4096, 9):
+        frames = Frames()
+        arrived = [message for at in range(0, len(stream), size) for message in frames.feed(stream[at : at + size])]
+        assert arrived == messages
