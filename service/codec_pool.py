@@ -20,14 +20,16 @@ from service.images import Pixels
 
 log: Final = logging.getLogger("vtv.codec")
 _AHEAD: Final = 8
-"""Pictures that a process has before it: enough that it never waits, few enough that none waits long behind a
-large one."""
+"""Pictures that a process has before it: enough that it never waits, few enough that none waits long behind one that
+takes long."""
+_LARGE_BYTES: Final = 1 << 20
 _TRIES: Final = 2
 _PAUSE_SECONDS: Final = 1.0
 
 
 class CodecPool:
-    """Some processes, and one more for large answers, which take so much memory that they wait for each other.
+    """Some processes, and one more for what is large: large files, which would hold others up, and large answers, which
+    take so much memory that they wait for each other.
 
     Belongs to the event loop. A process that dies, as an image library may on a file made for that, is replaced; the
     pictures that it had not prepared yet are tried once more, by another.
@@ -39,6 +41,7 @@ class CodecPool:
         self._processes: list[CodecProcess] = []
         self._large: CodecProcess | None = None
         self._waiting: deque[Errand] = deque()
+        self._waiting_large: deque[Errand] = deque()
         self._nursery = Nursery()
         self._numbers = 0
         self._replacing: set[asyncio.Task[None]] = set()
@@ -59,7 +62,7 @@ class CodecPool:
     def prepare(self, order: Order, prepared: Prepared, failed: Failed) -> Errand:
         """Decode a picture as soon as a process has time for it."""
         errand = Errand(order, prepared, failed)
-        self._waiting.append(errand)
+        self._line(errand).append(errand)
         self._send_waiting()
         return errand
 
@@ -78,12 +81,19 @@ class CodecPool:
         if errand.home is not None:
             errand.home.forget(errand)
 
+    def _line(self, errand: Errand) -> deque[Errand]:
+        return self._waiting_large if _is_large(errand.order) else self._waiting
+
     def _send_waiting(self) -> None:
-        while self._waiting and self._processes:
-            process = min(self._processes, key=CodecProcess.pictures)
+        self._send(self._waiting, self._processes)
+        self._send(self._waiting_large, [self._large] if self._large else [])
+
+    def _send(self, waiting: deque[Errand], processes: Sequence[CodecProcess]) -> None:
+        while waiting and processes:
+            process = min(processes, key=CodecProcess.pictures)
             if process.pictures() >= _AHEAD:
                 return
-            errand = self._waiting.popleft()
+            errand = waiting.popleft()
             if not errand.given_up:
                 self._numbers += 1
                 process.prepare(errand, self._numbers)
@@ -109,7 +119,7 @@ class CodecPool:
             self._processes.remove(process)
         for errand in pictures:
             if errand.tries < _TRIES:
-                self._waiting.append(errand)
+                self._line(errand).append(errand)
             else:
                 errand.failed(ServiceError())
         self._send_waiting()
@@ -131,3 +141,8 @@ class CodecPool:
         else:
             self._processes.append(process)
         self._send_waiting()
+
+
+def _is_large(order: Order) -> bool:
+    sources = (order.source, *(order.example or ()))
+    return sum(len(source) if isinstance(source, bytes) else source.nbytes for source in sources) > _LARGE_BYTES

@@ -72,8 +72,8 @@ class Settings(BaseModel):
     """Width times height of one image, read from its header before it is decoded."""
     timeout_ms: int = Field(30_000, ge=1)
     """Deadline of a request that names none; a request may shorten it, not extend it."""
-    codec_processes: int = Field(default_factory=lambda: min(8, os.cpu_count() or 1), ge=1, le=256)
-    """Processes that decode and encode; one more paints large answers."""
+    codec_processes: int = Field(default_factory=lambda: max(1, min(8, (os.cpu_count() or 1) - 1)), ge=1, le=256)
+    """Processes that decode and encode; one more takes what is large."""
     drain_seconds: float = Field(20.0, ge=0)
     """How long requests in hand may take to finish after a request to stop."""
 

@@ -79,7 +79,8 @@ async def until(condition: Callable[[], bool]) -> None:
         order(photo(300, 200), "original"),
         order(np.zeros((40, 60, 3), np.uint8)),
         order(photo(), example=(photo(seed=1), photo(seed=2))),
-        order(photo(2100, 2000), "original"),  # large: read again by a process of its own
+        order(photo(2100, 2000), "original"),  # painted large: read again at the end
+        order(np.zeros((600, 700, 3), np.uint8)),  # a large file
     ],
 )
 def test_it_does_what_the_codec_does(what: Order) -> None:
