@@ -8,13 +8,13 @@ import asyncio
 import logging
 import socket
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from engine.geometry import Geometry
 from service.codec import Order
-from service.codec_process import CodecProcess, Errand, Failed, Finished, Nursery, Prepared
-from service.codec_worker import Begin
+from service.codec_messages import Begin, Done, Ready
+from service.codec_process import CodecProcess, Errand, Nursery
 from service.errors import ServiceError
 from service.images import Pixels
 
@@ -36,7 +36,7 @@ class CodecPool:
     """
 
     def __init__(self, processes: int, geometry: Geometry, max_pixels: int) -> None:
-        self._begin = Begin(geometry, max_pixels)
+        self._begin = Begin(geometry.image_size, geometry.patch_size, max_pixels)
         self._size = processes
         self._processes: list[CodecProcess] = []
         self._large: CodecProcess | None = None
@@ -59,14 +59,16 @@ class CodecPool:
                 process.close()
         self._nursery.close()
 
-    def prepare(self, order: Order, prepared: Prepared, failed: Failed) -> Errand:
+    def prepare(
+        self, order: Order, prepared: Callable[[Ready], None], failed: Callable[[ServiceError], None]
+    ) -> Errand:
         """Decode a picture as soon as a process has time for it."""
         errand = Errand(order, prepared, failed)
         self._line(errand).append(errand)
         self._send_waiting()
         return errand
 
-    def finish(self, errand: Errand, answer: Pixels, finished: Finished) -> None:
+    def finish(self, errand: Errand, answer: Pixels, finished: Callable[[Done], None]) -> None:
         """Refine and encode the answer, uint8 [cell, cell, 3], to a prepared picture."""
         errand.finished = finished
         process = errand.home or self._large

@@ -9,19 +9,29 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, cast
 
-from service.codec import Answer, Order
-from service.codec_worker import Begin, Finish, Forget, Paint, Prepare, Ready, Reply
+from service.codec import Order
+from service.codec_messages import (
+    Begin,
+    Begun,
+    Done,
+    Failed,
+    Finish,
+    Forget,
+    Paint,
+    Prepare,
+    Ready,
+    Refused,
+    Reply,
+    Request,
+    packed,
+    unpacked,
+)
 from service.errors import ServiceError
-from service.frames import Frames, framed
+from service.frames import Frames
 from service.images import Pixels
 
 log: Final = logging.getLogger("vtv.codec")
 
-Prepared = Callable[[Ready, float], None]
-"""Takes a picture for the engine, and how many seconds it took."""
-Finished = Callable[[Answer, float], None]
-"""Takes the answer, and how many seconds it took."""
-Failed = Callable[[ServiceError], None]
 
 
 @dataclass(slots=True, eq=False)
@@ -29,9 +39,9 @@ class Errand:
     """One picture's way through the processes."""
 
     order: Order
-    prepared: Prepared
-    failed: Failed
-    finished: Finished | None = None
+    prepared: Callable[[Ready], None]
+    failed: Callable[[ServiceError], None]
+    finished: Callable[[Done], None] | None = None
     number: int = 0
     home: "CodecProcess | None" = None
     """Where it was prepared and is kept; none for a large one."""
@@ -79,9 +89,9 @@ class CodecProcess(asyncio.Protocol):
         self._finishing[errand.number] = errand
         if errand.home is self:
             self._kept.discard(errand.number)
-            self._write(Finish(errand.number, answer.tobytes()))
+            self._write(Finish(errand.number, answer))
         else:
-            self._write(Paint(errand.number, errand.order, answer.tobytes()))
+            self._write(Paint(errand.number, errand.order, answer))
 
     def forget(self, errand: Errand) -> None:
         """Keep the errand's picture no longer, where it is kept."""
@@ -100,8 +110,8 @@ class CodecProcess(asyncio.Protocol):
         self._transport, self.alive = cast(asyncio.Transport, transport), True
 
     def data_received(self, data: bytes) -> None:
-        for reply in self._frames.feed(data):
-            self._settle(reply)
+        for frame in self._frames.feed(data):
+            self._settle(unpacked(frame))
         self._on_room()
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -114,34 +124,41 @@ class CodecProcess(asyncio.Protocol):
                 errand.failed(ServiceError())
 
     def _settle(self, reply: Reply) -> None:
-        number, seconds, result = reply
-        if result is None:
-            self._ready.set_result(None)
-            return
-        errand = self._preparing.pop(number, None) or self._finishing.pop(number)
-        if isinstance(result, Ready):
-            if result.large:
-                errand.home = None
-            else:
-                self._kept.add(number)
-            if errand.given_up:
-                self.forget(errand)
-            else:
-                errand.prepared(result, seconds)
-        elif errand.given_up:
-            pass
-        elif isinstance(result, Answer):
-            assert errand.finished is not None
-            errand.finished(result, seconds)
-        elif isinstance(result, ServiceError):
-            errand.failed(result)
-        else:
-            log.error("a codec step failed: %s", result)
-            errand.failed(ServiceError())
+        match reply:
+            case Begun():
+                self._ready.set_result(None)
+            case Ready():
+                self._prepared(self._preparing.pop(reply.number), reply)
+            case _:
+                errand = self._preparing.pop(reply.number, None) or self._finishing.pop(reply.number)
+                if not errand.given_up:
+                    _end(errand, reply)
 
-    def _write(self, message: object) -> None:
+    def _prepared(self, errand: Errand, ready: Ready) -> None:
+        if ready.large:
+            errand.home = None
+        else:
+            self._kept.add(errand.number)
+        if errand.given_up:
+            self.forget(errand)
+        else:
+            errand.prepared(ready)
+
+    def _write(self, message: Begin | Request) -> None:
         assert self._transport is not None
-        self._transport.write(framed(message))
+        self._transport.write(packed(message))
+
+
+def _end(errand: Errand, reply: Done | Refused | Failed) -> None:
+    match reply:
+        case Done():
+            assert errand.finished is not None
+            errand.finished(reply)
+        case Refused():
+            errand.failed(reply.error)
+        case Failed():
+            log.error("a codec step failed: %s", reply.traceback)
+            errand.failed(ServiceError())
 
 
 class Nursery:

@@ -9,78 +9,29 @@ import traceback
 from collections import deque
 from collections.abc import Callable
 from time import perf_counter
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
-import numpy as np
-
-from engine.geometry import Geometry
-from service.codec import Answer, Codec, Order, Prepared
+from service.codec import Codec, Order, Prepared
+from service.codec_messages import (
+    Begin,
+    Begun,
+    Done,
+    Failed,
+    Finish,
+    Forget,
+    Paint,
+    Prepare,
+    Ready,
+    Refused,
+    Reply,
+    Request,
+    packed,
+    unpacked,
+)
 from service.errors import ServiceError
-from service.frames import Frames, framed
-from service.images import Pixels
-from service.jobs import Program
+from service.frames import Frames
 
 _CHUNK: Final = 1 << 20
-_CHANNELS: Final = 3
-
-
-class Begin(NamedTuple):
-    """The first message, answered by an empty Reply when the process is ready."""
-
-    geometry: Geometry
-    max_pixels: int
-
-
-class Prepare(NamedTuple):
-    """Decode the picture of an order, and keep what its answer will need."""
-
-    number: int
-    order: Order
-
-
-class Finish(NamedTuple):
-    """Refine and encode the answer to a prepared picture; then forget it."""
-
-    number: int
-    answer: bytes
-
-
-class Paint(NamedTuple):
-    """The same for a picture that is not kept: a large one, which is read again."""
-
-    number: int
-    order: Order
-    answer: bytes
-
-
-class Forget(NamedTuple):
-    """No answer will come for a prepared picture."""
-
-    number: int
-
-
-class Ready(NamedTuple):
-    """A prepared picture, for the engine."""
-
-    program: Program
-    pixels: bytes
-    side: int
-    """uint8 [side, side, 3]."""
-    large: bool
-    """It is not kept here: `Paint` its answer."""
-
-
-class Reply(NamedTuple):
-    """To Prepare a Ready, to Finish and Paint an Answer; else what went wrong, an unforeseen error as its traceback."""
-
-    number: int
-    seconds: float
-    result: Ready | Answer | ServiceError | str | None
-
-
-def pixels_of(data: bytes, side: int) -> Pixels:
-    """What was sent as bytes: uint8 [side, side, 3]."""
-    return np.frombuffer(data, np.uint8).reshape(side, side, _CHANNELS)
 
 
 class Worker:
@@ -91,56 +42,55 @@ class Worker:
         self._kept: dict[int, tuple[Order, Prepared]] = {}
 
     def prepare(self, message: Prepare) -> Ready:
+        started = perf_counter()
         prepared = self._codec.prepare(message.order)
         if not prepared.large:
             self._kept[message.number] = message.order, prepared
-        pixels = prepared.pixels
-        return Ready(prepared.program, pixels.tobytes(), len(pixels), prepared.large)
+        seconds = perf_counter() - started
+        return Ready(message.number, seconds, prepared.program, prepared.large, prepared.pixels)
 
-    def finish(self, message: Finish) -> Answer:
+    def finish(self, message: Finish) -> Done:
+        started = perf_counter()
         order, prepared = self._kept.pop(message.number)
-        return self._codec.finish(self._answer(message.answer), order, prepared.guide)
+        answer = self._codec.finish(message.answer.copy(), order, prepared.guide)
+        return Done(message.number, perf_counter() - started, answer)
 
-    def paint(self, message: Paint) -> Answer:
-        return self._codec.finish(self._answer(message.answer), message.order, None)
+    def paint(self, message: Paint) -> Done:
+        started = perf_counter()
+        answer = self._codec.finish(message.answer.copy(), message.order, None)
+        return Done(message.number, perf_counter() - started, answer)
 
     def forget(self, message: Forget) -> None:
         self._kept.pop(message.number, None)
-
-    def _answer(self, data: bytes) -> Pixels:
-        return pixels_of(data, self._codec.geometry.cell).copy()  # torch takes no read-only memory
 
 
 def work(channel: socket.socket) -> None:
     """Serve the other end of `channel` until it closes."""
     inbox = _Inbox(channel)
-    begin: Begin = inbox.first()
+    begin = inbox.first()
     worker = Worker(Codec(begin.geometry, begin.max_pixels))
-    channel.sendall(framed(Reply(0, 0.0, None)))
+    channel.sendall(packed(Begun()))
     while (message := inbox.next()) is not None:
         match message:
             case Prepare():
-                reply = _done(worker.prepare, message)
+                reply = _attempted(worker.prepare, message)
             case Finish():
-                reply = _done(worker.finish, message)
+                reply = _attempted(worker.finish, message)
             case Paint():
-                reply = _done(worker.paint, message)
-            case _:
+                reply = _attempted(worker.paint, message)
+            case Forget():
                 worker.forget(message)
                 continue
-        channel.sendall(framed(reply))
+        channel.sendall(packed(reply))
 
 
-def _done(step: Callable[[Any], Ready | Answer], message: Prepare | Finish | Paint) -> Reply:
-    started = perf_counter()
-    result: Ready | Answer | ServiceError | str
+def _attempted(step: Callable[[Any], Reply], message: Prepare | Finish | Paint) -> Reply:
     try:
-        result = step(message)
+        return step(message)
     except ServiceError as error:
-        result = error
+        return Refused(message.number, error.code, error.detail)
     except Exception:
-        result = traceback.format_exc()
-    return Reply(message.number, perf_counter() - started, result)
+        return Failed(message.number, traceback.format_exc())
 
 
 class _Inbox:
@@ -157,11 +107,11 @@ class _Inbox:
         """Raises ConnectionError."""
         while size := self._channel.recv_into(self._chunk):
             for message in self._frames.feed(self._chunk[:size]):
-                begin: Begin = message
+                begin: Begin = unpacked(message)
                 return begin
         raise ConnectionError("the server hung up")
 
-    def next(self) -> Prepare | Finish | Paint | Forget | None:
+    def next(self) -> Request | None:
         """The next one; None once the other end has closed."""
         while self._receive(wait=not (self._others or self._pictures)):
             if self._others:
@@ -178,7 +128,8 @@ class _Inbox:
             return True
         except ConnectionError:
             return False
-        for message in self._frames.feed(self._chunk[:size]):
+        for frame in self._frames.feed(self._chunk[:size]):
+            message: Request = unpacked(frame)
             if isinstance(message, Prepare):
                 self._pictures.append(message)
             else:

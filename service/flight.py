@@ -14,9 +14,9 @@ from engine.task_vector import AnswerSettings
 from service.batcher import Batcher
 from service.calls import Call
 from service.codec import Answer, Order
+from service.codec_messages import Done, Ready
 from service.codec_pool import CodecPool
 from service.codec_process import Errand
-from service.codec_worker import Ready, pixels_of
 from service.errors import ServiceError
 from service.jobs import Job, Ticket
 from service.metrics import Metrics
@@ -91,10 +91,9 @@ class Flight:
         launched = [job for job in self.jobs if job.launched_at is not None]
         return len(launched) < len(self.call.images)
 
-    def _board(self, index: int, ready: Ready, seconds: float) -> None:
-        pixels = pixels_of(ready.pixels, ready.side)
-        finish = partial(self._finish, index, seconds)
-        job = Job(self.ticket, ready.program, pixels, self.slot, self.task, self.deadline, finish)
+    def _board(self, index: int, ready: Ready) -> None:
+        finish = partial(self._finish, index, ready.seconds)
+        job = Job(self.ticket, ready.program, ready.pixels, self.slot, self.task, self.deadline, finish)
         self.jobs.append(job)
         self.crew.batcher.submit(job)
 
@@ -107,15 +106,15 @@ class Flight:
         assert job.answer is not None
         self.crew.codecs.finish(self.errands[index], job.answer, partial(self._land, index, decode_seconds, job))
 
-    def _land(self, index: int, decode_seconds: float, job: Job, answer: Answer, seconds: float) -> None:
+    def _land(self, index: int, decode_seconds: float, job: Job, done: Done) -> None:
         timing = Timing(
             queue=1e3 * job.queue_seconds,
             decode=1e3 * decode_seconds,
             compute=1e3 * job.compute_seconds,
-            encode=1e3 * seconds,
+            encode=1e3 * done.seconds,
         )
         self.crew.metrics.stages(timing.stages)
-        self.answers[index] = answer, timing
+        self.answers[index] = done.answer, timing
         if len(self.answers) == len(self.call.images) and not self.landed.done():
             self.landed.set_result([self.answers[index] for index in range(len(self.answers))])
 

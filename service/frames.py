@@ -1,20 +1,23 @@
-"""Messages between the server and its codec processes: pickles behind their length, on a stream socket.
+"""Messages between the server and its codec processes, on a stream socket: a head in JSON, and bytes behind it."""
 
-Both ends are this program's own: nothing that a client sent is ever unpickled, it only lies in messages as bytes.
-"""
-
-import pickle
+import json
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-_LENGTH: Final = struct.Struct("<Q")
+Message = tuple[dict[str, Any], list[bytes]]
+"""Head and parts."""
+
+_SIZES: Final = struct.Struct("<IQ")
+"""Bytes of the head; of everything behind it."""
+_PARTS: Final = "parts"
 
 
-def framed(message: object) -> bytes:
+def framed(head: Mapping[str, Any], parts: Sequence[bytes] = ()) -> bytes:
     """A message as it is sent."""
-    body = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
-    return _LENGTH.pack(len(body)) + body
+    sizes = [len(part) for part in parts]
+    text = json.dumps({**head, _PARTS: sizes}).encode()
+    return b"".join((_SIZES.pack(len(text), sum(sizes)), text, *parts))
 
 
 class Frames:
@@ -23,20 +26,25 @@ class Frames:
     def __init__(self) -> None:
         self._buffer = bytearray()
 
-    def feed(self, data: bytes | memoryview) -> Iterator[Any]:
+    def feed(self, data: bytes | memoryview) -> Iterator[Message]:
         """The messages that `data` completes."""
         self._buffer += data
         while (message := self._next()) is not None:
             yield message
 
-    def _next(self) -> Any:
-        """None while it is not whole; no message is None."""
-        if len(self._buffer) < _LENGTH.size:
+    def _next(self) -> Message | None:
+        """None while it is not whole."""
+        if len(self._buffer) < _SIZES.size:
             return None
-        end = _LENGTH.size + _LENGTH.unpack_from(self._buffer)[0]
-        if len(self._buffer) < end:
+        text, rest = _SIZES.unpack_from(self._buffer)
+        at = _SIZES.size + text
+        if len(self._buffer) < at + rest:
             return None
-        with memoryview(self._buffer) as view, view[_LENGTH.size : end] as body:
-            message = pickle.loads(body)
-        del self._buffer[:end]
-        return message
+        parts = []
+        with memoryview(self._buffer) as view:
+            head: dict[str, Any] = json.loads(bytes(view[_SIZES.size : at]))
+            for size in head.pop(_PARTS):
+                parts.append(bytes(view[at : at + size]))
+                at += size
+        del self._buffer[:at]
+        return head, parts

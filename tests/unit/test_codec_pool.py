@@ -14,9 +14,9 @@ import pytest
 from engine.geometry import Geometry
 from engine.task_vector import AnswerSettings
 from service.codec import Answer, Codec, Order
+from service.codec_messages import Ready
 from service.codec_pool import CodecPool
 from service.codec_process import Errand
-from service.codec_worker import Ready, pixels_of
 from service.errors import InvalidImage, ServiceError, UnsupportedMedia
 from service.frames import Frames, framed
 from service.images import Pixels
@@ -43,7 +43,7 @@ async def running(processes: int = 1) -> AsyncIterator[CodecPool]:
 async def prepared(pool: CodecPool, what: Order) -> tuple[Errand, Ready]:
     """Raises the ServiceError that it fails with."""
     ready: asyncio.Future[Ready] = asyncio.get_running_loop().create_future()
-    errand = pool.prepare(what, lambda result, _: ready.set_result(result), ready.set_exception)
+    errand = pool.prepare(what, ready.set_result, ready.set_exception)
     return errand, await asyncio.wait_for(ready, PATIENCE)
 
 
@@ -51,7 +51,7 @@ async def finished(pool: CodecPool, errand: Errand, answer: Pixels) -> Answer:
     """Raises the ServiceError that it fails with."""
     done: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
     errand.failed = done.set_exception
-    pool.finish(errand, answer, lambda result, _: done.set_result(result))
+    pool.finish(errand, answer, lambda reply: done.set_result(reply.answer))
     return await asyncio.wait_for(done, PATIENCE)
 
 
@@ -93,7 +93,7 @@ def test_it_does_what_the_codec_does(what: Order) -> None:
     codec = Codec(GEOMETRY, LIMIT)
     expected = codec.prepare(what)
     assert (ready.program, ready.large) == (expected.program, expected.large)
-    assert np.array_equal(pixels_of(ready.pixels, ready.side), expected.pixels)
+    assert np.array_equal(ready.pixels, expected.pixels)
     assert answer == codec.finish(PAINTED, what, expected.guide)
 
 
@@ -106,7 +106,7 @@ def test_errors_come_back_as_they_are(caplog: pytest.LogCaptureFixture) -> None:
                 await prepared(pool, order(np.zeros((2500, 2500, 3), np.uint8)))
             errand, _ = await prepared(pool, order(photo()))
             with pytest.raises(ServiceError) as unforeseen:
-                await finished(pool, errand, np.zeros((3, 3, 3), np.uint8))
+                await finished(pool, errand, np.zeros((0, 0, 3), np.uint8))
             assert unforeseen.type is ServiceError  # and no traceback for the client
 
     asyncio.run(refused())
@@ -120,7 +120,7 @@ def test_many_at_once_each_get_their_own() -> None:
     async def all_of_them() -> list[int]:
         async with running(2) as pool:
             ready = await asyncio.gather(*(prepared(pool, order(picture)) for picture in pictures))
-            return [int(pixels_of(one.pixels, one.side)[60, 60, 0]) for _, one in ready]
+            return [int(one.pixels[60, 60, 0]) for _, one in ready]
 
     assert asyncio.run(all_of_them()) == [int(picture[0, 0, 0]) for picture in pictures]
 
@@ -131,7 +131,7 @@ def test_what_is_given_up_is_not_heard_of() -> None:
         async with running() as pool:
             for index in range(40):
                 errand = pool.prepare(
-                    order(photo(seed=index)), lambda _, __, index=index: heard.append(index), lambda _: None
+                    order(photo(seed=index)), lambda _, index=index: heard.append(index), lambda _: None
                 )
                 if index % 2:
                     pool.give_up(errand)
@@ -176,8 +176,8 @@ def test_none_outlives_the_pool() -> None:
 
 
 def test_messages_arrive_whole_however_they_are_cut() -> None:
-    messages = [b"x" * size for size in (0, 1, 7, 100_000)]
-    stream = b"".join(framed(message) for message in messages)
+    messages = [({"number": size}, [b"x" * size, b"y"]) for size in (0, 1, 7, 100_000)]
+    stream = b"".join(framed(*message) for message in messages)
     for size in (1 << 20, 4096, 9):
         frames = Frames()
         arrived = [message for at in range(0, len(stream), size) for message in frames.feed(stream[at : at + size])]
