@@ -91,6 +91,12 @@ class Flight:
         launched = [job for job in self.jobs if job.launched_at is not None]
         return len(launched) < len(self.call.images)
 
+    def close(self) -> None:
+        """Give up, and let go of what points back here: pictures would otherwise wait for the garbage collector."""
+        self.give_up()
+        self.errands.clear()
+        self.jobs.clear()
+
     def _board(self, index: int, ready: Ready) -> None:
         finish = partial(self._finish, index, ready.seconds)
         job = Job(self.ticket, ready.program, ready.pixels, self.slot, self.task, self.deadline, finish)

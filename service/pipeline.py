@@ -159,7 +159,7 @@ class Pipeline:
                 self._metrics.dropped("disconnected")
             raise
         finally:
-            flight.give_up()
+            flight.close()
             alarm.cancel()
             watch.cancel()
 

@@ -1,6 +1,7 @@
 """More clients than the server has room for, and clients that leave: on real sockets, to the request."""
 
 import asyncio
+import gc
 import resource
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -11,6 +12,10 @@ import pytest
 
 from benchmarks.peers.accelerator import MAX_BATCH
 from benchmarks.peers.answers import TASKS
+from service.codec import Order
+from service.codec_process import Errand
+from service.flight import Flight
+from service.jobs import Job
 from tests import overload
 from tests.overload import Overloaded, answered, ask, coloured, raw
 from tests.support import PATIENCE, wait_until
@@ -158,3 +163,23 @@ def test_clients_take_turns(tmp_path: Path) -> None:
     finally:
         server.stop()
     assert 999 in server.engine.launched[2]
+
+
+def test_an_answered_request_leaves_nothing_to_the_garbage_collector(server: Overloaded) -> None:
+    """What points at itself waits for the collector, with its pictures; and then everyone waits for the collector."""
+
+    async def some() -> None:
+        for index in range(10):
+            status, _ = await ask(server.port, raw(coloured(index)))
+            assert status == 200
+
+    server.engine.gate.set()
+    gc.collect()
+    gc.disable()
+    try:
+        asyncio.run(some())
+        wait_until(lambda: server.batcher.admitted == 0, "the end of every request")
+        left = [kind.__name__ for thing in gc.get_objects() if (kind := type(thing)) in (Flight, Job, Errand, Order)]
+    finally:
+        gc.enable()
+    assert sorted(left) in ([], ["Flight", "Job"])  # the engine's threads may still hold the last one
