@@ -44,14 +44,12 @@ async def closed_loop(url: str, mix: Mix, clients: int, seconds: float) -> list[
 
 
 def schedule(rate: float, seconds: float, arrivals: Arrivals, seed: int = 0) -> Iterator[float]:
-    """When to send, in seconds from the start: `rate` a second on average."""
+    """When to send, in seconds from the start: at once, and then `rate` a second on average."""
     draw = random.Random(seed)
     when = 0.0
-    while True:
-        when += draw.expovariate(rate) if arrivals == "poisson" else 1 / rate
-        if when >= seconds:
-            return
+    while when < seconds:
         yield when
+        when += draw.expovariate(rate) if arrivals == "poisson" else 1 / rate
 
 
 async def open_loop(
