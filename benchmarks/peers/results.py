@@ -91,11 +91,13 @@ def _errors(rows: Sequence[Row], name: str) -> str:
 
 
 def plot(path: Path, rows: Sequence[Row]) -> None:
-    """p50 of the closed loops of every server, one task. Raises PlotsUnavailable."""
-    curves: dict[str, list[tuple[Summary, str]]] = {}
-    for row in rows:
-        if row.load.clients and row.workload == "one":
-            curves.setdefault(row.server, []).append((row.load, "p50"))
-    for points in curves.values():
-        points.sort(key=lambda point: point[0].clients or 0)
+    """p50 of the closed loops of every server, one task, of each the middle pass. Raises PlotsUnavailable."""
+    rows = [row for row in rows if row.load.clients and row.workload == "one"]
+    counts = sorted({row.load.clients for row in rows if row.load.clients})
+    curves = {row.server: [(_middle(_of(rows, row.server, count)), "p50") for count in counts] for row in rows}
     latency_plot(path, "one task, closed loops: p50", curves)
+
+
+def _middle(loads: Sequence[Summary]) -> Summary:
+    """Of several passes, the one whose throughput is the median."""
+    return sorted(loads, key=lambda load: load.requests_per_second)[(len(loads) - 1) // 2]
