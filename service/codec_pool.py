@@ -35,7 +35,10 @@ class CodecPool:
     pictures that it had not prepared yet are tried once more, by another.
     """
 
-    def __init__(self, processes: int, geometry: Geometry, max_pixels: int) -> None:
+    def __init__(
+        self, processes: int, geometry: Geometry, max_pixels: int, on_death: Callable[[], None] = lambda: None
+    ) -> None:
+        """`on_death` is called whenever a process has died."""
         self._begin = Begin(geometry.image_size, geometry.patch_size, max_pixels)
         self._size = processes
         self._processes: list[CodecProcess] = []
@@ -43,6 +46,7 @@ class CodecPool:
         self._waiting: deque[Errand] = deque()
         self._waiting_large: deque[Errand] = deque()
         self._nursery = Nursery()
+        self._on_death = on_death
         self._numbers = 0
         self._replacing: set[asyncio.Task[None]] = set()
 
@@ -115,6 +119,7 @@ class CodecPool:
 
     def _died(self, process: CodecProcess, pictures: Sequence[Errand]) -> None:
         log.error("a codec process died; another takes its place")
+        self._on_death()
         if process is self._large:
             self._large = None
         else:

@@ -90,6 +90,9 @@ class Metrics:
         self._restarts = Counter(
             "vtv_engine_restarts", "Engines rebuilt after a failure.", registry=self.registry
         )
+        self._codec_deaths = Counter(
+            "vtv_codec_restarts", "Codec processes that died and were replaced.", registry=self.registry
+        )
 
         # Series that exist from the start: the first event is then a rise, and none is told from no data.
         self._stage: Final = {stage: stages.labels(stage) for stage in _STAGES}
@@ -129,6 +132,9 @@ class Metrics:
 
     def engine_restarted(self) -> None:
         self._restarts.inc()
+
+    def codec_process_died(self) -> None:
+        self._codec_deaths.inc()
 
     def artifact_refused(self) -> None:
         self._refused.inc()

@@ -52,7 +52,9 @@ class Pipeline:
         self.registry: Final = registry
         self.tile: Final = engine.geometry.tile
         self._metrics = metrics
-        self._codecs = CodecPool(settings.codec_processes, engine.geometry, settings.max_pixels)
+        self._codecs = CodecPool(
+            settings.codec_processes, engine.geometry, settings.max_pixels, metrics.codec_process_died
+        )
         failed = threading.Event()
         self.batcher: Final = Batcher(
             engine,

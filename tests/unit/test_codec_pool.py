@@ -31,8 +31,8 @@ def order(source: bytes | Pixels, size: Any = "native", example: tuple[bytes, by
 
 
 @asynccontextmanager
-async def running(processes: int = 1) -> AsyncIterator[CodecPool]:
-    pool = CodecPool(processes, GEOMETRY, LIMIT)
+async def running(processes: int = 1, on_death: Callable[[], None] = lambda: None) -> AsyncIterator[CodecPool]:
+    pool = CodecPool(processes, GEOMETRY, LIMIT, on_death)
     await pool.start()
     try:
         yield pool
@@ -156,12 +156,15 @@ def test_processes_that_die_are_replaced(caplog: pytest.LogCaptureFixture) -> No
         errand, _ = await prepared(pool, order(photo()))
         await finished(pool, errand, PAINTED)
 
+    deaths: list[None] = []
+
     async def die_twice() -> None:
-        async with running(2) as pool:
+        async with running(2, lambda: deaths.append(None)) as pool:
             await killed(False, pool)
             await killed(True, pool)
 
     asyncio.run(die_twice())
+    assert len(deaths) == 6
     assert "a codec process died" in caplog.text
 
 
