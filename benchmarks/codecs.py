@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.traffic import at_size
-from service import images
+from service.codec import images
 
 Pixels = NDArray[np.uint8]
 _SAMPLE: Final = Path(str(files("service"))) / "static" / "samples" / "rabbit.jpg"

@@ -12,8 +12,8 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException
 from starlette.requests import ClientDisconnect, Request
 
+from service.codec.images import Pixels
 from service.errors import ClientClosed, InvalidImage, InvalidRequest, UnsupportedMedia
-from service.images import Pixels
 from service.schemas import InferRequest, Options
 
 Form = Literal["raw", "json", "multipart", "tensors"]

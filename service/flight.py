@@ -13,10 +13,10 @@ from functools import partial
 from engine.task_vector import AnswerSettings
 from service.batcher import Batcher
 from service.calls import Call
-from service.codec import Answer, Order
-from service.codec_messages import Done, Ready
-from service.codec_pool import CodecPool
-from service.codec_process import Errand
+from service.codec.codec import Answer, Order
+from service.codec.messages import Done, Ready
+from service.codec.pool import CodecPool
+from service.codec.process import Errand
 from service.errors import ServiceError
 from service.jobs import Job, Ticket
 from service.metrics import Metrics

@@ -14,8 +14,8 @@ from engine.runtime import Engine
 from engine.task_vector import AnswerSettings
 from service.batcher import Batcher, State
 from service.calls import Call
-from service.codec import Answer, answer_settings
-from service.codec_pool import CodecPool
+from service.codec.codec import Answer, answer_settings
+from service.codec.pool import CodecPool
 from service.errors import ClientClosed, DeadlineExceeded, NotReady, QueueFull
 from service.flight import Crew, Flight, Landed, Timing, finish_all
 from service.jobs import Job, Ticket

@@ -18,8 +18,8 @@ from pydantic import ValidationError
 from starlette.responses import Response
 
 from service.calls import Call, complaint, read_options
+from service.codec.images import Pixels
 from service.errors import InvalidImage, InvalidRequest
-from service.images import Pixels
 from service.pipeline import Outcome
 from service.schemas import InputTensor, TensorRequest
 

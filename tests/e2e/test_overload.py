@@ -12,8 +12,8 @@ import pytest
 
 from benchmarks.peers.accelerator import MAX_BATCH
 from benchmarks.peers.answers import TASKS
-from service.codec import Order
-from service.codec_process import Errand
+from service.codec.codec import Order
+from service.codec.process import Errand
 from service.flight import Flight
 from service.jobs import Job
 from tests import overload

@@ -1,4 +1,4 @@
-"""service.codec: which answers count as large."""
+"""service.codec.codec: which answers count as large."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import pytest
 from engine.geometry import Geometry
 from engine.task_vector import AnswerSettings
 from service.calls import Call
-from service.codec import Codec, Order
+from service.codec.codec import Codec, Order
 from service.errors import InvalidImage
 from service.schemas import Options, Size
 from tests.support import photo

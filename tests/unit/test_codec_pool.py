@@ -13,13 +13,13 @@ import pytest
 
 from engine.geometry import Geometry
 from engine.task_vector import AnswerSettings
-from service.codec import Answer, Codec, Order
-from service.codec_messages import Ready
-from service.codec_pool import CodecPool
-from service.codec_process import Errand
+from service.codec.codec import Answer, Codec, Order
+from service.codec.frames import Frames, framed
+from service.codec.images import Pixels
+from service.codec.messages import Ready
+from service.codec.pool import CodecPool
+from service.codec.process import Errand
 from service.errors import InvalidImage, ServiceError, UnsupportedMedia
-from service.frames import Frames, framed
-from service.images import Pixels
 from tests.support import PATIENCE, photo
 
 GEOMETRY, LIMIT = Geometry(), 5_000_000
@@ -62,7 +62,7 @@ def children(parent: int) -> list[int]:
 def codec_processes() -> tuple[list[int], list[int]]:
     """The nurseries of this process's pools, one but for a moment, and their children."""
     lines = {child: Path(f"/proc/{child}/cmdline").read_text() for child in children(os.getpid())}
-    nurseries = [child for child, line in lines.items() if "service.codec_nursery" in line]
+    nurseries = [child for child, line in lines.items() if "service.codec.nursery" in line]
     return nurseries, [child for nursery in nurseries for child in children(nursery)]
 
 

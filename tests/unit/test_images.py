@@ -1,4 +1,4 @@
-"""service.images: every kind of file it must read, and every kind it must refuse."""
+"""service.codec.images: every kind of file it must read, and every kind it must refuse."""
 
 import io
 import struct
@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from service.codec.images import encode, from_pixels, read, resized
 from service.errors import InvalidImage, UnsupportedMedia
-from service.images import encode, from_pixels, read, resized
 
 LIMIT = 1_000_000
 

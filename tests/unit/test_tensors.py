@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.codec import Answer
+from service.codec.codec import Answer
 from service.errors import InvalidImage, InvalidRequest
 from service.flight import Timing
 from service.pipeline import Outcome

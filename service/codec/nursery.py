@@ -1,4 +1,4 @@
-"""Forks the codec's processes: `python -m service.codec_nursery DESCRIPTOR`.
+"""Forks the codec's processes: `python -m service.codec.nursery DESCRIPTOR`.
 
 A process of one thread that has imported what they need, so that each costs milliseconds and little memory of its
 own. It forks one for each socket that comes over DESCRIPTOR, and ends when that closes; as its children end when
@@ -14,7 +14,7 @@ from contextlib import suppress
 
 import torch
 
-from service.codec_worker import work
+from service.codec.worker import work
 from service.memory import keep_freed_memory
 
 

@@ -8,9 +8,9 @@ import cv2
 from engine.geometry import Geometry
 from engine.refine_picture import refine
 from engine.task_vector import AnswerSettings
-from service import images
 from service.calls import Call
-from service.images import Pixels
+from service.codec import images
+from service.codec.images import Pixels
 from service.jobs import Program
 from service.schemas import Format, Refine, Size
 

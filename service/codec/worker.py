@@ -11,8 +11,9 @@ from collections.abc import Callable
 from time import perf_counter
 from typing import Any, Final
 
-from service.codec import Codec, Order, Prepared
-from service.codec_messages import (
+from service.codec.codec import Codec, Order, Prepared
+from service.codec.frames import Frames
+from service.codec.messages import (
     Begin,
     Begun,
     Done,
@@ -29,7 +30,6 @@ from service.codec_messages import (
     unpacked,
 )
 from service.errors import ServiceError
-from service.frames import Frames
 
 _CHUNK: Final = 1 << 20
 

@@ -7,10 +7,10 @@ import numpy as np
 
 from engine.geometry import Geometry
 from engine.task_vector import AnswerSettings
-from service.codec import Answer, Order
+from service.codec.codec import Answer, Order
+from service.codec.frames import Message, framed
+from service.codec.images import Pixels
 from service.errors import InvalidImage, ServiceError, UnsupportedMedia
-from service.frames import Message, framed
-from service.images import Pixels
 from service.jobs import Program
 
 _CHANNELS: Final = 3

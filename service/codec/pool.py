@@ -12,11 +12,11 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from engine.geometry import Geometry
-from service.codec import Order
-from service.codec_messages import Begin, Done, Ready
-from service.codec_process import CodecProcess, Errand, Nursery
+from service.codec.codec import Order
+from service.codec.images import Pixels
+from service.codec.messages import Begin, Done, Ready
+from service.codec.process import CodecProcess, Errand, Nursery
 from service.errors import ServiceError
-from service.images import Pixels
 
 log: Final = logging.getLogger("vtv.codec")
 _AHEAD: Final = 8

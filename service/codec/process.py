@@ -9,8 +9,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, cast
 
-from service.codec import Order
-from service.codec_messages import (
+from service.codec.codec import Order
+from service.codec.frames import Frames
+from service.codec.images import Pixels
+from service.codec.messages import (
     Begin,
     Begun,
     Done,
@@ -27,8 +29,6 @@ from service.codec_messages import (
     unpacked,
 )
 from service.errors import ServiceError
-from service.frames import Frames
-from service.images import Pixels
 
 log: Final = logging.getLogger("vtv.codec")
 
@@ -188,5 +188,5 @@ class Nursery:
     def _open(self) -> None:
         self._control, theirs = socket.socketpair()
         with theirs:
-            command = [sys.executable, "-m", "service.codec_nursery", str(theirs.fileno())]
+            command = [sys.executable, "-m", "service.codec.nursery", str(theirs.fileno())]
             self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()])

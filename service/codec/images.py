@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image
 from torch.nn import functional as F
 
+from service.codec.png import write_png
 from service.errors import InvalidImage, UnsupportedMedia
-from service.png import write_png
 
 # Pillow's own limit is a global that warns; `max_pixels` below is checked in its place.
 Image.MAX_IMAGE_PIXELS = None
