@@ -22,6 +22,7 @@ from artifacts.paths import BUNDLED_MODEL
 from benchmarks.engine_calls import Call, MatrixProduct, PublicCode, engine_flop, flop
 from benchmarks.engine_subjects import USUAL, Setting, Subject, load_subjects
 from benchmarks.engine_table import table
+from benchmarks.number_lists import counts
 from engine.device import best_device, describe
 from engine.errors import EngineError
 
@@ -87,7 +88,7 @@ def main(args: Sequence[str]) -> int:
     if asked.threads:
         torch.set_num_threads(asked.threads)
     device = asked.device or best_device()
-    setting = Setting(asked.model, device, asked.buckets or BUCKETS[device], SLOTS)
+    setting = Setting(asked.model, device, tuple(asked.buckets or BUCKETS[device]), SLOTS)
     subjects, missing = load_subjects(asked.backend or USUAL[device], setting)
     if not subjects:
         raise EngineError("nothing to measure: " + "; ".join(missing))
@@ -192,16 +193,9 @@ def _parser() -> argparse.ArgumentParser:
         f"with a GPU {', '.join(USUAL['cuda'])})",
     )
     parser.add_argument("--device", choices=["cpu", "cuda"], help="default: cuda where there is one")
-    parser.add_argument("--buckets", type=_buckets, help="1,4 say: a large model may not fit in all of them")
+    parser.add_argument("--buckets", type=counts, help="1,4 say: a large model may not fit in all of them")
     parser.add_argument("--threads", type=int, help="of the CPU (default: as many as torch takes)")
     parser.add_argument("--seconds", type=float, default=5.0, help="for each row")
     parser.add_argument("-o", "--output", type=Path, help="also write the JSON to a file")
     parser.add_argument("--json", action="store_true", help="print JSON only")
     return parser
-
-
-def _buckets(text: str) -> tuple[int, ...]:
-    buckets = tuple(sorted({int(part) for part in text.split(",")}))
-    if buckets[0] < 1:
-        raise argparse.ArgumentTypeError("must be above 0")
-    return buckets

@@ -12,13 +12,14 @@ import sys
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 import httpx
 
 from artifacts.paths import BUNDLED_MODEL, BUNDLED_STORE
 from benchmarks.load_report import Report, as_json, table
 from benchmarks.load_run import LoadRun
+from benchmarks.number_lists import counts, rates
 from benchmarks.plots import PlotsUnavailable, latency_plot
 from benchmarks.server_process import ServerDied, running_server
 from benchmarks.summary import PERCENTILES
@@ -26,7 +27,6 @@ from benchmarks.sweep import sweep
 from benchmarks.traffic import at_size, infer_mix
 from engine.errors import EngineError
 
-N = TypeVar("N", int, float)
 _SAMPLE: Final = Path(str(files("service"))) / "static" / "samples" / "rabbit.jpg"
 
 
@@ -96,8 +96,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--side", type=_weighted, action="append", default=[], metavar="PIXELS[:WEIGHT]",
                         help="longer side to scale the image to; repeat to mix sizes (default: as it is)")  # fmt: skip
     parser.add_argument("--image", type=Path, default=_SAMPLE, help="JPEG to send")
-    parser.add_argument("--concurrency", type=_counts, default=[1, 8, 32], help="closed loop: such as 1,8,32")
-    parser.add_argument("--rate", type=_rates, help="open loop: requests a second, such as 50,100")
+    parser.add_argument("--concurrency", type=counts, default=[1, 8, 32], help="closed loop: such as 1,8,32")
+    parser.add_argument("--rate", type=rates, help="open loop: requests a second, such as 50,100")
     parser.add_argument("--sweep", action="store_true", help="open loops at rising rates, to the knee")
     parser.add_argument("--arrivals", choices=["poisson", "fixed"], default="poisson", help="of an open loop")
     parser.add_argument("--bound-ms", type=float, default=250.0, help="goodput counts answers within it")
@@ -110,20 +110,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--plot", type=Path, help="write latency against throughput to this PNG")
     parser.add_argument("--json", action="store_true", help="print JSON only")
     return parser
-
-
-def _counts(text: str) -> list[int]:
-    return _positive([int(part) for part in text.split(",")])
-
-
-def _rates(text: str) -> list[float]:
-    return _positive([float(part) for part in text.split(",")])
-
-
-def _positive(numbers: list[N]) -> list[N]:
-    if min(numbers) <= 0:
-        raise argparse.ArgumentTypeError("must be above 0")
-    return numbers
 
 
 def _weighted(text: str) -> tuple[str, float]:

@@ -18,6 +18,7 @@ from typing import Final
 import httpx
 
 from artifacts.paths import BUNDLED_MODEL, BUNDLED_STORE
+from benchmarks.number_lists import counts
 from benchmarks.peers.catalogue import OURS, PEERS
 from benchmarks.peers.contest import Contest, Loads
 from benchmarks.peers.environments import EnvironmentFailed, python_of
@@ -62,8 +63,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--kind", choices=["simulated", "real"], default="simulated", help="the model behind")
     parser.add_argument("--peer", choices=[OURS, *PEERS], action="append", help="repeat for several (default: all)")
     parser.add_argument("--workload", choices=["one", "five"], action="append", help="tasks (default: both)")
-    parser.add_argument("--concurrency", type=_numbers, default=[1, 8, 32, 64], help="closed loops")
-    parser.add_argument("--rate", type=_numbers, default=[800], help="open loops, requests a second")
+    parser.add_argument("--concurrency", type=counts, default=[1, 8, 32, 64], help="closed loops")
+    parser.add_argument("--rate", type=counts, default=[800], help="open loops, requests a second")
     parser.add_argument("--passes", type=int, default=3, help="over all servers; the tables give the medians")
     parser.add_argument("--seconds", type=float, default=5.0, help="for each load")
     parser.add_argument("--warm-up", type=float, default=2.0, help="seconds of load before each server's first")
@@ -76,10 +77,3 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--plot", type=Path, help="write latency against throughput to this PNG")
     parser.add_argument("--json", action="store_true", help="print JSON only")
     return parser
-
-
-def _numbers(text: str) -> list[int]:
-    numbers = [int(part) for part in text.split(",")]
-    if min(numbers) < 1:
-        raise argparse.ArgumentTypeError("must be above 0")
-    return numbers

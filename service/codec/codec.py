@@ -22,7 +22,7 @@ _LARGE_PIXELS: Final = 4_000_000
 
 
 class Order(NamedTuple):
-    """One image of a call, and how its answer is wanted. A tuple, as it is sent to another process."""
+    """One image of a call, and how its answer is wanted."""
 
     source: bytes | Pixels
     """A file, or RGB uint8 [H,W,3]."""

@@ -35,9 +35,7 @@ class CodecPool:
     pictures that it had not prepared yet are tried once more, by another.
     """
 
-    def __init__(
-        self, processes: int, geometry: Geometry, max_pixels: int, on_death: Callable[[], None] = lambda: None
-    ) -> None:
+    def __init__(self, processes: int, geometry: Geometry, max_pixels: int, on_death: Callable[[], None]) -> None:
         """`on_death` is called whenever a process has died."""
         self._begin = Begin(geometry.image_size, geometry.patch_size, max_pixels)
         self._size = processes

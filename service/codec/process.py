@@ -33,7 +33,6 @@ from service.errors import ServiceError
 log: Final = logging.getLogger("vtv.codec")
 
 
-
 @dataclass(slots=True, eq=False)
 class Errand:
     """One picture's way through the processes."""
