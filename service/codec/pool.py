@@ -50,7 +50,7 @@ class CodecPool:
 
     async def start(self) -> None:
         """Returns when every process is ready. Raises OSError."""
-        self._large, *self._processes = await asyncio.gather(*(self._new() for _ in range(self._size + 1)))
+        await asyncio.gather(self._add(large=True), *(self._add(large=False) for _ in range(self._size)))
 
     def stop(self) -> None:
         """What is under way is not finished."""
@@ -102,50 +102,55 @@ class CodecPool:
                 self._numbers += 1
                 process.prepare(errand, self._numbers)
 
-    async def _new(self) -> CodecProcess:
+    async def _add(self, large: bool) -> None:
+        """Raises OSError."""
         process = CodecProcess(self._send_waiting, self._died)
         ours, theirs = socket.socketpair()
-        with theirs:
-            self._nursery.fork(theirs)
         try:
+            with theirs:
+                self._nursery.fork(theirs)
             await asyncio.get_running_loop().create_unix_connection(lambda: process, sock=ours)
             await process.begin(self._begin)
+            # It may have died between its last word and this line.
+            if not process.alive:
+                raise ConnectionError("a codec process ended as it became ready")
         except BaseException:
             process.close()
+            ours.close()
             raise
-        return process
+        if large:
+            self._large = process
+        else:
+            self._processes.append(process)
+        self._send_waiting()
 
     def _died(self, process: CodecProcess, pictures: Sequence[Errand]) -> None:
+        large = process is self._large
+        if large:
+            self._large = None
+        elif process in self._processes:
+            self._processes.remove(process)
+        else:
+            return  # `_add` sees it
         log.error("a codec process died; another takes its place")
         self._on_death()
-        if process is self._large:
-            self._large = None
-        else:
-            self._processes.remove(process)
         for errand in pictures:
             if errand.tries < _TRIES:
                 self._line(errand).append(errand)
             else:
                 errand.failed(ServiceError())
         self._send_waiting()
-        task = asyncio.get_running_loop().create_task(self._replace())
+        task = asyncio.get_running_loop().create_task(self._replace(large))
         self._replacing.add(task)
         task.add_done_callback(self._replacing.discard)
 
-    async def _replace(self) -> None:
+    async def _replace(self, large: bool) -> None:
         while True:
             try:
-                process = await self._new()
+                return await self._add(large)
             except OSError:
                 log.exception("a codec process could not be started; trying again")
                 await asyncio.sleep(_PAUSE_SECONDS)
-            else:
-                break
-        if self._large is None:
-            self._large = process
-        else:
-            self._processes.append(process)
-        self._send_waiting()
 
 
 def _is_large(order: Order) -> bool:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,7 +19,7 @@ from service.codec.frames import Frames, framed
 from service.codec.images import Pixels
 from service.codec.messages import Ready
 from service.codec.pool import CodecPool
-from service.codec.process import Errand
+from service.codec.process import Errand, Nursery
 from service.errors import InvalidImage, ServiceError, UnsupportedMedia
 from tests.support import PATIENCE, photo
 
@@ -166,6 +167,30 @@ def test_processes_that_die_are_replaced(caplog: pytest.LogCaptureFixture) -> No
     asyncio.run(die_twice())
     assert len(deaths) == 6
     assert "a codec process died" in caplog.text
+
+
+def test_a_process_that_cannot_be_forked_leaves_nothing_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[socket.socket] = []
+
+    def refuse(nursery: Nursery, channel: socket.socket) -> None:
+        raise BrokenPipeError
+
+    def pair() -> tuple[socket.socket, socket.socket]:
+        opened.extend(ends := real())
+        return ends
+
+    real = socket.socketpair
+    monkeypatch.setattr(Nursery, "fork", refuse)
+
+    async def start() -> None:
+        with pytest.raises(BrokenPipeError), monkeypatch.context() as patch:
+            pool = CodecPool(1, GEOMETRY, LIMIT, lambda: None)
+            patch.setattr(socket, "socketpair", pair)
+            await pool.start()
+
+    asyncio.run(start())
+    assert opened
+    assert all(end.fileno() == -1 for end in opened)
 
 
 def test_none_outlives_the_pool() -> None:
