@@ -183,10 +183,11 @@ def test_a_process_that_cannot_be_forked_leaves_nothing_open(monkeypatch: pytest
     monkeypatch.setattr(Nursery, "fork", refuse)
 
     async def start() -> None:
-        with pytest.raises(BrokenPipeError), monkeypatch.context() as patch:
-            pool = CodecPool(1, GEOMETRY, LIMIT, lambda: None)
-            patch.setattr(socket, "socketpair", pair)
+        pool = CodecPool(1, GEOMETRY, LIMIT, lambda: None)
+        monkeypatch.setattr(socket, "socketpair", pair)
+        with pytest.raises(BrokenPipeError):
             await pool.start()
+        monkeypatch.undo()
 
     asyncio.run(start())
     assert opened
