@@ -53,21 +53,56 @@ def _planes(pixels: Pixels) -> _Planes:
 
 
 def _fit(guide: _Planes, answer: _Planes, radius: int, eps: float) -> _Planes:
-    """Local least-squares fit of the answer given the guide: slope (answer channel major), then offset: [12,h,w]."""
-    i, j = [0, 0, 0, 1, 1, 2], [0, 1, 2, 1, 2, 2]
-    crossed = (answer[:, None] * guide[None]).reshape(9, *guide.shape[1:])
-    means = _box(np.concatenate([guide, answer, guide[i] * guide[j], crossed]), radius)
-    mean_guide, mean_answer = means[:3], means[3:6]
-    rr, rg, rb, gg, gb, bb = means[6:12] - mean_guide[i] * mean_guide[j]
-    rr, gg, bb = rr + eps, gg + eps, bb + eps
-    first = gg * bb - gb * gb, gb * rb - rg * bb, rg * gb - gg * rb
-    inverse = np.stack([*first, rr * bb - rb * rb, rb * rg - rr * gb, rr * gg - rg * rg])
-    inverse /= rr * inverse[0] + rg * inverse[1] + rb * inverse[2]
-    covariance = means[12:].reshape(3, 3, *guide.shape[1:]) - mean_answer[:, None] * mean_guide[None]
-    rows = inverse[[0, 1, 2]], inverse[[1, 3, 4]], inverse[[2, 4, 5]]
-    slope = sum(covariance[:, k, None] * row for k, row in enumerate(rows))
-    offset = mean_answer - (slope * mean_guide).sum(1)
-    return np.concatenate([slope.reshape(9, *guide.shape[1:]), offset])
+    """Local least-squares fit of the answer given the guide: slope (answer channel major), then offset: [12,h,w].
+
+    In place wherever that is possible: planes of this size fit a cache, many of them do not.
+    """
+    shape = guide.shape[1:]
+    values = np.empty((21, *shape), np.float32)
+    values[:3], values[3:6] = guide, answer
+    _cross(guide, values[6:12])
+    np.multiply(answer[:, None], guide, out=values[12:].reshape(3, 3, *shape))
+    means = _box(values, radius)
+    mean_guide, mean_answer, variance = means[:3], means[3:6], means[6:12]
+    variance -= _cross(mean_guide, values[6:12])
+    variance[[0, 3, 5]] += eps
+    covariance = means[12:].reshape(3, 3, *shape)
+    covariance -= np.multiply(mean_answer[:, None], mean_guide, out=values[12:].reshape(3, 3, *shape))
+    inverse = _inverse(variance, values[:6])
+    fit = np.empty((12, *shape), np.float32)
+    slope, offset = fit[:9].reshape(3, 3, *shape), fit[9:]
+    offset[:] = mean_answer
+    product = values[6:9]
+    for source, row in enumerate(((0, 1, 2), (1, 3, 4), (2, 4, 5))):
+        along = slope[:, source]
+        np.multiply(covariance[:, 0], inverse[row[0]], out=along)
+        along += np.multiply(covariance[:, 1], inverse[row[1]], out=product)
+        along += np.multiply(covariance[:, 2], inverse[row[2]], out=product)
+        offset -= np.multiply(along, mean_guide[source], out=product)
+    return fit
+
+
+def _cross(planes: _Planes, out: _Planes) -> _Planes:
+    """The six products of three planes with each other: upper triangle, row by row."""
+    np.multiply(planes[0], planes, out=out[:3])
+    np.multiply(planes[1], planes[1:], out=out[3:5])
+    np.multiply(planes[2], planes[2], out=out[5])
+    return out
+
+
+def _inverse(matrix: _Planes, out: _Planes) -> _Planes:
+    """Of symmetric 3x3 matrices, one a pixel: upper triangles [6,h,w], row by row, in closed form."""
+    rr, rg, rb, gg, gb, bb = matrix
+    minors = ((gg, bb, gb, gb), (gb, rb, rg, bb), (rg, gb, gg, rb), (rr, bb, rb, rb), (rb, rg, rr, gb), (rr, gg, rg, rg))
+    product = np.empty_like(rr)
+    for (a, b, c, d), minor in zip(minors, out, strict=True):
+        np.multiply(a, b, out=minor)
+        minor -= np.multiply(c, d, out=product)
+    determinant = rr * out[0]
+    determinant += np.multiply(rg, out[1], out=product)
+    determinant += np.multiply(rb, out[2], out=product)
+    out /= determinant
+    return out
 
 
 def _box(planes: _Planes, radius: int) -> _Planes:
@@ -90,9 +125,11 @@ def _reach(size: int, radius: int) -> NDArray[np.float32]:
 def _apply(coefficients: _Planes, query: Pixels) -> Pixels:
     """Coefficients [12,h,w], enlarged to the query and applied, in strips of rows that fit a cache."""
     height, width = query.shape[:2]
+    step = max(1, STRIP_PIXELS // width)
+    if step >= height:
+        return _paint(coefficients, query)
     out = np.empty_like(query)
     low, high, share = _rows_between(coefficients.shape[1], height)
-    step = max(1, STRIP_PIXELS // width)
     for top in range(0, height, step):
         rows = slice(top, top + step)
         first, second = coefficients[:, low[rows]], coefficients[:, high[rows]]
@@ -101,7 +138,7 @@ def _apply(coefficients: _Planes, query: Pixels) -> Pixels:
 
 
 def _paint(coefficients: _Planes, query: Pixels) -> Pixels:
-    """Coefficients [12,H,w], enlarged across to the query [H,W,3] and applied."""
+    """Coefficients [12,h,w], enlarged to the query [H,W,3] and applied."""
     height, width = query.shape[:2]
     pixels = cv2.split(query.astype(np.float32))
     painted = np.empty((3, height, width), np.float32)

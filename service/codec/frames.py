@@ -1,50 +1,70 @@
-"""Messages between the server and its codec processes, on a stream socket: a head in JSON, and bytes behind it."""
+"""Frames between the server and its codec processes, on a stream socket: a small fixed head, and bytes behind it."""
 
-import json
 import struct
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
-Message = tuple[dict[str, Any], list[bytes]]
-"""Head and parts."""
-
-_SIZES: Final = struct.Struct("<IQ")
-"""Bytes of the head; of everything behind it."""
-_PARTS: Final = "parts"
+_HEAD: Final = struct.Struct("<BBIQd")
+"""Kind; how many parts; bytes of `about`; number; seconds."""
+_LENGTHS: Final = tuple(struct.Struct(f"<{count}Q") for count in range(5))
+"""Of so many parts."""
 
 
-def framed(head: Mapping[str, Any], parts: Sequence[bytes] = ()) -> bytes:
-    """A message as it is sent."""
-    sizes = [len(part) for part in parts]
-    text = json.dumps({**head, _PARTS: sizes}).encode()
-    return b"".join((_SIZES.pack(len(text), sum(sizes)), text, *parts))
+class Frame(NamedTuple):
+    """What stands in the head changes with every frame; `about` hardly ever does, so both ends keep it read."""
+
+    kind: int
+    number: int
+    seconds: float
+    about: bytes
+    parts: Sequence[bytes] = ()
+
+
+def framed(frame: Frame) -> bytes:
+    """A frame as it is sent."""
+    kind, number, seconds, about, parts = frame
+    head = _HEAD.pack(kind, len(parts), len(about), number, seconds)
+    return b"".join((head, _LENGTHS[len(parts)].pack(*map(len, parts)), about, *parts))
 
 
 class Frames:
-    """Bytes as they arrive to messages."""
+    """Bytes as they arrive to frames."""
 
     def __init__(self) -> None:
-        self._buffer = bytearray()
+        self._rest = bytearray()
 
-    def feed(self, data: bytes | memoryview) -> Iterator[Message]:
-        """The messages that `data` completes."""
-        self._buffer += data
-        while (message := self._next()) is not None:
-            yield message
+    def feed(self, data: bytes | memoryview) -> list[Frame]:
+        """The frames that `data` completes."""
+        if not self._rest:
+            frames, read = _cut(memoryview(data))
+            self._rest += data[read:]
+            return frames
+        self._rest += data
+        with memoryview(self._rest) as whole:
+            frames, read = _cut(whole)
+        del self._rest[:read]
+        return frames
 
-    def _next(self) -> Message | None:
-        """None while it is not whole."""
-        if len(self._buffer) < _SIZES.size:
-            return None
-        text, rest = _SIZES.unpack_from(self._buffer)
-        at = _SIZES.size + text
-        if len(self._buffer) < at + rest:
-            return None
+
+def _cut(data: memoryview) -> tuple[list[Frame], int]:
+    """The whole frames that `data` begins with, and how many bytes they take."""
+    frames = []
+    at = 0
+    while at + _HEAD.size <= len(data):
+        kind, count, about, number, seconds = _HEAD.unpack_from(data, at)
+        lengths = _LENGTHS[count]
+        start = at + _HEAD.size + lengths.size
+        if start > len(data):
+            break
+        sizes = lengths.unpack_from(data, at + _HEAD.size)
+        end = start + about + sum(sizes)
+        if end > len(data):
+            break
         parts = []
-        with memoryview(self._buffer) as view:
-            head: dict[str, Any] = json.loads(bytes(view[_SIZES.size : at]))
-            for size in head.pop(_PARTS):
-                parts.append(bytes(view[at : at + size]))
-                at += size
-        del self._buffer[:at]
-        return head, parts
+        cut = start + about
+        for size in sizes:
+            parts.append(bytes(data[cut : cut + size]))
+            cut += size
+        frames.append(Frame(kind, number, seconds, bytes(data[start : start + about]), parts))
+        at = end
+    return frames, at

@@ -1,5 +1,7 @@
 """What the server and a codec process tell each other, and how it is sent."""
 
+import json
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
@@ -8,14 +10,13 @@ import numpy as np
 from engine.geometry import Geometry
 from engine.task_vector import AnswerSettings
 from service.codec.codec import Answer, Order
-from service.codec.frames import Message, framed
+from service.codec.frames import Frame, framed
 from service.codec.images import Pixels
 from service.errors import InvalidImage, ServiceError, UnsupportedMedia
 from service.jobs import Program
 
 _CHANNELS: Final = 3
 _REFUSALS: Final[dict[str, type[ServiceError]]] = {error.code: error for error in (InvalidImage, UnsupportedMedia)}
-_KIND: Final = "kind"
 
 
 class Begin(NamedTuple):
@@ -106,76 +107,93 @@ Reply = Begun | Ready | Done | Refused | Failed
 
 def packed(message: Begin | Request | Reply) -> bytes:
     """As it is sent."""
-    head: dict[str, Any] = {_KIND: type(message).__name__}
+    number, seconds, about = 0, 0.0, b""
+    parts: tuple[bytes, ...] = ()
     match message:
         case Prepare(number, order):
-            about, parts = _order_parts(order)
-            return framed({**head, "number": number, **about}, parts)
+            about, parts = _about(order), _files(order)
         case Paint(number, order, answer):
-            about, parts = _order_parts(order)
-            return framed({**head, "number": number, **about}, [answer.tobytes(), *parts])
+            about, parts = _about(order), (answer.tobytes(), *_files(order))
         case Finish(number, answer):
-            return framed({**head, "number": number}, [answer.tobytes()])
+            parts = (answer.tobytes(),)
         case Ready(number, seconds, program, large, pixels):
-            about = {"number": number, "seconds": seconds, "program": program, "large": large}
-            return framed({**head, **about}, [pixels.tobytes()])
+            about, parts = _written(program, large), (pixels.tobytes(),)
         case Done(number, seconds, answer):
-            about = {"number": number, "seconds": seconds, "width": answer.width, "height": answer.height}
-            return framed({**head, **about}, [answer.data])
-        case _:
-            return framed({**head, **message._asdict()})
+            about, parts = _written(answer.width, answer.height), (answer.data,)
+        case Refused(number, code, detail):
+            parts = (code.encode(), detail.encode())
+        case Failed(number, trace):
+            parts = (trace.encode(),)
+        case Forget(number):
+            pass
+        case Begin() | Begun():
+            about = _written(*message)
+    return framed(Frame(_KINDS[type(message)], number, seconds, about, parts))
 
 
-def unpacked(message: Message) -> Any:
+def unpacked(frame: Frame) -> Any:
     """One of the classes above."""
-    head, parts = message
-    match head.pop(_KIND):
-        case "Prepare":
-            return Prepare(head["number"], _order(head, parts))
-        case "Paint":
-            return Paint(head["number"], _order(head, parts[1:]), _square(parts[0]))
-        case "Finish":
-            return Finish(head["number"], _square(parts[0]))
-        case "Ready":
-            return Ready(**head, pixels=_square(parts[0]))
-        case "Done":
-            return Done(head["number"], head["seconds"], Answer(parts[0], head["width"], head["height"]))
-        case kind:
-            return _SIMPLE[kind](**head)
+    return _READERS[frame.kind](frame)
 
 
-_SIMPLE: Final[dict[str, Any]] = {kind.__name__: kind for kind in (Begin, Begun, Forget, Refused, Failed)}
+@lru_cache(typed=True)
+def _written(*values: Any) -> bytes:
+    return json.dumps(values).encode()
 
 
-def _order_parts(order: Order) -> tuple[dict[str, Any], list[bytes]]:
-    """`shape` is None where the source is a file."""
-    source, example, settings = order.source, order.example, order.settings
-    about = {
-        "shape": None if isinstance(source, bytes) else source.shape,
-        "size": order.size,
-        "format": order.format,
-        "encoded": order.encoded,
-        "settings": (settings.temperature, settings.refine, settings.radius, settings.eps),
-    }
-    return about, [source if isinstance(source, bytes) else source.tobytes(), *(example or ())]
+@lru_cache
+def _read(about: bytes) -> tuple[Any, ...]:
+    return tuple(json.loads(about))
 
 
-def _order(head: dict[str, Any], parts: list[bytes]) -> Order:
+def _about(order: Order) -> bytes:
+    """All of an order but its files. The shape is None where the source is one."""
+    source, _, *options, settings = order
+    shape = None if isinstance(source, bytes) else source.shape
+    return _written(shape, *options, settings.temperature, settings.refine, settings.radius, settings.eps)
+
+
+def _files(order: Order) -> tuple[bytes, ...]:
+    source, example, *_ = order
+    return source if isinstance(source, bytes) else source.tobytes(), *(example or ())
+
+
+def _order(about: bytes, parts: Sequence[bytes]) -> Order:
     source, *example = parts
-    shape = head["shape"]
+    shape, size, form, encoded, *settings = _read(about)
     return Order(
         source if shape is None else np.frombuffer(source, np.uint8).reshape(shape),
         (example[0], example[1]) if example else None,
-        head["size"],
-        head["format"],
-        head["encoded"],
-        _settings(*head["settings"]),
+        size,
+        form,
+        encoded,
+        _settings(*settings),
     )
 
 
 _settings = lru_cache(AnswerSettings)
 
 
+def _ready(frame: Frame, program: Program, large: bool) -> Ready:
+    return Ready(frame.number, frame.seconds, program, large, _square(frame.parts[0]))
+
+
 def _square(data: bytes) -> Pixels:
     side = round((len(data) / _CHANNELS) ** 0.5)
     return np.frombuffer(data, np.uint8).reshape(side, side, _CHANNELS)
+
+
+_FROM_FRAME: Final[dict[type, Callable[[Frame], Any]]] = {
+    Begin: lambda frame: Begin(*_read(frame.about)),
+    Begun: lambda frame: Begun(),
+    Prepare: lambda frame: Prepare(frame.number, _order(frame.about, frame.parts)),
+    Finish: lambda frame: Finish(frame.number, _square(frame.parts[0])),
+    Paint: lambda frame: Paint(frame.number, _order(frame.about, frame.parts[1:]), _square(frame.parts[0])),
+    Forget: lambda frame: Forget(frame.number),
+    Ready: lambda frame: _ready(frame, *_read(frame.about)),
+    Done: lambda frame: Done(frame.number, frame.seconds, Answer(frame.parts[0], *_read(frame.about))),
+    Refused: lambda frame: Refused(frame.number, *(part.decode() for part in frame.parts)),
+    Failed: lambda frame: Failed(frame.number, frame.parts[0].decode()),
+}
+_KINDS: Final = {kind: number for number, kind in enumerate(_FROM_FRAME)}
+_READERS: Final = tuple(_FROM_FRAME.values())

@@ -15,7 +15,7 @@ import pytest
 from engine.geometry import Geometry
 from engine.task_vector import AnswerSettings
 from service.codec.codec import Answer, Codec, Order
-from service.codec.frames import Frames, framed
+from service.codec.frames import Frame, Frames, framed
 from service.codec.images import Pixels
 from service.codec.messages import Ready
 from service.codec.pool import CodecPool
@@ -205,8 +205,8 @@ def test_none_outlives_the_pool() -> None:
 
 
 def test_messages_arrive_whole_however_they_are_cut() -> None:
-    messages = [({"number": size}, [b"x" * size, b"y"]) for size in (0, 1, 7, 100_000)]
-    stream = b"".join(framed(*message) for message in messages)
+    messages = [Frame(3, size, 0.5, b"about", [b"x" * size, b"y"][: size % 3]) for size in (0, 1, 7, 11, 100_001)]
+    stream = b"".join(map(framed, messages))
     for size in (1 << 20, 4096, 9):
         frames = Frames()
         arrived = [message for at in range(0, len(stream), size) for message in frames.feed(stream[at : at + size])]
