@@ -3,12 +3,13 @@
 import asyncio
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Literal
 
 from pydantic import ValidationError
-from starlette.datastructures import FormData, UploadFile
+from starlette.datastructures import FormData, QueryParams, UploadFile
 from starlette.formparsers import MultiPartException
 from starlette.requests import ClientDisconnect, Request
 
@@ -54,8 +55,23 @@ async def read_call(request: Request, max_images: int) -> Call:
     return call
 
 
+def task_in(query: bytes) -> str:
+    """The task that an address's query names; empty where it names none."""
+    return _values(query).get("task", "")
+
+
+@lru_cache
+def _values(query: bytes) -> Mapping[str, str]:
+    return dict(QueryParams(query))
+
+
+@lru_cache
+def _options(query: bytes) -> Options:
+    return read_options(_values(query))
+
+
 def _from_raw(request: Request, body: bytes) -> Call:
-    options = read_options(dict(request.query_params))
+    options = _options(request.scope["query_string"])
     if options.task is None:
         raise InvalidRequest("The query parameter task is missing.")
     if not body:
@@ -108,7 +124,7 @@ async def _files(form: FormData, name: str) -> list[bytes]:
     return [await part.read() for part in files]
 
 
-def read_options(values: dict[str, object]) -> Options:
+def read_options(values: Mapping[str, object]) -> Options:
     """Raises InvalidRequest for an unknown option or value."""
     try:
         return Options.model_validate(values)

@@ -3,14 +3,15 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from time import monotonic, time_ns
+from http import HTTPStatus
+from time import monotonic, perf_counter, time_ns
 from typing import Final, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from service.auth import Door
-from service.calls import Call
+from service.calls import Call, task_in
 from service.errors import DeadlineExceeded, InvalidRequest, ServiceError, problem
 from service.flight import Timing
 from service.metrics import Metrics
@@ -39,14 +40,20 @@ class Exchange:
     ) -> Response:
         """Check, `read` and answer a request, and `write` the reply; problems are written here."""
         record = Record.of(request.scope)
+        started = perf_counter()
+        status = HTTPStatus.INTERNAL_SERVER_ERROR.value
         try:
-            with self.metrics.request(record):
-                return await self._answer(request, read, write, record)
+            response = await self._answer(request, read, write, record)
+            status = response.status_code
+            return response
         except ServiceError as error:
             record.code = error.code
+            status = error.status
             response = problem(error, request.url.path)
             response.headers["Server-Timing"] = Timing().header()
             return response
+        finally:
+            self.metrics.request(record.task, status, perf_counter() - started)
 
     async def _answer(
         self,
@@ -72,14 +79,14 @@ class Exchange:
         record.answered_ns = time_ns()
         record.timing = outcome.timing
         response = await write(call, outcome)
-        response.headers["Server-Timing"] = outcome.timing.header()
+        response.raw_headers.append((b"server-timing", outcome.timing.header().encode()))
         if outcome.artifact is not None:
-            response.headers["X-VTV-Artifact"] = outcome.artifact.hash
+            response.raw_headers.append((b"x-vtv-artifact", outcome.artifact.hash.encode()))
         return response
 
     def _named_task(self, request: Request) -> str:
         """The task that the address names, where it is an installed one; a body may still name another."""
-        task = request.path_params.get("task") or request.query_params.get("task", "")
+        task = request.path_params.get("task") or task_in(request.scope["query_string"])
         return task if self.pipeline.registry.has(task) else ""
 
 

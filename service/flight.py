@@ -34,7 +34,10 @@ class Timing:
     @classmethod
     def longest(cls, timings: Iterable["Timing"]) -> "Timing":
         """Stage by stage."""
-        return cls(*map(max, zip(*(timing.stages.values() for timing in timings), strict=True)))
+        first, *others = timings
+        if not others:
+            return first
+        return cls(*map(max, first.stages.values(), *(timing.stages.values() for timing in others)))
 
     @property
     def stages(self) -> dict[str, float]:
@@ -43,7 +46,10 @@ class Timing:
 
     def header(self) -> str:
         """The value of a Server-Timing header."""
-        return ", ".join(f"{stage};dur={spent:.3f}" for stage, spent in self.stages.items())
+        return (
+            f"queue;dur={self.queue:.3f}, decode;dur={self.decode:.3f}, "
+            f"compute;dur={self.compute:.3f}, encode;dur={self.encode:.3f}"
+        )
 
 
 Landed = tuple[Answer, Timing]

@@ -2,10 +2,9 @@
 
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
-from time import perf_counter
-from typing import Final, Literal, Protocol, get_args
+from functools import cache
+from typing import Final, Literal, get_args
 
 import torch
 from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
@@ -14,7 +13,6 @@ from prometheus_client.registry import Collector
 
 from engine.slots import SlotTable
 from service.batcher import Batcher, BatchReport, State
-from service.errors import ServiceError
 
 DropReason = Literal["disconnected", "deadline", "queue_full", "draining"]
 
@@ -38,12 +36,6 @@ class BuildInfo:
     device: str
     passed_over: int = 0
     """Better backends that do not work here."""
-
-
-class Tracked(Protocol):
-    """One inference request as the metrics see it. `task` is only ever an installed task's name."""
-
-    task: str
 
 
 class Metrics:
@@ -94,6 +86,7 @@ class Metrics:
             "vtv_codec_restarts", "Codec processes that died and were replaced.", registry=self.registry
         )
 
+        self._answered = cache(self._label_request)
         # Series that exist from the start: the first event is then a rise, and none is told from no data.
         self._stage: Final = {stage: stages.labels(stage) for stage in _STAGES}
         for reason in get_args(DropReason):
@@ -103,20 +96,14 @@ class Metrics:
         """Report the state of these two at every scrape."""
         self.registry.register(_Snapshot(self._build, batcher, slots))
 
-    @contextmanager
-    def request(self, tracked: Tracked) -> Iterator[None]:
-        """Count and time one inference request; its status is that of the ServiceError that leaves."""
-        started = perf_counter()
-        code = 500
-        try:
-            yield
-            code = 200
-        except ServiceError as error:
-            code = error.status
-            raise
-        finally:
-            self._requests.labels(tracked.task, str(code)).inc()
-            self._request_seconds.labels(tracked.task).observe(perf_counter() - started)
+    def request(self, task: str, code: int, seconds: float) -> None:
+        """One inference request is answered. `task` is only ever an installed task's name."""
+        count, duration = self._answered(task, code)
+        count.inc()
+        duration.observe(seconds)
+
+    def _label_request(self, task: str, code: int) -> tuple[Counter, Histogram]:
+        return self._requests.labels(task, str(code)), self._request_seconds.labels(task)
 
     def stages(self, milliseconds: Mapping[str, float]) -> None:
         """One image's way: decode, queue, compute, encode."""

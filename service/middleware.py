@@ -5,11 +5,10 @@ Plain ASGI, so that streaming and the disconnect message pass through untouched.
 
 import logging
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from random import getrandbits
 from typing import Final
 
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import InvalidRequest, PayloadTooLarge, ServiceError, problem
@@ -34,7 +33,7 @@ class RequestGuard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
+        headers = dict(reversed(scope["headers"]))  # the first of a name counts
         record = _record(scope, headers)
         record.attach(scope)
         try:
@@ -49,7 +48,7 @@ class RequestGuard:
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
                 record.status = message["status"]
-                MutableHeaders(scope=message)["X-Request-ID"] = record.request_id
+                message["headers"] = [*message.get("headers", ()), (b"x-request-id", record.request_id.encode())]
             await send(message)
 
         try:
@@ -64,24 +63,25 @@ class RequestGuard:
             await problem(error, scope["path"])(scope, receive, send_with_id)
 
 
-def _record(scope: Scope, headers: Headers) -> Record:
-    given = headers.get("x-request-id", "")
+def _record(scope: Scope, headers: Mapping[bytes, bytes]) -> Record:
+    given = headers.get(b"x-request-id", b"").decode("latin-1")
+    trace = headers.get(b"traceparent")
     return Record(
         request_id=given if _SANE_ID.fullmatch(given) else f"{getrandbits(64):016x}",
         method=scope["method"],
         path=scope["raw_path"].decode("ascii", "backslashreplace"),
-        traceparent=headers.get("traceparent"),
+        traceparent=trace.decode("latin-1") if trace is not None else None,
     )
 
 
-def _limited(receive: Receive, headers: Headers, limit: int) -> Receive:
+def _limited(receive: Receive, headers: Mapping[bytes, bytes], limit: int) -> Receive:
     """`receive`, raising PayloadTooLarge as soon as the body is known to pass `limit` bytes."""
-    declared = headers.get("content-length", "0")
+    declared = headers.get(b"content-length", b"0")
     received = 0
 
     async def limited() -> Message:
         nonlocal received
-        if not declared.isdecimal():
+        if not declared.isdigit():
             raise InvalidRequest("The Content-Length header is not a number.")
         if int(declared) > limit:
             raise PayloadTooLarge

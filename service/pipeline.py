@@ -2,8 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from time import monotonic
@@ -16,7 +15,7 @@ from service.batcher import Batcher, State
 from service.calls import Call
 from service.codec.codec import Answer, answer_settings
 from service.codec.pool import CodecPool
-from service.errors import ClientClosed, DeadlineExceeded, NotReady, QueueFull
+from service.errors import ClientClosed, DeadlineExceeded, QueueFull, ServiceError
 from service.flight import Crew, Flight, Landed, Timing, finish_all
 from service.jobs import Job, Ticket
 from service.metrics import Metrics
@@ -91,8 +90,11 @@ class Pipeline:
 
         For a look before a body is read: what is refused anyway must not cost those in hand.
         """
-        with self._counted_refusal():
+        try:
             self.batcher.check_room()
+        except ServiceError as error:
+            self._count_refusal(error)
+            raise
 
     async def answer(self, call: Call, client: str, receive: Receive, deadline: float) -> Outcome:
         """Answer `call` before `deadline` (time.monotonic() seconds).
@@ -101,36 +103,31 @@ class Pipeline:
         client's leaving. Raises the ServiceError that ended it.
         """
         artifact = self.registry.artifact(call.options.task) if call.options.task else None
-        with self._admitted(len(call.images), client) as ticket:
+        ticket = self._admit(len(call.images), client)
+        try:
             if artifact is None:
                 landed = await self._fly(call, ticket, AnswerSettings(), _NO_SLOT, receive, deadline)
             else:
                 with self.registry.pinned(artifact, self.batcher.write) as slot:
                     stored = artifact.vector.answer
                     landed = await self._fly(call, ticket, stored, slot, receive, deadline)
+        finally:
+            self.batcher.release(ticket)
         answers = [answer for answer, _ in landed]
         return Outcome(answers, Timing.longest(timing for _, timing in landed), artifact)
 
-    @contextmanager
-    def _admitted(self, images: int, client: str) -> Iterator[Ticket]:
-        with self._counted_refusal():
-            ticket = self.batcher.admit(images, client)
-            try:
-                yield ticket
-            finally:
-                self.batcher.release(ticket)
-
-    @contextmanager
-    def _counted_refusal(self) -> Iterator[None]:
+    def _admit(self, images: int, client: str) -> Ticket:
         try:
-            yield
-        except QueueFull:
+            return self.batcher.admit(images, client)
+        except ServiceError as error:
+            self._count_refusal(error)
+            raise
+
+    def _count_refusal(self, error: ServiceError) -> None:
+        if isinstance(error, QueueFull):
             self._metrics.dropped("queue_full")
-            raise
-        except NotReady:
-            if self.batcher.state is State.DRAINING:
-                self._metrics.dropped("draining")
-            raise
+        elif self.batcher.state is State.DRAINING:
+            self._metrics.dropped("draining")
 
     async def _fly(
         self,

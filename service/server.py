@@ -9,15 +9,17 @@ from functools import partial
 from pathlib import Path
 from time import monotonic
 from types import FrameType
-from typing import Final
+from typing import Any, Final
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from artifacts.store import Store
 from engine.device import best_device
 from engine.errors import EngineError
 from engine.runtime import Engine
 from service.app import create_app
+from service.http_protocol import HttpProtocol
 from service.memory import keep_freed_memory
 from service.pipeline import Pipeline
 from service.request_log import log_to_stderr
@@ -63,20 +65,26 @@ def serve(
             app = create_app(engine, load, Store(settings.store), settings)
         except (EngineError, SettingsError) as error:
             return _refuse(error)
-        config = uvicorn.Config(
-            app,
-            access_log=False,
-            log_config=None,
-            server_header=False,
-            timeout_graceful_shutdown=_LAST_BYTES_SECONDS,
-        )
-        server = DrainingServer(config, app.state.pipeline, settings.drain_seconds)
+        server = DrainingServer(http_config(app), app.state.pipeline, settings.drain_seconds)
         _announce(listener, engine)
         del engine  # its memory has to be free when a failed one is replaced
         server.run(sockets=[listener])
     if server.stopped_by is None:
         return _FAILED
     return _INTERRUPTED if server.stopped_by == signal.SIGINT else _OK
+
+
+def http_config(app: ASGIApp, **more: Any) -> uvicorn.Config:
+    """How the application is served; `more` goes to uvicorn as it is."""
+    return uvicorn.Config(
+        app,
+        http=HttpProtocol,
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        timeout_graceful_shutdown=_LAST_BYTES_SECONDS,
+        **more,
+    )
 
 
 class DrainingServer(uvicorn.Server):

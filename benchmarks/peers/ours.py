@@ -10,12 +10,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import cast
 
-import uvicorn
-
 from benchmarks.peers.simulated import SimulatedEngine, make_store
 from engine.runtime import Engine
 from service.app import create_app
-from service.server import DrainingServer
+from service.server import DrainingServer, http_config
 from service.settings import Settings
 
 
@@ -29,8 +27,7 @@ def main() -> None:
         store = make_store(Path(directory))
         load = cast(partial[Engine], partial(SimulatedEngine, asked.accelerator))  # all of Engine that the service uses
         app = create_app(load(), load, store, Settings.load(os.environ, store=store.root))
-        config = uvicorn.Config(app, port=asked.port, access_log=False, log_config=None, server_header=False)
-        DrainingServer(config, app.state.pipeline, drain_seconds=5).run()
+        DrainingServer(http_config(app, port=asked.port), app.state.pipeline, drain_seconds=5).run()
 
 
 if __name__ == "__main__":
