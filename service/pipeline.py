@@ -52,7 +52,7 @@ class Pipeline:
         self.tile: Final = engine.geometry.tile
         self._metrics = metrics
         self._codecs = CodecPool(
-            settings.codec_processes, engine.geometry, settings.max_pixels, metrics.codec_process_died
+            settings.codecs_beside(engine.device.type), engine.geometry, settings.max_pixels, metrics.codec_process_died
         )
         failed = threading.Event()
         self.batcher: Final = Batcher(

@@ -19,6 +19,7 @@ from pydantic import (
 from artifacts.paths import BUNDLED_MODEL, BUNDLED_STORE
 
 PREFIX = "VTV_"
+_MOST_CODECS = 16
 _OTLP = "OTEL_EXPORTER_OTLP_ENDPOINT"
 _OTLP_TRACES = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
 
@@ -72,8 +73,8 @@ class Settings(BaseModel):
     """Width times height of one image, read from its header before it is decoded."""
     timeout_ms: int = Field(30_000, ge=1)
     """Deadline of a request that names none; a request may shorten it, not extend it."""
-    codec_processes: int = Field(default_factory=lambda: max(1, min(8, (os.cpu_count() or 1) - 1)), ge=1, le=256)
-    """Processes that decode and encode; one more takes what is large."""
+    codec_processes: int | None = Field(None, ge=1, le=256)
+    """Processes that decode and encode; one more takes what is large. Unset leaves the choice to `codecs_beside`."""
     drain_seconds: float = Field(20.0, ge=0)
     """How long requests in hand may take to finish after a request to stop."""
 
@@ -109,6 +110,12 @@ class Settings(BaseModel):
                 f"could use it. Set {PREFIX}API_KEYS, or {PREFIX}ALLOW_UNAUTHENTICATED=1 to allow that."
             )
         return self
+
+    def codecs_beside(self, device: str) -> int:
+        """How many codec processes go with an engine on a device: one to a core, but for the one that an engine on the
+        processor itself has more use for."""
+        cores = os.cpu_count() or 1
+        return self.codec_processes or max(1, min(_MOST_CODECS, cores - (device == "cpu")))
 
     @property
     def images_per_request(self) -> int:

@@ -70,3 +70,13 @@ def test_settings_cannot_be_changed() -> None:
     settings = Settings.load({})
     with pytest.raises(ValueError, match="frozen"):
         settings.port = 1  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(("cores", "beside"), [(1, (1, 1)), (2, (1, 2)), (8, (7, 8)), (64, (16, 16))])
+def test_codecs_leave_a_core_to_an_engine_on_the_processor(
+    cores: int, beside: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: cores)
+    settings = Settings.load({})
+    assert (settings.codecs_beside("cpu"), settings.codecs_beside("cuda")) == beside
+    assert Settings.load({"VTV_CODEC_PROCESSES": "3"}).codecs_beside("cpu") == 3
