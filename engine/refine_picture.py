@@ -93,9 +93,10 @@ def _cross(planes: _Planes, out: _Planes) -> _Planes:
 def _inverse(matrix: _Planes, out: _Planes) -> _Planes:
     """Of symmetric 3x3 matrices, one a pixel: upper triangles [6,h,w], row by row, in closed form."""
     rr, rg, rb, gg, gb, bb = matrix
-    minors = ((gg, bb, gb, gb), (gb, rb, rg, bb), (rg, gb, gg, rb), (rr, bb, rb, rb), (rb, rg, rr, gb), (rr, gg, rg, rg))
+    first = (gg, bb, gb, gb), (gb, rb, rg, bb), (rg, gb, gg, rb)
+    rest = (rr, bb, rb, rb), (rb, rg, rr, gb), (rr, gg, rg, rg)
     product = np.empty_like(rr)
-    for (a, b, c, d), minor in zip(minors, out, strict=True):
+    for (a, b, c, d), minor in zip(first + rest, out, strict=True):
         np.multiply(a, b, out=minor)
         minor -= np.multiply(c, d, out=product)
     determinant = rr * out[0]

@@ -95,7 +95,6 @@ def from_pixels(pixels: Pixels, max_pixels: int) -> Pixels:
     return pixels if pixels.flags.writeable else pixels.copy()
 
 
-@torch.inference_mode()
 def resized(pixels: Pixels, side: int) -> Pixels:
     """[H, W, 3] uint8 as a square [side, side, 3]: bicubic with antialiasing, aspect not kept, as the paper
     prepares its cells.

@@ -1,12 +1,14 @@
-"""Writes PNG files with ISA-L's deflate: the same size as other libraries' fast settings, in a third of their time.
+"""Writes PNG files, of the size of other libraries' fast settings in a third of their time or less.
 
-Every row is stored as differences to the pixel at its left (PNG's filter type 1), which suits photographs and
-masks alike. https://www.w3.org/TR/png-3/
+Small pictures, as nearly all answers are, go through fpng, which takes a third of the time again. What it does with
+large ones depends on what they show (masks take it several times as long): those are written with ISA-L's deflate,
+every row as differences to the pixel at its left (PNG's filter type 1). https://www.w3.org/TR/png-3/
 """
 
 import struct
 from typing import Final
 
+import fpng
 import numpy as np
 from isal import isal_zlib
 from numpy.typing import NDArray
@@ -17,11 +19,15 @@ _RGB: Final = bytes((8, 2, 0, 0, 0))
 _DIFFERENCE_TO_THE_LEFT: Final = 1
 _CHANNELS: Final = 3
 _LEVEL: Final = 1
+_SMALL: Final = 256 * 256
+"""Pixels."""
 
 
 def write_png(pixels: NDArray[np.uint8]) -> bytes:
     """RGB [H, W, 3] uint8 -> a PNG file."""
     height, width, _ = pixels.shape
+    if height * width <= _SMALL:
+        return bytes(fpng.from_ndarray(np.ascontiguousarray(pixels)))
     packed = isal_zlib.compress(_filtered(pixels), _LEVEL)
     header = struct.pack(">II", width, height) + _RGB
     return b"".join((_SIGNATURE, *_chunk(b"IHDR", header), *_chunk(b"IDAT", packed), *_chunk(b"IEND", b"")))

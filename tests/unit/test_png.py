@@ -10,7 +10,7 @@ from PIL import Image
 from service.codec.png import write_png
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (1, 7), (7, 1), (112, 112), (333, 512)])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 7), (7, 1), (112, 112), (333, 512), (256, 256), (256, 257)])
 def test_what_is_written_is_what_others_read(shape: tuple[int, int]) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)
     file = write_png(pixels)
