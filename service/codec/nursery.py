@@ -11,11 +11,14 @@ import signal
 import socket
 import sys
 from contextlib import suppress
+from typing import Final
 
 import torch
 
 from service.codec.worker import work
 from service.memory import keep_freed_memory
+
+_NICER: Final = 5
 
 
 def main() -> None:
@@ -24,6 +27,8 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the children
+    # What decodes more than is computed, or holds up who computes and who answers, helps nobody.
+    os.nice(_NICER)
     torch.set_num_threads(1)
     keep_freed_memory()
     gc.freeze()  # the collector would write to pages that are shared
