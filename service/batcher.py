@@ -2,8 +2,8 @@
 
 While the engine computes, jobs wait and form the next batch; an idle engine takes a single job at once,
 unless it was told that a job may wait a little for company. One batch holds one program's jobs and any mix
-of tasks. An engine that can be launched ahead gets a second batch while it computes the first, but only a
-full one: what would leave room waits for company until the engine is free.
+of tasks. An engine that can be launched ahead gets a second batch while it computes the first: a full one at
+once; what would leave room waits for company until the engine is about to be free, so that it never idles.
 """
 
 import logging
@@ -23,8 +23,11 @@ from service.errors import DeadlineExceeded, NotReady, QueueFull, ServiceError
 from service.fair_queue import FairQueue
 from service.jobs import Job, Pixels, Program, Ticket
 from service.launching import BatchEngine, Launcher
+from service.pace import Pace
 
 log: Final = logging.getLogger("vtv.batcher")
+_LEAD: Final = 0.2
+"""The part of a batch's time before whose end the next one is launched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,9 @@ class _Queues:
     jobs: dict[Program, FairQueue] = field(default_factory=lambda: {"zero_shot": FairQueue(), "one_shot": FairQueue()})
     writes: list[tuple[int, TaskVector]] = field(default_factory=list)
     stopped: bool = False
+
+    def waiting(self) -> int:
+        return sum(map(len, self.jobs.values()))
 
     def next(self) -> FairQueue:
         """The queue of the program that has somebody waiting longest."""
@@ -98,6 +104,7 @@ class Batcher:
         self._in_flight: list[_Batch] = []
         self._failure: Exception | None = None
         self._free_since = 0.0
+        self._pace = Pace()
         self._wake = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
 
@@ -159,8 +166,8 @@ class Batcher:
         with self._wake:
             if not self._queues.stopped and self.state is not State.FAILED:
                 self._queues.jobs[job.program].push(job)
-                if not self._in_flight or self._may_launch():  # else the batch that lands next wakes it
-                    self._wake.notify()
+                if self._may_launch() or (self._has_room() and self._queues.waiting() == 1):
+                    self._wake.notify()  # else it is awake, knows when to look again, or is woken by what lands
                 return
         self._fail([job], NotReady())
 
@@ -213,7 +220,7 @@ class Batcher:
         """Write what is to be written and launch a batch, as soon as there is something to do. False when stopped."""
         with self._wake:
             while not (self._queues.stopped or self._failure or self._queues.writes or self._may_launch()):
-                self._wake.wait(self._seconds_to_fill() if not self._in_flight else None)
+                self._wake.wait(self._seconds_to_launch())
             if self._failure:
                 raise self._failure
             if self._queues.stopped:
@@ -230,20 +237,31 @@ class Batcher:
     def waiting(self) -> int:
         """Jobs in the queue, those on the engine not counted."""
         with self._wake:
-            return sum(map(len, self._queues.jobs.values()))
+            return self._queues.waiting()
+
+    def _has_room(self) -> bool:
+        return len(self._in_flight) < self._launcher.depth
 
     def _may_launch(self) -> bool:
-        waiting = len(self._queues.next())
-        if not waiting or self._queues.stopped or len(self._in_flight) >= self._launcher.depth:
-            return False
-        if waiting >= self._engine.max_batch:
-            return True
-        return not self._in_flight and self._seconds_to_fill() == 0
+        return not self._queues.stopped and self._seconds_to_launch() == 0
 
-    def _seconds_to_fill(self) -> float | None:
-        """How long the next batch may still wait for company; None where nobody waits."""
-        oldest = self._queues.next().oldest()
-        return max(0.0, oldest + self._max_wait - time.monotonic()) if oldest < math.inf else None
+    def _seconds_to_launch(self) -> float | None:
+        """How long the next batch has to wait for company; None where nobody waits, or until a batch lands."""
+        queue = self._queues.next()
+        if not queue or not self._has_room():
+            return None
+        if len(queue) >= self._engine.max_batch:
+            return 0.0
+        due = queue.oldest() + self._max_wait
+        if self._in_flight:
+            due = max(due, self._nearly_free())
+        return max(0.0, due - time.monotonic()) if due < math.inf else None
+
+    def _nearly_free(self) -> float:
+        """When to launch behind the batch in flight; infinity where nothing is known of its like."""
+        batch = self._in_flight[-1]
+        seconds = self._pace.expected(len(batch.jobs))
+        return max(batch.launched_at, self._free_since) + (1 - _LEAD) * seconds
 
     def _take(self) -> tuple[list[Job], list[Job]]:
         """The next batch; and who is too late."""
@@ -279,6 +297,7 @@ class Batcher:
             job.queue_seconds = began - job.queued_at
             job.compute_seconds = now - began
         self._free_since = now
+        self._pace.observe(len(batch.jobs), now - began)
         with self._wake:
             self._in_flight.remove(batch)
             self._wake.notify()

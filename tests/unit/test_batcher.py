@@ -306,6 +306,20 @@ def test_what_does_not_fill_a_batch_waits_for_company(ahead: tuple[Bench, AheadE
     assert len(bench.take(4)) == 4
 
 
+def test_it_waits_no_longer_than_until_the_engine_is_nearly_free(ahead: tuple[Bench, AheadEngine]) -> None:
+    bench, engine = ahead
+    engine.permits.release()
+    bench.take(1)  # now it is known how long a batch of one takes
+    bench.submit(bench.job(slot=1))
+    assert engine.launched.get(timeout=PATIENCE) == [1]
+    bench.submit(bench.job(slot=2))
+    assert engine.launched.get(timeout=PATIENCE) == [2]  # while the first has not ended
+    bench.submit(bench.job(slot=3))
+    engine.permits.release(2)
+    assert engine.launched.get(timeout=PATIENCE) == [3]
+    assert [job.slot for job in bench.take(2)] == [1, 2]
+
+
 def test_both_batches_in_flight_are_told_of_a_failure(ahead: tuple[Bench, AheadEngine]) -> None:
     bench, engine = ahead
     bench.submit(*(bench.job(slot) for slot in range(1, 6)))
