@@ -1,8 +1,12 @@
 """Refinement of one answer on the processor: what engine.refine does, with OpenCV's filters, several times as fast.
 
-The two differ by rounding, and where a picture is made smaller than it is by less than half: windows of whole
-pixels there, of shares of pixels here.
+The two differ by rounding, where a picture is made smaller than it is by less than half (windows of whole pixels
+there, of shares of pixels here), and in wide windows: these are fitted around every third pixel here, as their
+coefficients change less than could be seen from one pixel to the next.
 """
+
+from functools import lru_cache
+from typing import Final
 
 import cv2
 import numpy as np
@@ -15,6 +19,10 @@ from engine.refine import BLACK, HOLE_SHARE, STRIP_PIXELS, resize
 from engine.task_vector import AnswerSettings
 
 _Planes = NDArray[np.float32]
+_WIDE: Final = 16
+"""Pixels; the radius from which windows are fitted around the middles of blocks only."""
+_BLOCK: Final = 3
+"""Pixels a side."""
 
 
 def refine(answer: Pixels, query: Pixels, settings: AnswerSettings) -> Pixels:
@@ -31,7 +39,9 @@ def refine(answer: Pixels, query: Pixels, settings: AnswerSettings) -> Pixels:
 
 def _guided(answer: Pixels, query: Pixels, radius: int, eps: float) -> Pixels:
     guide = _at_size_of(query, answer.shape)
-    coefficients = _box(_fit(guide, _planes(answer), radius, eps), radius)
+    height, width, _ = answer.shape
+    step = _BLOCK if radius >= _WIDE and height % _BLOCK == width % _BLOCK == 0 else 1
+    coefficients = _means(_fit(guide, _planes(answer), radius, eps, step), radius, step)
     coefficients[9:] *= 255
     return _apply(coefficients, query)
 
@@ -52,27 +62,25 @@ def _planes(pixels: Pixels) -> _Planes:
     return np.stack(cv2.split(pixels)) / np.float32(255)
 
 
-def _fit(guide: _Planes, answer: _Planes, radius: int, eps: float) -> _Planes:
-    """Local least-squares fit of the answer given the guide: slope (answer channel major), then offset: [12,h,w].
+def _fit(guide: _Planes, answer: _Planes, radius: int, eps: float, step: int) -> _Planes:
+    """Local least-squares fit of the answer given the guide, around the middle of each block of `step` pixels a side.
 
-    In place wherever that is possible: planes of this size fit a cache, many of them do not.
+    Slope (answer channel major), then offset: [12, h / step, w / step]. In place wherever that is possible: planes of
+    this size fit a cache, many of them do not.
     """
-    shape = guide.shape[1:]
-    values = np.empty((21, *shape), np.float32)
-    values[:3], values[3:6] = guide, answer
-    _cross(guide, values[6:12])
-    np.multiply(answer[:, None], guide, out=values[12:].reshape(3, 3, *shape))
-    means = _box(values, radius)
+    means = _means(_blocks(_moments(guide, answer), step), radius, step)
+    shape = means.shape[1:]
     mean_guide, mean_answer, variance = means[:3], means[3:6], means[6:12]
-    variance -= _cross(mean_guide, values[6:12])
-    variance[[0, 3, 5]] += eps
     covariance = means[12:].reshape(3, 3, *shape)
-    covariance -= np.multiply(mean_answer[:, None], mean_guide, out=values[12:].reshape(3, 3, *shape))
-    inverse = _inverse(variance, values[:6])
+    spare = np.empty((9, *shape), np.float32)
+    variance -= _cross(mean_guide, spare[:6])
+    variance[[0, 3, 5]] += eps
+    covariance -= np.multiply(mean_answer[:, None], mean_guide, out=spare.reshape(3, 3, *shape))
+    inverse = _inverse(variance, spare[:6])
     fit = np.empty((12, *shape), np.float32)
     slope, offset = fit[:9].reshape(3, 3, *shape), fit[9:]
     offset[:] = mean_answer
-    product = values[6:9]
+    product = spare[6:]
     for source, row in enumerate(((0, 1, 2), (1, 3, 4), (2, 4, 5))):
         along = slope[:, source]
         np.multiply(covariance[:, 0], inverse[row[0]], out=along)
@@ -80,6 +88,15 @@ def _fit(guide: _Planes, answer: _Planes, radius: int, eps: float) -> _Planes:
         along += np.multiply(covariance[:, 2], inverse[row[2]], out=product)
         offset -= np.multiply(along, mean_guide[source], out=product)
     return fit
+
+
+def _moments(guide: _Planes, answer: _Planes) -> _Planes:
+    """Guide, answer, the guide's products with itself (`_cross`) and the answer's with the guide: [21,h,w]."""
+    out = np.empty((21, *guide.shape[1:]), np.float32)
+    out[:3], out[3:6] = guide, answer
+    _cross(guide, out[6:12])
+    np.multiply(answer[:, None], guide, out=out[12:].reshape(3, 3, *guide.shape[1:]))
+    return out
 
 
 def _cross(planes: _Planes, out: _Planes) -> _Planes:
@@ -106,21 +123,38 @@ def _inverse(matrix: _Planes, out: _Planes) -> _Planes:
     return out
 
 
-def _box(planes: _Planes, radius: int) -> _Planes:
-    """Mean over the (2 radius + 1)-square around each pixel, cut at the border: [C,h,w]."""
-    out = np.empty_like(planes)
+def _blocks(planes: _Planes, step: int) -> _Planes:
+    """Means over blocks of `step` pixels a side: [C, h / step, w / step]."""
+    if step == 1:
+        return planes
+    count, height, width = planes.shape
+    tall = planes.reshape(count * height, width)  # one above the other: no block reaches into the next plane
+    small = cv2.resize(tall, (width // step, count * height // step), interpolation=cv2.INTER_AREA)
+    return np.asarray(small, np.float32).reshape(count, height // step, width // step)
+
+
+def _means(blocks: _Planes, radius: int, step: int) -> _Planes:
+    """Means over the (2 radius + 1)-square of pixels around the middle of each block, cut at the border: [C,h,w]."""
+    _, height, width = blocks.shape
+    down, across = _shares(height, radius, step), _shares(width, radius, step)
+    if step > 1:
+        return np.asarray(down @ (blocks.reshape(-1, width) @ across.T).reshape(blocks.shape), np.float32)
+    out = np.empty_like(blocks)
     side = (2 * radius + 1,) * 2
-    for plane, target in zip(planes, out, strict=True):
+    for plane, target in zip(blocks, out, strict=True):
         cv2.boxFilter(plane, -1, side, dst=target, normalize=False, borderType=cv2.BORDER_CONSTANT)
-    across, down = (_reach(size, radius) for size in planes.shape[:0:-1])
-    out /= down[:, None] * across
+    out *= down.max(1)[:, None] * across.max(1)  # a window's pixels all have the same share
     return out
 
 
-def _reach(size: int, radius: int) -> NDArray[np.float32]:
-    """How many of `size` pixels lie within `radius` of each."""
-    at = np.arange(size)
-    return (np.minimum(at + radius, size - 1) - np.maximum(at - radius, 0) + 1).astype(np.float32)
+@lru_cache
+def _shares(size: int, radius: int, step: int) -> _Planes:
+    """How much of the window around the middle of each of `size` blocks lies in each of them: rows that sum to 1."""
+    first = np.arange(size) * step
+    middle = (first + step / 2)[:, None]
+    low, high = np.maximum(middle - radius - 0.5, 0), np.minimum(middle + radius + 0.5, size * step)
+    within = np.maximum(np.minimum(high, first + step) - np.maximum(low, first), 0)
+    return np.asarray(within / (high - low), np.float32)
 
 
 def _apply(coefficients: _Planes, query: Pixels) -> Pixels:

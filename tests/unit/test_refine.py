@@ -44,15 +44,15 @@ def test_guided_equals_the_plain_fit(radius: int, eps: float) -> None:
     np.testing.assert_allclose(got, plain_guided(answer, query, radius, eps), atol=2e-4)
 
 
-@pytest.mark.parametrize("kind", ["guided", "hole", "none"])
+@pytest.mark.parametrize(("kind", "radius"), [("guided", 8), ("guided", 16), ("guided", 32), ("hole", 8), ("none", 8)])
 @pytest.mark.parametrize("size", [(111, 111), (333, 555), (1000, 889), (60, 700), (80, 90)])
-def test_one_picture_is_refined_as_a_batch_is(kind: str, size: tuple[int, int]) -> None:
+def test_one_picture_is_refined_as_a_batch_is(kind: str, radius: int, size: tuple[int, int]) -> None:
     draw = np.random.default_rng(size[1])
     wide = torch.from_numpy(draw.random((1, 3, 7, 9))).float()
     query = (resize(wide, size)[0].permute(1, 2, 0) * 255).byte().numpy()
     query[size[0] // 3 : 2 * size[0] // 3, size[1] // 4 : size[1] // 2] = 0
     answer = draw.integers(0, 256, (111, 111, 3), dtype=np.uint8)
-    settings = AnswerSettings(0.5, kind, 8, 1e-3)
+    settings = AnswerSettings(0.5, kind, radius, 1e-3)
     planes = [torch.from_numpy(a).permute(2, 0, 1)[None] / 255 for a in (answer, query)]
     wanted = (refine_batch(planes[0], planes[1], settings)[0].permute(1, 2, 0) * 255).round().numpy()
     got = refine(answer, query, settings)
