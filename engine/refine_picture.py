@@ -138,7 +138,8 @@ def _means(blocks: _Planes, radius: int, step: int) -> _Planes:
     _, height, width = blocks.shape
     down, across = _shares(height, radius, step), _shares(width, radius, step)
     if step > 1:
-        return np.asarray(down @ (blocks.reshape(-1, width) @ across.T).reshape(blocks.shape), np.float32)
+        # Plane by plane: products of this size do not wake the BLAS library's threads, which would then wait, busily.
+        return np.asarray(down @ (blocks @ across.T), np.float32)
     out = np.empty_like(blocks)
     side = (2 * radius + 1,) * 2
     for plane, target in zip(blocks, out, strict=True):

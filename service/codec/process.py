@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import socket
 import subprocess
 import sys
@@ -188,4 +189,5 @@ class Nursery:
         self._control, theirs = socket.socketpair()
         with theirs:
             command = [sys.executable, "-m", "service.codec.nursery", str(theirs.fileno())]
-            self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()])
+            one_thread = os.environ | {"OMP_NUM_THREADS": "1"}  # for the libraries that read it as they are loaded
+            self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()], env=one_thread)
