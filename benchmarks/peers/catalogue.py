@@ -21,11 +21,20 @@ class Peer:
     read: wire.Read = wire.whole
     port_flag: str | None = None
     """Where the port is not the first argument."""
+    arguments: tuple[str, ...] = ()
+    """Behind the port."""
+    library: str = ""
+    """Where it is not the name: several settings of one library are compared."""
+
+    @property
+    def environment(self) -> str:
+        """The name of its environment."""
+        return self.library or self.name
 
     @property
     def requirements(self) -> Path:
         """What its environment holds."""
-        return _HERE / "requirements" / f"{self.name}.txt"
+        return _HERE / "requirements" / f"{self.environment}.txt"
 
 
 PEERS: Final = {
@@ -33,6 +42,7 @@ PEERS: Final = {
     for peer in (
         Peer("fastapi", "plain_fastapi", wire.form),
         Peer("litserve", "litserve_server", wire.form),
+        Peer("litserve-2-workers", "litserve_server", wire.form, arguments=("2",), library="litserve"),
         Peer("mosec", "mosec_server", wire.msgpack, port_flag="--port"),
         Peer("ray", "ray_server"),
         Peer("bentoml", "bentoml_server", wire.form),

@@ -89,7 +89,8 @@ class Contest:
         def command(port: int) -> list[str]:
             if peer.name != OURS:
                 flag = [peer.port_flag] if peer.port_flag else []
-                return [str(self.pythons[peer.name]), "-m", f"benchmarks.peers.servers.{peer.module}", *flag, str(port)]
+                module = f"benchmarks.peers.servers.{peer.module}"
+                return [str(self.pythons[peer.name]), "-m", module, *flag, str(port), *peer.arguments]
             if self.kind == "simulated":
                 return [sys.executable, "-m", "benchmarks.peers.ours", str(port), "--accelerator", str(lock_file)]
             where = ["--model", str(self.model), "--store", str(self.store)]

@@ -23,7 +23,7 @@ def python_of(peer: Peer, directory: Path) -> Path:
     What the peer does not pin itself (torch, for the real model) it finds in the environment that runs this.
     Raises EnvironmentFailed.
     """
-    home = directory / peer.name
+    home = directory / peer.environment
     python, stamp = home / "bin" / "python", home / _STAMP
     wanted = hashlib.sha256(peer.requirements.read_bytes()).hexdigest()
     if not (stamp.is_file() and stamp.read_text() == wanted):

@@ -51,14 +51,14 @@ def _block(rows: Sequence[Row]) -> list[str]:
     ours = fastest.get(OURS, 0.0)
     heads = "".join(f"{f'c={count}':>9}" for count in clients)
     heads += f"{'p50/p99 ms':>16}{'ours is':>9}" + "".join(f"{f'p50/p99 at {rate:.0f}/s':>22}" for rate in rates)
-    lines = [f"{'requests/s':<12}{heads}  errors"]
+    lines = [f"{'requests/s':<20}{heads}  errors"]
     for name in servers:
         most = _of(rows, name, clients[-1])
         cells = "".join(f"{_rate(_of(rows, name, count)):>9.0f}" for count in clients)
         factor = f"{ours / fastest[name]:.2f}x" if ours and fastest[name] else "-"
         cells += f"{_times(most):>16}{factor:>9}"
         cells += "".join(f"{_times(_of(rows, name, None, rate)):>22}" for rate in rates)
-        lines.append(f"{name:<12}{cells}  {_errors(rows, name)}")
+        lines.append(f"{name:<20}{cells}  {_errors(rows, name)}")
     return lines
 
 

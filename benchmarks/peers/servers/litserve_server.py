@@ -1,4 +1,5 @@
-"""LitServe with dynamic batching and two workers to the accelerator, so that one decodes while the other waits.
+"""LitServe with dynamic batching and one worker to the accelerator, its default, or as many as are asked for:
+of two one decodes while the other waits.
 
 https://lightning.ai/docs/litserve/features/batching, .../features/multiple-workers (workers_per_device)
 """
@@ -38,5 +39,6 @@ class Api(ls.LitAPI):
 
 if __name__ == "__main__":
     api = Api(max_batch_size=32, batch_timeout=0.005, api_path="/infer")
-    server = ls.LitServer(api, accelerator="cpu", devices=1, workers_per_device=2)
-    server.run(port=int(sys.argv[1]), generate_client_file=False, log_level="warning", access_log=False)
+    port, workers = int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 1
+    server = ls.LitServer(api, accelerator="cpu", devices=1, workers_per_device=workers)
+    server.run(port=port, generate_client_file=False, log_level="warning", access_log=False)
