@@ -2,7 +2,8 @@
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from time import monotonic
@@ -15,7 +16,7 @@ from service.batcher import Batcher, State
 from service.calls import Call
 from service.codec.codec import Answer, answer_settings
 from service.codec.pool import CodecPool
-from service.errors import ClientClosed, DeadlineExceeded, QueueFull, ServiceError
+from service.errors import ClientClosed, DeadlineExceeded, NotReady, QueueFull
 from service.flight import Crew, Flight, Landed, Timing, finish_all
 from service.jobs import Job, Ticket
 from service.metrics import Metrics
@@ -90,11 +91,8 @@ class Pipeline:
 
         For a look before a body is read: what is refused anyway must not cost those in hand.
         """
-        try:
+        with self._counted_refusal():
             self.batcher.check_room()
-        except ServiceError as error:
-            self._count_refusal(error)
-            raise
 
     async def answer(self, call: Call, client: str, receive: Receive, deadline: float) -> Outcome:
         """Answer `call` before `deadline` (time.monotonic() seconds).
@@ -103,31 +101,37 @@ class Pipeline:
         client's leaving. Raises the ServiceError that ended it.
         """
         artifact = self.registry.artifact(call.options.task) if call.options.task else None
-        ticket = self._admit(len(call.images), client)
-        try:
+        with self._admitted(len(call.images), client) as ticket:
             if artifact is None:
                 landed = await self._fly(call, ticket, AnswerSettings(), _NO_SLOT, receive, deadline)
             else:
                 with self.registry.pinned(artifact, self.batcher.write) as slot:
                     stored = artifact.vector.answer
                     landed = await self._fly(call, ticket, stored, slot, receive, deadline)
-        finally:
-            self.batcher.release(ticket)
         answers = [answer for answer, _ in landed]
         return Outcome(answers, Timing.longest(timing for _, timing in landed), artifact)
 
-    def _admit(self, images: int, client: str) -> Ticket:
-        try:
-            return self.batcher.admit(images, client)
-        except ServiceError as error:
-            self._count_refusal(error)
-            raise
+    @contextmanager
+    def _admitted(self, images: int, client: str) -> Iterator[Ticket]:
+        with self._counted_refusal():
+            ticket = self.batcher.admit(images, client)
+            try:
+                yield ticket
+            finally:
+                self.batcher.release(ticket)
 
-    def _count_refusal(self, error: ServiceError) -> None:
-        if isinstance(error, QueueFull):
+    @contextmanager
+    def _counted_refusal(self) -> Iterator[None]:
+        """Also for what comes after admission: a bank of which every slot is in use, a batcher that stops."""
+        try:
+            yield
+        except QueueFull:
             self._metrics.dropped("queue_full")
-        elif self.batcher.state is State.DRAINING:
-            self._metrics.dropped("draining")
+            raise
+        except NotReady:
+            if self.batcher.state is State.DRAINING:
+                self._metrics.dropped("draining")
+            raise
 
     async def _fly(
         self,

@@ -73,6 +73,25 @@ def test_a_burst_over_the_bound(server: Overloaded) -> None:
     assert server.batcher.admitted == 0
 
 
+def test_a_bank_of_which_every_slot_is_in_use(tmp_path: Path) -> None:
+    """Is as full as a queue, and counted like one."""
+    server = Overloaded(tmp_path, slots=2, codec_processes=1)
+
+    async def ask_two_tasks() -> None:
+        first = asyncio.create_task(ask(server.port, raw(coloured(2))))
+        await until(lambda: len(server.engine.launched) == 1, "the first task on the engine")
+        assert (await ask(server.port, raw(coloured(4), "segmentation")))[0] == 429
+        assert await metric(server.port, "vtv_dropped_total", "queue_full") == 1
+        server.engine.gate.set()
+        assert (await first)[0] == 200
+
+    try:
+        asyncio.run(ask_two_tasks())
+    finally:
+        server.stop()
+    assert server.batcher.admitted == 0
+
+
 @pytest.mark.parametrize("form", ["raw", "multipart", "as_json", "open_inference"])
 def test_those_who_left_are_never_computed(server: Overloaded, form: str) -> None:
     """256 sockets close while the engine is busy: nothing is computed but what had been launched."""
