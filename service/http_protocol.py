@@ -18,7 +18,10 @@ class HttpProtocol(HttpToolsProtocol):
 
 
 class _Gathering:
-    """A transport that sends what is written in one turn of the event loop in one piece."""
+    """A transport that keeps what is written, until the end of the event loop's turn at most, for what follows it.
+
+    What follows is sent at once: the log and the metrics come after a reply, and no client has to wait for them.
+    """
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         self._transport = transport
@@ -26,9 +29,11 @@ class _Gathering:
         self._written: list[bytes] = []
 
     def write(self, data: bytes) -> None:
-        if not self._written:
-            self._loop.call_soon(self._flush)
         self._written.append(data)
+        if len(self._written) == 1:
+            self._loop.call_soon(self._flush)
+        else:
+            self._flush()
 
     def close(self) -> None:
         self._flush()

@@ -147,10 +147,10 @@ class Pipeline:
         flight = Flight(
             self._crew, call, call.options.task or "", slot, settings, deadline, ticket, loop.create_future()
         )
+        flight.start()
         watch = asyncio.create_task(_until_disconnect(receive))
         watch.add_done_callback(partial(_client_left, flight.landed))
         alarm = loop.call_later(deadline - monotonic(), _too_late, flight.landed)
-        flight.start()
         try:
             return await flight.landed
         except DeadlineExceeded:
