@@ -57,9 +57,9 @@ class _Queues:
     def waiting(self) -> int:
         return sum(map(len, self.jobs.values()))
 
-    def next(self) -> FairQueue:
-        """The queue of the program that has somebody waiting longest."""
-        return min(self.jobs.values(), key=FairQueue.oldest)
+    def next(self) -> tuple[Program, FairQueue]:
+        """The program that has somebody waiting longest, and its queue."""
+        return min(self.jobs.items(), key=lambda item: item[1].oldest())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,6 +69,10 @@ class _Batch:
     jobs: list[Job]
     launched_at: float
     """time.monotonic() seconds."""
+
+    @property
+    def program(self) -> Program:
+        return self.jobs[0].program
 
 
 class Batcher:
@@ -104,7 +108,10 @@ class Batcher:
         self._in_flight: list[_Batch] = []
         self._failure: Exception | None = None
         self._free_since = 0.0
-        self._pace = Pace()
+        self._pace: Final[dict[Program, Pace]] = {
+            "zero_shot": Pace(engine.buckets),
+            "one_shot": Pace(engine.buckets),
+        }
         self._wake = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
 
@@ -247,7 +254,7 @@ class Batcher:
 
     def _seconds_to_launch(self) -> float | None:
         """How long the next batch has to wait for company; None where nobody waits, or until a batch lands."""
-        queue = self._queues.next()
+        _, queue = self._queues.next()
         if not queue or not self._has_room():
             return None
         if len(queue) >= self._engine.max_batch:
@@ -260,15 +267,17 @@ class Batcher:
     def _nearly_free(self) -> float:
         """When to launch behind the batch in flight; infinity where nothing is known of its like."""
         batch = self._in_flight[-1]
-        seconds = self._pace.expected(len(batch.jobs))
+        seconds = self._pace[batch.program].expected(len(batch.jobs))
         return max(batch.launched_at, self._free_since) + (1 - _LEAD) * seconds
 
     def _take(self) -> tuple[list[Job], list[Job]]:
         """The next batch; and who is too late."""
-        queue, now = self._queues.next(), time.monotonic()
+        program, queue = self._queues.next()
+        now = time.monotonic()
+        size = self._pace[program].next_batch(len(queue))
         batch: list[Job] = []
         expired: list[Job] = []
-        while queue and len(batch) < self._engine.max_batch:
+        while queue and len(batch) < size:
             job = queue.pop()
             if job.deadline <= now:
                 expired.append(job)
@@ -282,7 +291,7 @@ class Batcher:
         with self._wake:
             self._in_flight.append(batch)  # first, so that they are told if the launch fails
         pixels = np.stack([job.pixels for job in jobs])
-        collect = self._launcher.launch(jobs[0].program, pixels, [job.slot for job in jobs])
+        collect = self._launcher.launch(batch.program, pixels, [job.slot for job in jobs])
         if self._launcher.depth > 1:
             collector.put(batch, collect)
         else:
@@ -297,7 +306,7 @@ class Batcher:
             job.queue_seconds = began - job.queued_at
             job.compute_seconds = now - began
         self._free_since = now
-        self._pace.observe(len(batch.jobs), now - began)
+        self._pace[batch.program].observe(len(batch.jobs), now - began)
         with self._wake:
             self._in_flight.remove(batch)
             self._wake.notify()

@@ -25,6 +25,7 @@ class GatedEngine:
     """Reports each call in `calls`, then waits for one permit before it returns."""
 
     max_batch = 4
+    buckets = (1, 2, 4)
 
     def __init__(self) -> None:
         self.calls: Queue[tuple[str, list[int]]] = Queue()
@@ -153,6 +154,16 @@ def test_no_batch_exceeds_the_engine_and_order_is_kept(bench: Bench) -> None:
     bench.engine.permits.release(3)
     assert bench.called() == ("zero_shot", [1, 2, 3, 4])
     assert bench.called() == ("zero_shot", [5, 6])
+
+
+def test_a_bucket_is_filled_rather_than_padded_where_padding_costs_more(bench: Bench) -> None:
+    occupy(bench)
+    for images in (1, 2, 4):
+        bench.batcher._pace["zero_shot"].observe(images, float(images))
+    bench.submit(*(bench.job(slot) for slot in (1, 2, 3)))
+    bench.engine.permits.release(3)
+    assert bench.called() == ("zero_shot", [1, 2])
+    assert bench.called() == ("zero_shot", [3])
 
 
 def test_programs_do_not_mix_and_the_oldest_goes_first(bench: Bench) -> None:

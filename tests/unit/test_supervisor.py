@@ -20,6 +20,7 @@ class FragileEngine:
     """Adds the vector of a row's slot to the row; a row of zeros breaks it."""
 
     max_batch = 4
+    buckets = (1, 2, 4)
 
     def __init__(self, works: bool = True) -> None:
         self._works = works
