@@ -2,17 +2,20 @@
 
 Closed loop (default): clients that ask as soon as they are answered. Open loop (`--rate`): requests at given
 rates, Poisson or evenly spaced, latency counted from when each was due. `--sweep`: open loops at rising rates,
-to the knee. Without `--url` a server is started, and the engine's own throughput (tensors in and out, its best
-bucket) is measured first, on the same machine.
+to the knee. Without `--url` a server is started, and the engine's own speed (tensors in and out) is measured on the
+same machine before and after
+each row.
 """
 
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+from urllib.parse import quote
 
 import httpx
 
@@ -21,10 +24,12 @@ from benchmarks.load_report import Report, as_json, table
 from benchmarks.load_run import LoadRun
 from benchmarks.number_lists import counts, rates
 from benchmarks.plots import PlotsUnavailable, latency_plot
+from benchmarks.raw_engine import RawEngine
+from benchmarks.raw_speed import RawSpeed
 from benchmarks.server_process import ServerDied, running_server
 from benchmarks.summary import PERCENTILES
 from benchmarks.sweep import sweep
-from benchmarks.traffic import at_size, infer_mix
+from benchmarks.traffic import Mix, as_pixels, at_size, infer_mix, tensor_mix
 from engine.errors import EngineError
 
 _SAMPLE: Final = Path(str(files("service"))) / "static" / "samples" / "rabbit.jpg"
@@ -49,30 +54,43 @@ def main(args: Sequence[str]) -> int:
 
 
 def _measure_own_server(asked: argparse.Namespace) -> Report:
-    from benchmarks.raw_engine import raw_engine  # needs a model, and torch's time to import
-
-    raw = raw_engine(asked.model, asked.store, asked.backend, asked.seconds)
+    engine = RawEngine.load(asked.model, asked.store, asked.backend)
     with running_server(asked.model, asked.store, asked.backend) as url:
-        report = _measure(asked, url)
-    report.raw = raw
+        report = _measure(asked, url, partial(engine.measure, asked.seconds))
+    report.about = engine.about() | report.about
     return report
 
 
-def _measure(asked: argparse.Namespace, url: str) -> Report:
+def _measure(asked: argparse.Namespace, url: str, engine: Callable[[], RawSpeed] | None = None) -> Report:
+    """`engine` measures the engine alone."""
     tasks = dict(asked.task) or dict.fromkeys(_installed(url), 1.0)
-    image = asked.image.read_bytes()
-    images = [(at_size(image, int(side)), share) for side, share in asked.side] or [(image, 1.0)]
-    run = LoadRun(url, infer_mix(url, tasks, images), asked.seconds, asked.warm_up, asked.bound_ms, asked.arrivals)
-    run.warm(max(asked.concurrency))
+    mix, sent = _traffic(asked, url, tasks)
+    run = LoadRun(url, mix, asked.seconds, asked.bound_ms, asked.arrivals, engine)
+    run.warm(max(asked.concurrency), asked.warm_up)
     if asked.sweep:
-        capacity = run.closed(max(asked.concurrency)).requests_per_second
-        rows = sweep(run.open, capacity)
+        rows = sweep(run.open, capacity=run.closed(max(asked.concurrency)).requests_per_second)
     elif asked.rate:
         rows = [run.open(rate) for rate in asked.rate]
     else:
         rows = [run.closed(clients) for clients in asked.concurrency]
-    about = {"tasks": sorted(tasks), "image_bytes": [len(image) for image, _ in images], "arrivals": asked.arrivals}
-    return Report(rows, about, run.disagreement(), swept=asked.sweep)
+    about = {"tasks": sorted(tasks), **sent, "arrivals": asked.arrivals}
+    return Report(rows, about, run.disagreement(), asked.tensors or 1, run.codec_ms, asked.sweep)
+
+
+def _traffic(asked: argparse.Namespace, url: str, tasks: Mapping[str, float]) -> tuple[Mix, dict[str, Any]]:
+    """What to send, and what to say of it."""
+    image = asked.image.read_bytes()
+    if asked.tensors:
+        pixels = as_pixels(image, _tile(url, next(iter(tasks))), asked.tensors)
+        return tensor_mix(url, tasks, pixels), {"tensor": list(pixels.shape)}
+    images = [(at_size(image, int(side)), share) for side, share in asked.side] or [(image, 1.0)]
+    return infer_mix(url, tasks, images), {"image_bytes": [len(image) for image, _ in images]}
+
+
+def _tile(url: str, task: str) -> int:
+    """The side of the pictures that the engine takes, in pixels."""
+    reply = httpx.get(f"{url}/v2/models/{quote(task)}", trust_env=False).raise_for_status()
+    return int(reply.json()["outputs"][0]["shape"][1])
 
 
 def _installed(url: str) -> list[str]:
@@ -93,8 +111,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--url", help="a running server; without it one is started")
     parser.add_argument("--task", type=_weighted, action="append", default=[], metavar="NAME[:WEIGHT]",
                         help="repeat to mix tasks (default: every installed task alike)")  # fmt: skip
-    parser.add_argument("--side", type=_weighted, action="append", default=[], metavar="PIXELS[:WEIGHT]",
-                        help="longer side to scale the image to; repeat to mix sizes (default: as it is)")  # fmt: skip
+    sent = parser.add_mutually_exclusive_group()
+    sent.add_argument("--tensors", type=_count, metavar="N",
+                      help="send N pictures a request as one tensor, for the engine's answers as another")  # fmt: skip
+    sent.add_argument("--side", type=_weighted, action="append", default=[], metavar="PIXELS[:WEIGHT]",
+                      help="longer side to scale the image to; repeat to mix sizes (default: as it is)")  # fmt: skip
     parser.add_argument("--image", type=Path, default=_SAMPLE, help="JPEG to send")
     parser.add_argument("--concurrency", type=counts, default=[1, 8, 32], help="closed loop: such as 1,8,32")
     parser.add_argument("--rate", type=rates, help="open loop: requests a second, such as 50,100")
@@ -110,6 +131,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--plot", type=Path, help="write latency against throughput to this PNG")
     parser.add_argument("--json", action="store_true", help="print JSON only")
     return parser
+
+
+def _count(text: str) -> int:
+    (count,) = counts(text)
+    return count
 
 
 def _weighted(text: str) -> tuple[str, float]:

@@ -3,33 +3,52 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from benchmarks.raw_engine import RawEngine
 from benchmarks.summary import PERCENTILES, Summary
 from benchmarks.sweep import knee
 
 
 @dataclass(slots=True)
 class Report:
-    """Everything found; `raw` where the engine was measured, `disagreement` where the server counts requests."""
+    """Everything found; `disagreement` where the server counts requests."""
 
     rows: list[Summary]
     about: dict[str, Any]
     disagreement: dict[str, int] | None
+    images: int = 1
+    """In each request."""
+    codec_ms: float | None = None
+    """Decoding and encoding an image while one client asked."""
     swept: bool = False
-    raw: RawEngine | None = None
+
+    def over_raw(self, row: Summary) -> float | None:
+        """Images answered over those of the engine alone around that load."""
+        return row.requests_per_second * self.images / row.engine.images_per_second if row.engine else None
+
+    @property
+    def alone(self) -> Summary | None:
+        """The row of one client that asks for one image at a time, where its time can be told apart."""
+        row = next((row for row in self.rows if row.clients == 1), None)
+        return row if row and row.engine and self.codec_ms is not None and self.images == 1 else None
+
+    @property
+    def added_ms(self) -> float | None:
+        """What one client waits at the median beyond the engine's step and the codec."""
+        row = self.alone
+        if row is None or row.engine is None or self.codec_ms is None:
+            return None
+        return row.percentile("p50") - row.engine.step_ms - self.codec_ms
 
 
 def as_json(report: Report) -> dict[str, Any]:
     """Plain JSON types."""
-    raw = report.raw
-    best = max(row.requests_per_second for row in report.rows)
+    shares = [share for row in report.rows if (share := report.over_raw(row)) is not None]
     found = knee(report.rows) if report.swept else None
     return {
-        **(raw.about if raw else {}),
         **report.about,
-        "raw_images_per_second": raw.images_per_second if raw else None,
-        "raw_bucket": raw.bucket if raw else None,
-        "served_over_raw": best / raw.images_per_second if raw else None,
+        "images_per_request": report.images,
+        "served_over_raw": max(shares, default=None),
+        "codec_ms": report.codec_ms,
+        "added_ms": report.added_ms,
         "knee_per_second": found.offered_per_second if found else None,
         "metrics_disagree": report.disagreement,
         "rows": [asdict(row) for row in report.rows],
@@ -38,13 +57,15 @@ def as_json(report: Report) -> dict[str, Any]:
 
 def table(report: Report) -> str:
     """For people."""
-    about = (report.raw.about if report.raw else {}) | report.about
-    lines = ["  ".join(f"{key} {value}" for key, value in about.items() if key != "tasks")]
-    if report.raw:
-        lines.append(f"engine alone: {report.raw.images_per_second:.1f} images/s at batch {report.raw.bucket}")
+    lines = ["  ".join(f"{key} {value}" for key, value in report.about.items() if key != "tasks")]
     heads = "".join(f"{name + ' ms':>10}" for name in PERCENTILES)
-    lines.append(f"{'load':>12} {'requests/s':>11} {'goodput/s':>10} {'served/raw':>11}{heads}  errors")
-    lines += [_row(row, report.raw) for row in report.rows]
+    lines.append(f"{'load':>12} {'requests/s':>11} {'goodput/s':>10} {'engine/s':>9} {'served/raw':>11}{heads}  errors")
+    lines += [_row(row, report.over_raw(row)) for row in report.rows]
+    if report.alone and report.alone.engine:
+        lines.append(
+            f"one client waits {report.alone.engine.step_ms:.1f} ms for the engine's step, "
+            f"{report.codec_ms:.1f} for decoding and encoding, {report.added_ms:.1f} for all else"
+        )
     if report.swept:
         lines.append(_knee(report.rows))
     if report.disagreement is not None:
@@ -52,12 +73,14 @@ def table(report: Report) -> str:
     return "\n".join(lines)
 
 
-def _row(row: Summary, raw: RawEngine | None) -> str:
+def _row(row: Summary, over_raw: float | None) -> str:
     load = f"{row.clients} clients" if row.clients else f"{row.offered_per_second:.0f}/s"
-    share = f"{row.requests_per_second / raw.images_per_second:.2f}" if raw else "-"
+    alone = f"{row.engine.images_per_second:.1f}" if row.engine else "-"
+    share = "-" if over_raw is None else f"{over_raw:.2f}"
+    rates = f"{row.requests_per_second:>11.1f} {row.goodput_per_second:>10.1f} {alone:>9} {share:>11}"
     times = "".join(f"{row.percentile(name):>10.1f}" for name in PERCENTILES)
     errors = ", ".join(f"{count} x {code}" for code, count in row.errors.items()) or "-"
-    return f"{load:>12} {row.requests_per_second:>11.1f} {row.goodput_per_second:>10.1f} {share:>11}{times}  {errors}"
+    return f"{load:>12} {rates}{times}  {errors}"
 
 
 def _knee(rows: list[Summary]) -> str:

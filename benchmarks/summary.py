@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 
 from benchmarks.connection import LOST
+from benchmarks.raw_speed import RawSpeed
 from benchmarks.traffic import Sent
 
 PERCENTILES: Final = {"p50": 50.0, "p90": 90.0, "p95": 95.0, "p99": 99.0, "p99.9": 99.9}
@@ -34,6 +35,8 @@ class Summary:
     """By HTTP status; `lost` where a connection ended without a reply."""
     client_lag_ms: float
     """99th percentile of how late the client itself sent: large where the client is the bottleneck."""
+    engine: RawSpeed | None = None
+    """Without the server, around this load; the machine's own speed drifts."""
 
     @property
     def keeps_up(self) -> bool:

@@ -1,13 +1,18 @@
 """What is sent: a mix of tasks and image sizes, and what became of each request."""
 
 import io
+import json
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from urllib.parse import quote, urlsplit
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
+
+Pixels = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,29 @@ def infer_mix(url: str, tasks: Mapping[str, float], images: Sequence[tuple[bytes
     )
 
 
+def tensor_mix(url: str, tasks: Mapping[str, float], pixels: Pixels, seed: int = 0) -> Mix:
+    """Every task with the pictures uint8 [N,H,W,3], in the binary form of the Open Inference Protocol; the answers
+    are tensors as well, as the engine gives them."""
+    payload = pixels.tobytes()
+    size = {"binary_data_size": len(payload)}
+    head = json.dumps(
+        {
+            "inputs": [{"name": "image", "datatype": "UINT8", "shape": pixels.shape, "parameters": size}],
+            "outputs": [{"name": "answer", "parameters": {"binary_data": True}}],
+            "parameters": {"refine": "none"},
+        }
+    ).encode()
+    headers = f"Inference-Header-Content-Length: {len(head)}\r\n"
+    body = head + payload
+    return Mix(
+        [
+            (raw_request(url, f"/v2/models/{quote(task)}/infer", body, "application/octet-stream", headers), weight)
+            for task, weight in tasks.items()
+        ],
+        seed,
+    )
+
+
 def raw_request(url: str, path: str, body: bytes, content_type: str = "image/jpeg", headers: str = "") -> bytes:
     """A POST as it goes over the wire; `headers` are whole lines."""
     lines = f"POST {path} HTTP/1.1\r\nHost: {urlsplit(url).netloc}\r\nContent-Type: {content_type}\r\n"
@@ -62,3 +90,10 @@ def at_size(image: bytes, longest: int) -> bytes:
     buffer = io.BytesIO()
     picture.resize(size, Image.Resampling.BICUBIC).save(buffer, "JPEG", quality=90)
     return buffer.getvalue()
+
+
+def as_pixels(image: bytes, side: int, count: int) -> Pixels:
+    """An image file so many times, uint8 [count,side,side,3]."""
+    with Image.open(io.BytesIO(image)) as opened:
+        picture = opened.convert("RGB").resize((side, side), Image.Resampling.BICUBIC)
+    return np.repeat(np.asarray(picture)[None], count, axis=0)

@@ -31,7 +31,7 @@ from service.routes.infer import infer_routes
 from service.routes.operations import operation_routes
 from service.routes.page import page_routes
 from service.routes.tasks import task_routes
-from service.routes.v2 import v2_routes
+from service.routes.v2 import tensor_routes, v2_routes
 from service.schemas import Readiness
 from service.settings import Settings
 from service.tracing import start_tracing
@@ -89,15 +89,17 @@ def create_app(engine: Engine, rebuild: Callable[[], Engine], store: Store, sett
     app.state.pipeline = pipeline
     exchange = Exchange(pipeline, metrics, door, settings.timeout_ms)
     infer = infer_routes(exchange, settings.images_per_request, engine.fingerprint)
+    tensors = tensor_routes(exchange, settings.images_per_request)
     app.include_router(infer)
-    app.include_router(v2_routes(exchange, settings.images_per_request, build.version))
+    app.include_router(v2_routes(exchange, build.version))
+    app.include_router(tensors)
     app.include_router(task_routes(registry, catalogue, door))
     app.include_router(operation_routes(pipeline.batcher, metrics, ready))
     app.include_router(page_routes(app.title))
     _speak_problem_json(app)
     guard = partial(RequestGuard, max_body_bytes=settings.max_body_bytes, sinks=sinks)
     app.add_middleware(guard)
-    app.around = partial(DirectRoutes, router=infer, guard=guard)
+    app.around = partial(DirectRoutes, routers=[infer, tensors], guard=guard)
     return app
 
 

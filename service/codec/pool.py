@@ -12,7 +12,8 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from engine.geometry import Geometry
-from service.codec.codec import Order
+from service.codec.codec import Codec, Order
+from service.codec.here import Here
 from service.codec.images import Pixels
 from service.codec.messages import Begin, Done, Ready
 from service.codec.process import CodecProcess, Errand, Nursery
@@ -38,6 +39,7 @@ class CodecPool:
     def __init__(self, processes: int, geometry: Geometry, max_pixels: int, on_death: Callable[[], None]) -> None:
         """`on_death` is called whenever a process has died."""
         self._begin = Begin(geometry.image_size, geometry.patch_size, max_pixels)
+        self._here = Here(Codec(geometry, max_pixels))
         self._size = processes
         self._processes: list[CodecProcess] = []
         self._large: CodecProcess | None = None
@@ -64,8 +66,11 @@ class CodecPool:
     def prepare(
         self, order: Order, prepared: Callable[[Ready], None], failed: Callable[[ServiceError], None]
     ) -> Errand:
-        """Decode a picture as soon as a process has time for it."""
+        """Decode a picture as soon as a process has time for it; here and now where that is less work."""
         errand = Errand(order, prepared, failed)
+        if self._here.takes(order):
+            self._here.prepare(errand)
+            return errand
         self._line(errand).append(errand)
         self._send_waiting()
         return errand
@@ -73,6 +78,9 @@ class CodecPool:
     def finish(self, errand: Errand, answer: Pixels, finished: Callable[[Done], None]) -> None:
         """Refine and encode the answer, uint8 [cell, cell, 3], to a prepared picture."""
         errand.finished = finished
+        if errand.here is not None:
+            self._here.finish(errand, answer)
+            return
         process = errand.home or self._large
         if process is None or not process.alive:
             errand.failed(ServiceError())

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, cast
 
-from service.codec.codec import Order
+from service.codec.codec import Order, Prepared
 from service.codec.frames import Frames
 from service.codec.images import Pixels
 from service.codec.messages import (
@@ -45,6 +45,8 @@ class Errand:
     number: int = 0
     home: "CodecProcess | None" = None
     """Where it was prepared and is kept; none for a large one."""
+    here: Prepared | None = None
+    """Where it was prepared in the server's own process."""
     tries: int = 0
     given_up: bool = False
 

@@ -15,14 +15,15 @@ from service.pipeline import Outcome
 from service.schemas import Live, ModelMetadata, ModelReady, Ready, ServerMetadata, TensorMetadata
 from service.tensors import JSON_SIZE_HEADER, TensorCall, read_tensors, tensor_reply
 
+_PREFIX: Final = "/v2"
+_TAG: Final = "Open Inference Protocol"
 _PLATFORM: Final = "visual_task_vectors"
 
 
-def v2_routes(exchange: Exchange, max_images: int, version: str) -> APIRouter:
-    """`max_images` are let into one request; `version` is the server's."""
-    router = APIRouter(prefix="/v2", tags=["Open Inference Protocol"])
+def v2_routes(exchange: Exchange, version: str) -> APIRouter:
+    """All but inference. `version` is the server's."""
+    router = APIRouter(prefix=_PREFIX, tags=[_TAG])
     registry, batcher = exchange.pipeline.registry, exchange.pipeline.batcher
-    description = TENSORS | {"security": SECURITY} if exchange.door.asks_for_keys else TENSORS
 
     def check_ready() -> None:
         if batcher.state is not State.READY:
@@ -58,6 +59,14 @@ def v2_routes(exchange: Exchange, max_images: int, version: str) -> APIRouter:
         check_ready()
         return ModelReady(name=task)
 
+    return router
+
+
+def tensor_routes(exchange: Exchange, max_images: int) -> APIRouter:
+    """Inference. `max_images` are let into one request."""
+    router = APIRouter(prefix=_PREFIX, tags=[_TAG])
+    description = TENSORS | {"security": SECURITY} if exchange.door.asks_for_keys else TENSORS
+
     @router.post("/models/{task}/infer", summary="Answer tensors", response_class=Response, openapi_extra=description)
     async def infer(task: str, request: Request) -> Response:
         """Paint the answer to each image. See `service/tensors.py` for the forms a tensor may have."""
@@ -69,9 +78,14 @@ def v2_routes(exchange: Exchange, max_images: int, version: str) -> APIRouter:
                 body = await request.body()
             except ClientDisconnect:
                 raise ClientClosed from None
-            return await asyncio.to_thread(read_tensors, body, request.headers.get(JSON_SIZE_HEADER), task, max_images)
+            json_size = request.headers.get(JSON_SIZE_HEADER)
+            if json_size is not None:
+                return read_tensors(body, json_size, task, max_images)
+            return await asyncio.to_thread(read_tensors, body, json_size, task, max_images)
 
         async def write(call: TensorCall, outcome: Outcome) -> Response:
+            if call.binary:
+                return tensor_reply(call, outcome)
             return await asyncio.to_thread(tensor_reply, call, outcome)
 
         return await exchange.answer(request, read, write)

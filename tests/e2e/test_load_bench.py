@@ -33,6 +33,19 @@ def test_it_starts_a_server_and_sets_it_against_the_engine(
     assert len(report["tasks"]) == 5
 
 
+def test_tensors_in_and_out(server: ServerProcess, capsys: Capture) -> None:
+    report = report_of(capsys, ["--url", server.url, "--task", "identity", "--tensors", "3", "--concurrency", "2"])
+    assert report["tensor"] == [3, 112, 112, 3]
+    assert report["images_per_request"] == 3
+    assert report["rows"][0]["requests"] > 0
+    assert not report["rows"][0]["errors"]
+
+
+def test_the_one_client_s_wait_is_told_apart(server: ServerProcess, capsys: Capture) -> None:
+    report = report_of(capsys, ["--url", server.url, "--task", "identity", "--concurrency", "1"])
+    assert 0 < report["codec_ms"] < report["rows"][0]["latency_ms"]["p99.9"]
+
+
 @pytest.mark.parametrize("arrivals", ["poisson", "fixed"])
 def test_an_open_loop_of_mixed_tasks_and_sizes(server: ServerProcess, capsys: Capture, arrivals: str) -> None:
     mix = ["--task", "identity:3", "--task", "segmentation", "--side", "160", "--side", "700:0.1"]

@@ -2,12 +2,15 @@
 
 import asyncio
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
 from benchmarks.connection import LOST, Connection
-from benchmarks.cross_check import disagreement
 from benchmarks.generators import open_loop, schedule
+from benchmarks.load_report import Report, as_json, table
+from benchmarks.raw_speed import RawSpeed
+from benchmarks.server_metrics import Counted, codec_ms, disagreement
 from benchmarks.summary import Summary, summarise
 from benchmarks.sweep import knee, sweep
 from benchmarks.traffic import Mix, Sent
@@ -61,10 +64,36 @@ def test_the_sweep_closes_in_on_the_knee() -> None:
 
 def test_disagreement_is_to_the_request() -> None:
     sent = [Sent(0, 0, 1, status) for status in (200, 200, 429, LOST)]
-    before, after = Counter({"200": 5}), Counter({"200": 7, "429": 1})
-    assert disagreement(before, after, sent) == {}
-    assert disagreement(before, after + Counter({"200": 1}), sent) == {"200": 1}
-    assert disagreement(before, Counter({"200": 7}), sent) == {"429": -1}
+    before = Counted(Counter({"200": 5}))
+    assert disagreement(before, Counted(Counter({"200": 7, "429": 1})), sent) == {}
+    assert disagreement(before, Counted(Counter({"200": 8, "429": 1})), sent) == {"200": 1}
+    assert disagreement(before, Counted(Counter({"200": 7})), sent) == {"429": -1}
+
+
+def test_the_codec_s_time_is_that_of_an_image() -> None:
+    before = Counted(Counter(), images=10, codec_seconds=1.0)
+    assert codec_ms(before, Counted(Counter(), images=14, codec_seconds=1.008)) == pytest.approx(2.0)
+    assert codec_ms(before, before) is None
+
+
+def one_client(milliseconds: float, engine: RawSpeed | None) -> Summary:
+    sent = [Sent(0.0, 0.0, milliseconds / 1e3, 200)]
+    return replace(summarise(sent, bound_ms=250, clients=1), engine=engine)
+
+
+def test_the_report_sets_each_load_against_the_engine_around_it() -> None:
+    around = RawSpeed.mean([RawSpeed(100.0, 4, 8.0), RawSpeed(140.0, 8, 10.0)])
+    report = Report([one_client(12.5, around)], {"tasks": ["identity"]}, {}, codec_ms=1.5)
+    assert as_json(report)["served_over_raw"] == pytest.approx(80 / 120)
+    assert as_json(report)["added_ms"] == pytest.approx(12.5 - 9.0 - 1.5)
+    assert "9.0 ms for the engine's step, 1.5 for decoding and encoding, 2.0 for all else" in table(report)
+
+
+def test_a_tensor_of_several_images_counts_as_so_many() -> None:
+    report = Report([one_client(100.0, RawSpeed(100.0, 8, 8.0))], {}, None, images=8, codec_ms=1.0)
+    assert as_json(report)["served_over_raw"] == pytest.approx(0.8)
+    assert as_json(report)["added_ms"] is None
+    assert "one client waits" not in table(report)
 
 
 async def _server(replies: list[bytes]) -> tuple[asyncio.Server, str]:
