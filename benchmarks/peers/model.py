@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 VARIABLE: Final = "PEERS_BENCHMARK_MODEL"
 """`simulated LOCKFILE`, or `real MODEL STORE`: paths separated by the system's path separator."""
+
+_ENGINE: Final = Lock()
+"""An engine is one thread's at a time, and some servers call from several."""
 
 
 class Model(ABC):
@@ -101,7 +105,9 @@ class RealModel(Model):
         size = (geometry.cell, geometry.cell)
         cells = np.stack([cv2.resize(picture, size, interpolation=cv2.INTER_CUBIC) for picture in pictures])
         slot = 1 + sorted(self._vectors).index(task)
-        return self._engine.zero_shot(geometry.query_tile(cells.astype(np.uint8)), [slot] * len(pictures))
+        tiles = geometry.query_tile(cells.astype(np.uint8))
+        with _ENGINE:
+            return self._engine.zero_shot(tiles, [slot] * len(pictures))
 
     def finished(self, answer: Pixels, picture: Pixels, task: str) -> Pixels:
         from engine.refine_picture import refine
