@@ -26,6 +26,9 @@ from service.supervisor import Supervisor
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 _NO_SLOT: Final = 0
+_NICER: Final = 5
+"""Codec processes beside an engine elsewhere: what decodes more than is computed, or holds up who answers, helps
+nobody. Where the engine computes on the same processor, an answer that only has to be encoded would wait for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +55,13 @@ class Pipeline:
         self.registry: Final = registry
         self.tile: Final = engine.geometry.tile
         self._metrics = metrics
+        where = engine.device.type
         self._codecs = CodecPool(
-            settings.codecs_beside(engine.device.type), engine.geometry, settings.max_pixels, metrics.codec_process_died
+            settings.codecs_beside(where),
+            engine.geometry,
+            settings.max_pixels,
+            metrics.codec_process_died,
+            niceness=0 if where == "cpu" else _NICER,
         )
         failed = threading.Event()
         self.batcher: Final = Batcher(

@@ -1,4 +1,4 @@
-"""Forks the codec's processes: `python -m service.codec.nursery DESCRIPTOR`.
+"""Forks the codec's processes: `python -m service.codec.nursery DESCRIPTOR NICENESS`.
 
 A process of one thread that has imported what they need, so that each costs milliseconds and little memory of its
 own. It forks one for each socket that comes over DESCRIPTOR, and ends when that closes; as its children end when
@@ -11,14 +11,11 @@ import signal
 import socket
 import sys
 from contextlib import suppress
-from typing import Final
 
 import torch
 
 from service.codec.worker import work
 from service.memory import keep_freed_memory
-
-_NICER: Final = 5
 
 
 def main() -> None:
@@ -27,8 +24,7 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the children
-    # What decodes more than is computed, or holds up who computes and who answers, helps nobody.
-    os.nice(_NICER)
+    os.nice(int(sys.argv[2]))
     torch.set_num_threads(1)
     keep_freed_memory()
     gc.freeze()  # the collector would write to pages that are shared

@@ -36,8 +36,10 @@ class CodecPool:
     pictures that it had not prepared yet are tried once more, by another.
     """
 
-    def __init__(self, processes: int, geometry: Geometry, max_pixels: int, on_death: Callable[[], None]) -> None:
-        """`on_death` is called whenever a process has died."""
+    def __init__(
+        self, processes: int, geometry: Geometry, max_pixels: int, on_death: Callable[[], None], niceness: int = 0
+    ) -> None:
+        """`on_death` is called whenever a process has died; `niceness` is added to this process's own."""
         self._begin = Begin(geometry.image_size, geometry.patch_size, max_pixels)
         self._here = Here(Codec(geometry, max_pixels))
         self._size = processes
@@ -45,7 +47,7 @@ class CodecPool:
         self._large: CodecProcess | None = None
         self._waiting: deque[Errand] = deque()
         self._waiting_large: deque[Errand] = deque()
-        self._nursery = Nursery()
+        self._nursery = Nursery(niceness)
         self._on_death = on_death
         self._numbers = 0
         self._replacing: set[asyncio.Task[None]] = set()

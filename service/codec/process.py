@@ -166,7 +166,8 @@ def _end(errand: Errand, reply: Done | Refused | Failed) -> None:
 class Nursery:
     """The process that forks them. It is started when first needed, and again should it be gone."""
 
-    def __init__(self) -> None:
+    def __init__(self, niceness: int) -> None:
+        self._niceness: Final = niceness
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
 
@@ -190,6 +191,6 @@ class Nursery:
     def _open(self) -> None:
         self._control, theirs = socket.socketpair()
         with theirs:
-            command = [sys.executable, "-m", "service.codec.nursery", str(theirs.fileno())]
+            command = [sys.executable, "-m", "service.codec.nursery", str(theirs.fileno()), str(self._niceness)]
             one_thread = os.environ | {"OMP_NUM_THREADS": "1"}  # for the libraries that read it as they are loaded
             self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()], env=one_thread)
