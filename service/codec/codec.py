@@ -103,8 +103,10 @@ class Codec:
 
     def finish(self, answer: Pixels, order: Order, guide: Pixels | None) -> Answer:
         """Refine `answer` [cell, cell, 3] to the size asked for, and encode it."""
-        if guide is None:
+        if guide is None and order.size == "original":
             guide = self._read(order.source)
+        elif guide is None:
+            guide = images.resized(self._read(order.source, self.geometry.tile), self.geometry.tile)
         picture = self._painted(answer, guide, order.settings)
         data = images.encode(picture, order.format) if order.encoded else picture.tobytes()
         return Answer(data, width=picture.shape[1], height=picture.shape[0])

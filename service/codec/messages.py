@@ -46,7 +46,7 @@ class Finish(NamedTuple):
 
 
 class Paint(NamedTuple):
-    """The same for a picture that is not kept: a large one, which is read again."""
+    """The same for a picture that is not kept, and is read again: a large one, or one whose process died."""
 
     number: int
     order: Order

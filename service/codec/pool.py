@@ -9,6 +9,7 @@ import logging
 import socket
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 from engine.geometry import Geometry
@@ -33,7 +34,7 @@ class CodecPool:
     take so much memory that they wait for each other.
 
     Belongs to the event loop. A process that dies, as an image library may on a file made for that, is replaced; the
-    pictures that it had not prepared yet are tried once more, by another.
+    pictures that it had in hand are tried once more, by another.
     """
 
     def __init__(
@@ -45,8 +46,8 @@ class CodecPool:
         self._size = processes
         self._processes: list[CodecProcess] = []
         self._large: CodecProcess | None = None
-        self._waiting: deque[Errand] = deque()
-        self._waiting_large: deque[Errand] = deque()
+        self._small = _Line()
+        self._big = _Line()
         self._nursery = Nursery(niceness)
         self._on_death = on_death
         self._numbers = 0
@@ -73,7 +74,7 @@ class CodecPool:
         if self._here.takes(order):
             self._here.prepare(errand)
             return errand
-        self._line(errand).append(errand)
+        self._line(errand).to_prepare.append(errand)
         self._send_waiting()
         return errand
 
@@ -83,11 +84,12 @@ class CodecPool:
         if errand.here is not None:
             self._here.finish(errand, answer)
             return
-        process = errand.home or self._large
-        if process is None or not process.alive:
-            errand.failed(ServiceError())
+        errand.answer = answer
+        if errand.home is not None and errand.home.alive:
+            errand.home.finish(errand, answer)
         else:
-            process.finish(errand, answer)
+            self._line(errand).to_paint.append(errand)
+            self._send_waiting()
 
     def give_up(self, errand: Errand) -> None:
         """Nothing more is wanted of a picture."""
@@ -95,19 +97,23 @@ class CodecPool:
         if errand.home is not None:
             errand.home.forget(errand)
 
-    def _line(self, errand: Errand) -> deque[Errand]:
-        return self._waiting_large if _is_large(errand.order) else self._waiting
+    def _line(self, errand: Errand) -> "_Line":
+        return self._big if errand.paints_large or _is_large(errand.order) else self._small
 
     def _send_waiting(self) -> None:
-        self._send(self._waiting, self._processes)
-        self._send(self._waiting_large, [self._large] if self._large else [])
+        self._send(self._small, self._processes)
+        self._send(self._big, [self._large] if self._large else [])
 
-    def _send(self, waiting: deque[Errand], processes: Sequence[CodecProcess]) -> None:
-        while waiting and processes:
+    def _send(self, line: "_Line", processes: Sequence[CodecProcess]) -> None:
+        while line.to_paint and processes:
+            errand = line.to_paint.popleft()
+            if not errand.given_up and errand.answer is not None:
+                min(processes, key=CodecProcess.pictures).finish(errand, errand.answer)
+        while line.to_prepare and processes:
             process = min(processes, key=CodecProcess.pictures)
             if process.pictures() >= _AHEAD:
                 return
-            errand = waiting.popleft()
+            errand = line.to_prepare.popleft()
             if not errand.given_up:
                 self._numbers += 1
                 process.prepare(errand, self._numbers)
@@ -134,7 +140,7 @@ class CodecPool:
             self._processes.append(process)
         self._send_waiting()
 
-    def _died(self, process: CodecProcess, pictures: Sequence[Errand]) -> None:
+    def _died(self, process: CodecProcess, preparing: Sequence[Errand], finishing: Sequence[Errand]) -> None:
         large = process is self._large
         if large:
             self._large = None
@@ -144,15 +150,22 @@ class CodecPool:
             return  # `_add` sees it
         log.error("a codec process died; another takes its place")
         self._on_death()
-        for errand in pictures:
-            if errand.tries < _TRIES:
-                self._line(errand).append(errand)
-            else:
-                errand.failed(ServiceError())
+        for errand in preparing:
+            self._try_again(errand, self._line(errand).to_prepare)
+        for errand in finishing:
+            self._try_again(errand, self._line(errand).to_paint)
         self._send_waiting()
         task = asyncio.get_running_loop().create_task(self._replace(large))
         self._replacing.add(task)
         task.add_done_callback(self._replacing.discard)
+
+    @staticmethod
+    def _try_again(errand: Errand, line: deque[Errand]) -> None:
+        if errand.tries < _TRIES:
+            errand.tries += 1
+            line.append(errand)
+        else:
+            errand.failed(ServiceError())
 
     async def _replace(self, large: bool) -> None:
         while True:
@@ -161,6 +174,15 @@ class CodecPool:
             except OSError:
                 log.exception("a codec process could not be started; trying again")
                 await asyncio.sleep(_PAUSE_SECONDS)
+
+
+@dataclass(slots=True)
+class _Line:
+    """Who waits for a process."""
+
+    to_prepare: deque[Errand] = field(default_factory=deque)
+    to_paint: deque[Errand] = field(default_factory=deque)
+    """Those with an answer whose picture is kept nowhere, or was in a process that died."""
 
 
 def _is_large(order: Order) -> bool:

@@ -44,10 +44,13 @@ class Errand:
     finished: Callable[[Done], None] | None = None
     number: int = 0
     home: "CodecProcess | None" = None
-    """Where it was prepared and is kept; none for a large one."""
+    """Where it was prepared and, unless its answer is large, is kept."""
     here: Prepared | None = None
     """Where it was prepared in the server's own process."""
-    tries: int = 0
+    paints_large: bool = False
+    """Nobody keeps it; its answer is a large picture."""
+    answer: Pixels | None = None
+    tries: int = 1
     given_up: bool = False
 
 
@@ -55,11 +58,13 @@ class CodecProcess(asyncio.Protocol):
     """What a process has been asked for.
 
     `on_room` is called whenever it may be asked for more, `on_death` if it dies after it was ready, with the pictures
-    that it had not prepared yet.
+    that it was preparing, and those that it was finishing.
     """
 
     def __init__(
-        self, on_room: Callable[[], None], on_death: Callable[["CodecProcess", Sequence[Errand]], None]
+        self,
+        on_room: Callable[[], None],
+        on_death: Callable[["CodecProcess", Sequence[Errand], Sequence[Errand]], None],
     ) -> None:
         self.alive = False
         self._closed = False
@@ -83,7 +88,6 @@ class CodecProcess(asyncio.Protocol):
 
     def prepare(self, errand: Errand, number: int) -> None:
         errand.number, errand.home = number, self
-        errand.tries += 1
         self._preparing[number] = errand
         self._write(Prepare(number, errand.order))
 
@@ -121,9 +125,7 @@ class CodecProcess(asyncio.Protocol):
         if not self._ready.done():
             self._ready.set_exception(ConnectionError("a codec process ended before it was ready"))
         elif not self._closed:
-            self._on_death(self, list(self._preparing.values()))
-            for errand in self._finishing.values():
-                errand.failed(ServiceError())
+            self._on_death(self, list(self._preparing.values()), list(self._finishing.values()))
 
     def _settle(self, reply: Reply) -> None:
         match reply:
@@ -138,7 +140,7 @@ class CodecProcess(asyncio.Protocol):
 
     def _prepared(self, errand: Errand, ready: Ready) -> None:
         if ready.large:
-            errand.home = None
+            errand.home, errand.paints_large = None, True
         else:
             self._kept.add(errand.number)
         if errand.given_up:

@@ -150,12 +150,9 @@ def test_processes_that_die_are_replaced(caplog: pytest.LogCaptureFixture) -> No
         assert len(processes) == 3
         for process in (nurseries if with_the_nursery else []) + processes:
             os.kill(process, signal.SIGKILL)
-        with pytest.raises(ServiceError):
-            await finished(pool, errand, PAINTED)
         await until(lambda: len(set(codec_processes()[1]) - set(processes)) == 3)
         assert (codec_processes()[0] == nurseries) is not with_the_nursery
-        errand, _ = await prepared(pool, order(photo()))
-        await finished(pool, errand, PAINTED)
+        assert await finished(pool, errand, PAINTED) == undisturbed(order(photo()))
 
     deaths: list[None] = []
 
@@ -167,6 +164,54 @@ def test_processes_that_die_are_replaced(caplog: pytest.LogCaptureFixture) -> No
     asyncio.run(die_twice())
     assert len(deaths) == 6
     assert "a codec process died" in caplog.text
+
+
+def undisturbed(what: Order) -> Answer:
+    codec = Codec(GEOMETRY, LIMIT)
+    return codec.finish(PAINTED, what, codec.prepare(what).guide)
+
+
+@pytest.mark.parametrize(
+    "what", [order(photo()), order(photo(300, 200), "original"), order(photo(2100, 2000), "original")]
+)
+@pytest.mark.parametrize("noticed", [True, False])
+def test_an_answer_survives_the_process_that_was_to_encode_it(what: Order, noticed: bool) -> None:
+    """Another reads the picture again; whether or not the death was noticed before the answer came."""
+
+    async def killed() -> Answer:
+        async with running() as pool:
+            errand, _ = await prepared(pool, what)
+            processes = codec_processes()[1]
+            for process in processes:
+                os.kill(process, signal.SIGKILL if noticed else signal.SIGSTOP)
+            if noticed:
+                await until(lambda: not set(codec_processes()[1]) & set(processes))
+                return await finished(pool, errand, PAINTED)
+            answer = asyncio.create_task(finished(pool, errand, PAINTED))
+            await asyncio.sleep(0)  # it is sent, and nobody reads it
+            for process in processes:
+                os.kill(process, signal.SIGKILL)
+            return await answer
+
+    assert asyncio.run(killed()) == undisturbed(what)
+
+
+def test_a_picture_that_kills_every_process_is_given_up() -> None:
+    async def killed_again() -> None:
+        async with running() as pool:
+            errand, _ = await prepared(pool, order(photo()))
+            errand.tries += 1  # it was sent to another before
+            processes = codec_processes()[1]
+            for process in processes:
+                os.kill(process, signal.SIGSTOP)
+            answer = asyncio.create_task(finished(pool, errand, PAINTED))
+            await asyncio.sleep(0)
+            for process in processes:
+                os.kill(process, signal.SIGKILL)
+            with pytest.raises(ServiceError):
+                await answer
+
+    asyncio.run(killed_again())
 
 
 def test_a_process_that_cannot_be_forked_leaves_nothing_open(monkeypatch: pytest.MonkeyPatch) -> None:
