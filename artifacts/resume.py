@@ -54,11 +54,6 @@ class Checkpoint:
         """Whether the last save is longer ago than work one would like to lose."""
         return time.monotonic() - self._saved > SAVE_SECONDS
 
-    def remove(self) -> None:
-        """The work is done and its result kept."""
-        if self.path is not None:
-            self.path.unlink(missing_ok=True)
-
 
 def beside(path: Path) -> Path:
     """Where the checkpoint of what is to become `path` lies."""

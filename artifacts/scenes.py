@@ -1,5 +1,6 @@
 """Scenes of a VOC2012-layout data set as two uint8 arrays, for training at full speed."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,7 +87,7 @@ def load_scenes(dataset: Path, split: str, side: int, cache: Path | None = None,
         pictures[index], masks[index], labels[index] = read_scene(dataset, name, side)
     for file, array in zip(files, (pictures, masks), strict=False):
         file.parent.mkdir(parents=True, exist_ok=True)
-        partial = file.with_suffix(".partial.npy")
+        partial = file.with_suffix(f".{os.getpid()}.npy")  # processes of one job write it side by side
         np.save(partial, array)
         partial.replace(file)
     return Scenes(pictures, masks, labels=labels)
