@@ -1,5 +1,6 @@
 """What is done in the server's own process: so little that sending it to another would be most of the work."""
 
+import logging
 from time import perf_counter
 from typing import Final
 
@@ -9,6 +10,7 @@ from service.codec.messages import Done, Ready
 from service.codec.process import Errand
 from service.errors import ServiceError
 
+log: Final = logging.getLogger("vtv.codec")
 _MOST_PIXELS: Final = 1 << 16
 
 
@@ -41,9 +43,14 @@ class Here:
             errand.prepared(Ready(0, perf_counter() - started, prepared.program, prepared.large, prepared.pixels))
 
     def finish(self, errand: Errand, answer: Pixels) -> None:
-        """Refine and encode the answer; calls `finished` before this returns."""
+        """The answer at the size asked for; calls `finished` or `failed` before this returns."""
         assert errand.here is not None
         assert errand.finished is not None
         started = perf_counter()
-        done = self._codec.finish(answer, errand.order, errand.here.guide)
-        errand.finished(Done(0, perf_counter() - started, done))
+        try:
+            done = self._codec.finish(answer, errand.order, errand.here.guide)
+        except Exception:  # whoever else's answer came with this one still gets it
+            log.exception("a codec step failed")
+            errand.failed(ServiceError())
+        else:
+            errand.finished(Done(0, perf_counter() - started, done))

@@ -31,6 +31,12 @@ def order(source: bytes | Pixels, size: Any = "native", example: tuple[bytes, by
     return Order(source, example, size, "png", True, AnswerSettings(refine="guided"))
 
 
+def tensor(height: int, width: int) -> Order:
+    """Pixels in and out, unrefined: hardly any work."""
+    pixels = np.random.default_rng(1).integers(0, 256, (height, width, 3), np.uint8)
+    return Order(pixels, None, "native", "png", False, AnswerSettings(refine="none"))
+
+
 @asynccontextmanager
 async def running(processes: int = 1, on_death: Callable[[], None] = lambda: None) -> AsyncIterator[CodecPool]:
     pool = CodecPool(processes, GEOMETRY, LIMIT, on_death)
@@ -82,6 +88,8 @@ async def until(condition: Callable[[], bool]) -> None:
         order(photo(), example=(photo(seed=1), photo(seed=2))),
         order(photo(2100, 2000), "original"),  # painted large: read again at the end
         order(np.zeros((600, 700, 3), np.uint8)),  # a large file
+        tensor(112, 112),
+        tensor(300, 300),
     ],
 )
 def test_it_does_what_the_codec_does(what: Order) -> None:
@@ -113,6 +121,21 @@ def test_errors_come_back_as_they_are(caplog: pytest.LogCaptureFixture) -> None:
     asyncio.run(refused())
     assert "a codec step failed" in caplog.text
     assert "Traceback" in caplog.text
+
+
+def test_few_pixels_need_no_process(caplog: pytest.LogCaptureFixture) -> None:
+    """Nor does one that fails there hold up another."""
+
+    async def without_any() -> None:
+        pool = CodecPool(1, GEOMETRY, LIMIT, lambda: None)  # not started
+        errand, _ = await prepared(pool, tensor(112, 112))
+        with pytest.raises(ServiceError):
+            await finished(pool, errand, np.zeros((0, 0, 3), np.uint8))
+        assert (await finished(pool, errand, PAINTED)).width == GEOMETRY.tile
+        pool.stop()
+
+    asyncio.run(without_any())
+    assert "a codec step failed" in caplog.text
 
 
 def test_many_at_once_each_get_their_own() -> None:
