@@ -25,18 +25,23 @@ class Report:
         return row.requests_per_second * self.images / row.engine.images_per_second if row.engine else None
 
     @property
-    def alone(self) -> Summary | None:
-        """The row of one client that asks for one image at a time, where its time can be told apart."""
+    def wait(self) -> "Wait | None":
+        """Of one client that asks for one image at a time, where it can be told apart."""
         row = next((row for row in self.rows if row.clients == 1), None)
-        return row if row and row.engine and self.codec_ms is not None and self.images == 1 else None
-
-    @property
-    def added_ms(self) -> float | None:
-        """What one client waits at the median beyond the engine's step and the codec."""
-        row = self.alone
-        if row is None or row.engine is None or self.codec_ms is None:
+        if row is None or row.engine is None or self.codec_ms is None or self.images > 1:
             return None
-        return row.percentile("p50") - row.engine.step_ms - self.codec_ms
+        step_ms = row.engine.step_ms
+        return Wait(step_ms, self.codec_ms, row.percentile("p50") - step_ms - self.codec_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """The median's parts, in milliseconds."""
+
+    step_ms: float
+    codec_ms: float
+    added_ms: float
+    """All else."""
 
 
 def as_json(report: Report) -> dict[str, Any]:
@@ -48,7 +53,7 @@ def as_json(report: Report) -> dict[str, Any]:
         "images_per_request": report.images,
         "served_over_raw": max(shares, default=None),
         "codec_ms": report.codec_ms,
-        "added_ms": report.added_ms,
+        "added_ms": report.wait.added_ms if report.wait else None,
         "knee_per_second": found.offered_per_second if found else None,
         "metrics_disagree": report.disagreement,
         "rows": [asdict(row) for row in report.rows],
@@ -61,10 +66,10 @@ def table(report: Report) -> str:
     heads = "".join(f"{name + ' ms':>10}" for name in PERCENTILES)
     lines.append(f"{'load':>12} {'requests/s':>11} {'goodput/s':>10} {'engine/s':>9} {'served/raw':>11}{heads}  errors")
     lines += [_row(row, report.over_raw(row)) for row in report.rows]
-    if report.alone and report.alone.engine:
+    if wait := report.wait:
         lines.append(
-            f"one client waits {report.alone.engine.step_ms:.1f} ms for the engine's step, "
-            f"{report.codec_ms:.1f} for decoding and encoding, {report.added_ms:.1f} for all else"
+            f"one client waits {wait.step_ms:.1f} ms for the engine's step, "
+            f"{wait.codec_ms:.1f} for decoding and encoding, {wait.added_ms:.1f} for all else"
         )
     if report.swept:
         lines.append(_knee(report.rows))

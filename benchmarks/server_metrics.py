@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
@@ -10,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from benchmarks.connection import LOST
 from benchmarks.traffic import Sent
 
-_CODEC: frozenset[str] = frozenset({"decode", "encode"})
+_CODEC: Final = ("decode", "encode")
 
 
 @dataclass(frozen=True, slots=True)

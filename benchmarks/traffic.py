@@ -9,10 +9,9 @@ from itertools import product
 from urllib.parse import quote, urlsplit
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
-Pixels = NDArray[np.uint8]
+from engine.geometry import Pixels
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,7 @@ class TensorCall(Call):
 
 def read_tensors(body: bytes, json_size: str | None, task: str, max_images: int) -> TensorCall:
     """`json_size` is the header's value. Raises InvalidRequest or InvalidImage."""
-    size = _json_size(json_size, len(body))
+    size = json_part(json_size, len(body))
     try:
         asked = TensorRequest.model_validate_json(body[:size])
     except ValidationError as error:
@@ -96,7 +96,8 @@ def tensor_reply(call: TensorCall, outcome: Outcome) -> Response:
     return Response(head + payload, 200, {JSON_SIZE_HEADER: str(len(head))}, "application/octet-stream")
 
 
-def _json_size(header: str | None, length: int) -> int:
+def json_part(header: str | None, length: int) -> int:
+    """How many of a body's `length` bytes are JSON: what the header says, or all. Raises InvalidRequest."""
     if header is None:
         return length
     if not (header.isascii() and header.isdecimal() and len(header) < 12 and int(header) <= length):

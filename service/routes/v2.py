@@ -13,11 +13,13 @@ from service.exchange import Exchange
 from service.openapi import PROBLEM, TENSORS
 from service.pipeline import Outcome
 from service.schemas import Live, ModelMetadata, ModelReady, Ready, ServerMetadata, TensorMetadata
-from service.tensors import JSON_SIZE_HEADER, TensorCall, read_tensors, tensor_reply
+from service.tensors import JSON_SIZE_HEADER, TensorCall, json_part, read_tensors, tensor_reply
 
 _PREFIX: Final = "/v2"
 _TAG: Final = "Open Inference Protocol"
 _PLATFORM: Final = "visual_task_vectors"
+_SHORT_JSON: Final = 1 << 14
+"""Bytes that are read sooner than another thread would begin to; numbers in a longer one would hold up the loop."""
 
 
 def v2_routes(exchange: Exchange, version: str) -> APIRouter:
@@ -79,7 +81,7 @@ def tensor_routes(exchange: Exchange, max_images: int) -> APIRouter:
             except ClientDisconnect:
                 raise ClientClosed from None
             json_size = request.headers.get(JSON_SIZE_HEADER)
-            if json_size is not None:
+            if json_part(json_size, len(body)) <= _SHORT_JSON:
                 return read_tensors(body, json_size, task, max_images)
             return await asyncio.to_thread(read_tensors, body, json_size, task, max_images)
 
