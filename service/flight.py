@@ -85,9 +85,10 @@ class Flight:
     jobs: list[Job] = field(init=False, default_factory=list)
 
     def start(self) -> None:
+        alone = self.crew.batcher.admitted == 1
         for index in range(len(self.call.images)):
             order = Order.of(self.call, index, self.settings)
-            self.errands.append(self.crew.codecs.prepare(order, partial(self._board, index), self._fail))
+            self.errands.append(self.crew.codecs.prepare(order, partial(self._board, index), self._fail, alone))
 
     def give_up(self) -> bool:
         """Compute nothing more for this request. True if some image had not been launched yet."""

@@ -1,4 +1,4 @@
-"""What is done in the server's own process: so little that sending it to another would be most of the work."""
+"""What is done in the server's own process: what is so little that sending it to another would be most of the work."""
 
 import logging
 from time import perf_counter
@@ -15,7 +15,8 @@ _MOST_PIXELS: Final = 1 << 16
 
 
 class Here:
-    """Pixels in and out, hardly more than the engine's own, and nothing refined: a tenth of a millisecond.
+    """Pixels in and out, hardly more than the engine's own, and nothing refined: a tenth of a millisecond. For who is
+    alone also refining and encoding an answer of the engine's size: a millisecond that holds nobody up.
 
     No file is read here: a library that breaks on one must not take the server with it.
     """
@@ -24,13 +25,11 @@ class Here:
         self._codec: Final = codec
 
     @staticmethod
-    def takes(order: Order) -> bool:
-        return (
-            not isinstance(order.source, bytes)
-            and order.source.shape[0] * order.source.shape[1] <= _MOST_PIXELS
-            and not order.encoded
-            and order.settings.refine == "none"
-        )
+    def takes(order: Order, alone: bool) -> bool:
+        if isinstance(order.source, bytes) or order.example is not None:
+            return False
+        small = order.source.shape[0] * order.source.shape[1] <= _MOST_PIXELS
+        return small and (alone or (not order.encoded and order.settings.refine == "none"))
 
     def prepare(self, errand: Errand) -> None:
         """Calls its `prepared` or `failed` before this returns."""

@@ -36,6 +36,8 @@ class Prepare(NamedTuple):
 
     number: int
     order: Order
+    alone: bool = False
+    """Nobody else is there: what can be sent along with the picture is, and not kept."""
 
 
 class Finish(NamedTuple):
@@ -72,6 +74,8 @@ class Ready(NamedTuple):
     large: bool
     """It is not kept: `Paint` its answer."""
     pixels: Pixels
+    guide: Pixels | None = None
+    """Where it is sent along: see Prepared."""
 
 
 class Done(NamedTuple):
@@ -110,14 +114,15 @@ def packed(message: Begin | Request | Reply) -> bytes:
     number, seconds, about = 0, 0.0, b""
     parts: tuple[bytes, ...] = ()
     match message:
-        case Prepare(number, order):
-            about, parts = _about(order), _files(order)
+        case Prepare(number, order, alone):
+            about, parts = _written(alone, *_about(order)), _files(order)
         case Paint(number, order, answer):
-            about, parts = _about(order), (answer.tobytes(), *_files(order))
+            about, parts = _written(*_about(order)), (answer.tobytes(), *_files(order))
         case Finish(number, answer):
             parts = (answer.tobytes(),)
-        case Ready(number, seconds, program, large, pixels):
-            about, parts = _written(program, large), (pixels.tobytes(),)
+        case Ready(number, seconds, program, large, pixels, guide):
+            about = _written(program, large)
+            parts = pixels.tobytes(), *(() if guide is None else (guide.tobytes(),))
         case Done(number, seconds, answer):
             about, parts = _written(answer.width, answer.height), (answer.data,)
         case Refused(number, code, detail):
@@ -146,11 +151,11 @@ def _read(about: bytes) -> tuple[Any, ...]:
     return tuple(json.loads(about))
 
 
-def _about(order: Order) -> bytes:
+def _about(order: Order) -> tuple[Any, ...]:
     """All of an order but its files. The shape is None where the source is one."""
     source, _, *options, settings = order
     shape = None if isinstance(source, bytes) else source.shape
-    return _written(shape, *options, settings.temperature, settings.refine, settings.radius, settings.eps)
+    return shape, *options, settings.temperature, settings.refine, settings.radius, settings.eps
 
 
 def _files(order: Order) -> tuple[bytes, ...]:
@@ -158,9 +163,8 @@ def _files(order: Order) -> tuple[bytes, ...]:
     return source if isinstance(source, bytes) else source.tobytes(), *(example or ())
 
 
-def _order(about: bytes, parts: Sequence[bytes]) -> Order:
+def _order(parts: Sequence[bytes], shape: Any, size: Any, form: Any, encoded: bool, *settings: Any) -> Order:
     source, *example = parts
-    shape, size, form, encoded, *settings = _read(about)
     return Order(
         source if shape is None else np.frombuffer(source, np.uint8).reshape(shape),
         (example[0], example[1]) if example else None,
@@ -174,8 +178,12 @@ def _order(about: bytes, parts: Sequence[bytes]) -> Order:
 _settings = lru_cache(AnswerSettings)
 
 
+def _prepare(frame: Frame, alone: bool, *about: Any) -> Prepare:
+    return Prepare(frame.number, _order(frame.parts, *about), alone)
+
+
 def _ready(frame: Frame, program: Program, large: bool) -> Ready:
-    return Ready(frame.number, frame.seconds, program, large, _square(frame.parts[0]))
+    return Ready(frame.number, frame.seconds, program, large, *map(_square, frame.parts))
 
 
 def _square(data: bytes) -> Pixels:
@@ -186,9 +194,9 @@ def _square(data: bytes) -> Pixels:
 _FROM_FRAME: Final[dict[type, Callable[[Frame], Any]]] = {
     Begin: lambda frame: Begin(*_read(frame.about)),
     Begun: lambda frame: Begun(),
-    Prepare: lambda frame: Prepare(frame.number, _order(frame.about, frame.parts)),
+    Prepare: lambda frame: _prepare(frame, *_read(frame.about)),
     Finish: lambda frame: Finish(frame.number, _square(frame.parts[0])),
-    Paint: lambda frame: Paint(frame.number, _order(frame.about, frame.parts[1:]), _square(frame.parts[0])),
+    Paint: lambda frame: Paint(frame.number, _order(frame.parts[1:], *_read(frame.about)), _square(frame.parts[0])),
     Forget: lambda frame: Forget(frame.number),
     Ready: lambda frame: _ready(frame, *_read(frame.about)),
     Done: lambda frame: Done(frame.number, frame.seconds, Answer(frame.parts[0], *_read(frame.about))),

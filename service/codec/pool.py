@@ -67,11 +67,18 @@ class CodecPool:
         self._nursery.close()
 
     def prepare(
-        self, order: Order, prepared: Callable[[Ready], None], failed: Callable[[ServiceError], None]
+        self,
+        order: Order,
+        prepared: Callable[[Ready], None],
+        failed: Callable[[ServiceError], None],
+        alone: bool = False,
     ) -> Errand:
-        """Decode a picture as soon as a process has time for it; here and now where that is less work."""
-        errand = Errand(order, prepared, failed)
-        if self._here.takes(order):
+        """Decode a picture as soon as a process has time for it; here and now where that is less work.
+
+        Who is `alone` waits for every process that has to be woken: this one does what it may.
+        """
+        errand = Errand(order, prepared, failed, alone)
+        if self._here.takes(order, alone):
             self._here.prepare(errand)
             return errand
         self._line(errand).to_prepare.append(errand)

@@ -41,12 +41,14 @@ class Errand:
     order: Order
     prepared: Callable[[Ready], None]
     failed: Callable[[ServiceError], None]
+    alone: bool = False
+    """Nobody else was there when it came."""
     finished: Callable[[Done], None] | None = None
     number: int = 0
     home: "CodecProcess | None" = None
     """Where it was prepared and, unless its answer is large, is kept."""
     here: Prepared | None = None
-    """Where it was prepared in the server's own process."""
+    """Where it is finished in the server's own process."""
     paints_large: bool = False
     """Nobody keeps it; its answer is a large picture."""
     answer: Pixels | None = None
@@ -89,7 +91,7 @@ class CodecProcess(asyncio.Protocol):
     def prepare(self, errand: Errand, number: int) -> None:
         errand.number, errand.home = number, self
         self._preparing[number] = errand
-        self._write(Prepare(number, errand.order))
+        self._write(Prepare(number, errand.order, errand.alone))
 
     def finish(self, errand: Errand, answer: Pixels) -> None:
         self._finishing[errand.number] = errand
@@ -139,7 +141,9 @@ class CodecProcess(asyncio.Protocol):
                     _end(errand, reply)
 
     def _prepared(self, errand: Errand, ready: Ready) -> None:
-        if ready.large:
+        if ready.guide is not None:
+            errand.home, errand.here = None, Prepared(ready.program, ready.pixels, ready.guide)
+        elif ready.large:
             errand.home, errand.paints_large = None, True
         else:
             self._kept.add(errand.number)

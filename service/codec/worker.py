@@ -44,10 +44,11 @@ class Worker:
     def prepare(self, message: Prepare) -> Ready:
         started = perf_counter()
         prepared = self._codec.prepare(message.order)
-        if not prepared.large:
+        sent = prepared.guide if message.alone else None
+        if sent is None and not prepared.large:
             self._kept[message.number] = message.order, prepared
         seconds = perf_counter() - started
-        return Ready(message.number, seconds, prepared.program, prepared.large, prepared.pixels)
+        return Ready(message.number, seconds, prepared.program, prepared.large, prepared.pixels, sent)
 
     def finish(self, message: Finish) -> Done:
         started = perf_counter()

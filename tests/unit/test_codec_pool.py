@@ -47,10 +47,10 @@ async def running(processes: int = 1, on_death: Callable[[], None] = lambda: Non
         pool.stop()
 
 
-async def prepared(pool: CodecPool, what: Order) -> tuple[Errand, Ready]:
+async def prepared(pool: CodecPool, what: Order, alone: bool = False) -> tuple[Errand, Ready]:
     """Raises the ServiceError that it fails with."""
     ready: asyncio.Future[Ready] = asyncio.get_running_loop().create_future()
-    errand = pool.prepare(what, ready.set_result, ready.set_exception)
+    errand = pool.prepare(what, ready.set_result, ready.set_exception, alone)
     return errand, await asyncio.wait_for(ready, PATIENCE)
 
 
@@ -92,10 +92,11 @@ async def until(condition: Callable[[], bool]) -> None:
         tensor(300, 300),
     ],
 )
-def test_it_does_what_the_codec_does(what: Order) -> None:
+@pytest.mark.parametrize("alone", [False, True])
+def test_it_does_what_the_codec_does(what: Order, alone: bool) -> None:
     async def through_a_process() -> tuple[Ready, Answer]:
         async with running() as pool:
-            errand, ready = await prepared(pool, what)
+            errand, ready = await prepared(pool, what, alone)
             return ready, await finished(pool, errand, PAINTED)
 
     ready, answer = asyncio.run(through_a_process())
@@ -136,6 +137,21 @@ def test_few_pixels_need_no_process(caplog: pytest.LogCaptureFixture) -> None:
 
     asyncio.run(without_any())
     assert "a codec step failed" in caplog.text
+
+
+@pytest.mark.parametrize("refine", ["guided", "hole", "none"])
+def test_for_who_is_alone_no_second_process_is_woken(refine: Any) -> None:
+    """An answer of the engine's size is painted where it is: what it needs came with the picture."""
+    what = order(photo())._replace(settings=AnswerSettings(refine=refine))
+
+    async def without_the_process() -> Answer:
+        pool = CodecPool(1, GEOMETRY, LIMIT, lambda: None)
+        await pool.start()
+        errand, _ = await prepared(pool, what, alone=True)
+        pool.stop()
+        return await finished(pool, errand, PAINTED)
+
+    assert asyncio.run(without_the_process()) == undisturbed(what)
 
 
 def test_many_at_once_each_get_their_own() -> None:
