@@ -28,13 +28,17 @@ from benchmarks.server_process import ServerDied
 
 _IMAGE: Final = Path(__file__).parents[2] / "service" / "static" / "samples" / "rabbit.jpg"
 _ENVIRONMENTS: Final = Path("build") / "peers"
+_CLIENTS: Final = {"simulated": [1, 8, 32, 64], "real": [1, 4, 16]}
+_RATES: Final = {"simulated": [800], "real": [10]}
+"""What most of the servers can answer: the accelerator is GPU-fast, the bundled model on a processor is not."""
 
 
 def main(args: Sequence[str]) -> int:
     """The command. Returns 0, 1 when a server failed or answered wrongly, 2 for wrong usage."""
     asked = _parser().parse_args(args)
     names = asked.peer or [OURS, *PEERS]
-    loads = Loads(asked.concurrency, asked.rate, asked.seconds, asked.warm_up, asked.bound_ms)
+    clients, rates = asked.concurrency or _CLIENTS[asked.kind], asked.rate or _RATES[asked.kind]
+    loads = Loads(clients, rates, asked.seconds, asked.warm_up, asked.bound_ms)
     try:
         pythons = {name: python_of(PEERS[name], asked.environments) for name in names if name != OURS}
         with TemporaryDirectory() as scratch:
@@ -63,8 +67,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--kind", choices=["simulated", "real"], default="simulated", help="the model behind")
     parser.add_argument("--peer", choices=[OURS, *PEERS], action="append", help="repeat for several (default: all)")
     parser.add_argument("--workload", choices=["one", "five"], action="append", help="tasks (default: both)")
-    parser.add_argument("--concurrency", type=counts, default=[1, 8, 32, 64], help="closed loops")
-    parser.add_argument("--rate", type=counts, default=[800], help="open loops, requests a second")
+    parser.add_argument("--concurrency", type=counts, help=f"closed loops ({_by_kind(_CLIENTS)})")
+    parser.add_argument("--rate", type=counts, help=f"open loops, requests a second ({_by_kind(_RATES)})")
     parser.add_argument("--passes", type=int, default=3, help="over all servers; the tables give the medians")
     parser.add_argument("--seconds", type=float, default=5.0, help="for each load")
     parser.add_argument("--warm-up", type=float, default=2.0, help="seconds of load before each server's first")
@@ -77,3 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--plot", type=Path, help="write latency against throughput to this PNG")
     parser.add_argument("--json", action="store_true", help="print JSON only")
     return parser
+
+
+def _by_kind(defaults: dict[str, list[int]]) -> str:
+    return "default: " + "; ".join(f"{','.join(map(str, numbers))} {kind}" for kind, numbers in defaults.items())
