@@ -16,7 +16,7 @@ _MOST_PIXELS: Final = 1 << 16
 
 class Here:
     """Pixels in and out, hardly more than the engine's own, and nothing refined: a tenth of a millisecond. For who is
-    alone also refining and encoding an answer of the engine's size: a millisecond that holds nobody up.
+    alone also refining and encoding an answer about as small: a millisecond or two that hold nobody up.
 
     No file is read here: a library that breaks on one must not take the server with it.
     """
@@ -26,10 +26,11 @@ class Here:
 
     @staticmethod
     def takes(order: Order, alone: bool) -> bool:
-        if isinstance(order.source, bytes) or order.example is not None:
-            return False
-        small = order.source.shape[0] * order.source.shape[1] <= _MOST_PIXELS
-        return small and (alone or (not order.encoded and order.settings.refine == "none"))
+        return (
+            not isinstance(order.source, bytes)
+            and order.source.shape[0] * order.source.shape[1] <= _MOST_PIXELS
+            and (alone or (not order.encoded and order.settings.refine == "none"))
+        )
 
     def prepare(self, errand: Errand) -> None:
         """Calls its `prepared` or `failed` before this returns."""
