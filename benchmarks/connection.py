@@ -21,8 +21,9 @@ class Connection(asyncio.Protocol):
     """Asks one request at a time."""
 
     def __init__(self) -> None:
+        self.head = b""
         self.body = b""
-        """Of the last reply."""
+        """Of the last reply, as is `head`."""
         self.open = False
         self._lost = asyncio.Event()
         self._transport: asyncio.Transport | None = None
@@ -77,5 +78,6 @@ class Connection(asyncio.Protocol):
 
     def _end(self, status: int) -> None:
         if self._reply is not None and not self._reply.done():
-            self.body = bytes(self._received.partition(_END_OF_HEAD)[2]) if status else b""
+            head, _, body = self._received.partition(_END_OF_HEAD)
+            self.head, self.body = (bytes(head), bytes(body)) if status else (b"", b"")
             self._reply.set_result((status, perf_counter()))

@@ -3,14 +3,13 @@
 Closed loop (default): clients that ask as soon as they are answered. Open loop (`--rate`): requests at given
 rates, Poisson or evenly spaced, latency counted from when each was due. `--sweep`: open loops at rising rates,
 to the knee. Without `--url` a server is started, and the engine's own speed (tensors in and out) is measured on the
-same machine before and after each row.
+same machine before and after each row; for one client, it and the server take turns besides.
 """
 
 import argparse
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
@@ -24,7 +23,6 @@ from benchmarks.load_run import LoadRun
 from benchmarks.number_lists import counts, rates
 from benchmarks.plots import PlotsUnavailable, latency_plot
 from benchmarks.raw_engine import RawEngine
-from benchmarks.raw_speed import RawSpeed
 from benchmarks.server_process import ServerDied, running_server
 from benchmarks.summary import PERCENTILES
 from benchmarks.sweep import sweep
@@ -55,13 +53,13 @@ def main(args: Sequence[str]) -> int:
 def _measure_own_server(asked: argparse.Namespace) -> Report:
     engine = RawEngine.load(asked.model, asked.store, asked.backend)
     with running_server(asked.model, asked.store, asked.backend) as url:
-        report = _measure(asked, url, partial(engine.measure, asked.seconds))
+        report = _measure(asked, url, engine)
     report.about = engine.about() | report.about
     return report
 
 
-def _measure(asked: argparse.Namespace, url: str, engine: Callable[[], RawSpeed] | None = None) -> Report:
-    """`engine` measures the engine alone."""
+def _measure(asked: argparse.Namespace, url: str, engine: RawEngine | None = None) -> Report:
+    """`engine` is the engine alone."""
     tasks = dict(asked.task) or dict.fromkeys(_installed(url), 1.0)
     mix, sent = _traffic(asked, url, tasks)
     run = LoadRun(url, mix, asked.seconds, asked.bound_ms, asked.arrivals, engine)
@@ -72,8 +70,10 @@ def _measure(asked: argparse.Namespace, url: str, engine: Callable[[], RawSpeed]
         rows = [run.open(rate) for rate in asked.rate]
     else:
         rows = [run.closed(clients) for clients in asked.concurrency]
+    closed = not (asked.sweep or asked.rate)
+    wait = run.one_client() if closed and 1 in asked.concurrency and (asked.tensors or 1) == 1 else None
     about = {"tasks": sorted(tasks), **sent, "arrivals": asked.arrivals}
-    return Report(rows, about, run.disagreement(), asked.tensors or 1, run.codec_ms, asked.sweep)
+    return Report(rows, about, run.disagreement(), asked.tensors or 1, wait, asked.sweep)
 
 
 def _traffic(asked: argparse.Namespace, url: str, tasks: Mapping[str, float]) -> tuple[Mix, dict[str, Any]]:
@@ -83,7 +83,8 @@ def _traffic(asked: argparse.Namespace, url: str, tasks: Mapping[str, float]) ->
         pixels = as_pixels(image, _tile(url, next(iter(tasks))), asked.tensors)
         return tensor_mix(url, tasks, pixels), {"tensor": list(pixels.shape)}
     images = [(at_size(image, int(side)), share) for side, share in asked.side] or [(image, 1.0)]
-    return infer_mix(url, tasks, images), {"image_bytes": [len(image) for image, _ in images]}
+    about = {"image_bytes": [len(image) for image, _ in images], "refine": asked.refine}
+    return infer_mix(url, tasks, images, asked.refine), about
 
 
 def _tile(url: str, task: str) -> int:
@@ -115,6 +116,8 @@ def _parser() -> argparse.ArgumentParser:
                       help="send N pictures a request as one tensor, for the engine's answers as another")  # fmt: skip
     sent.add_argument("--side", type=_weighted, action="append", default=[], metavar="PIXELS[:WEIGHT]",
                       help="longer side to scale the image to; repeat to mix sizes (default: as it is)")  # fmt: skip
+    parser.add_argument("--refine", choices=["auto", "none"], default="auto",
+                        help="none: the engine's own answers; auto: refined as the task's artifact says")  # fmt: skip
     parser.add_argument("--image", type=Path, default=_SAMPLE, help="JPEG to send")
     parser.add_argument("--concurrency", type=counts, default=[1, 8, 32], help="closed loop: such as 1,8,32")
     parser.add_argument("--rate", type=rates, help="open loop: requests a second, such as 50,100")

@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from benchmarks.one_client import Wait
 from benchmarks.summary import PERCENTILES, Summary
 from benchmarks.sweep import knee
 
@@ -16,32 +17,13 @@ class Report:
     disagreement: dict[str, int] | None
     images: int = 1
     """In each request."""
-    codec_ms: float | None = None
-    """Decoding and encoding an image while one client asked."""
+    wait: Wait | None = None
+    """Of one client."""
     swept: bool = False
 
     def over_raw(self, row: Summary) -> float | None:
         """Images answered over those of the engine alone around that load."""
         return row.requests_per_second * self.images / row.engine.images_per_second if row.engine else None
-
-    @property
-    def wait(self) -> "Wait | None":
-        """Of one client that asks for one image at a time, where it can be told apart."""
-        row = next((row for row in self.rows if row.clients == 1), None)
-        if row is None or row.engine is None or self.codec_ms is None or self.images > 1:
-            return None
-        step_ms = row.engine.step_ms
-        return Wait(step_ms, self.codec_ms, row.percentile("p50") - step_ms - self.codec_ms)
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """The median's parts, in milliseconds."""
-
-    step_ms: float
-    codec_ms: float
-    added_ms: float
-    """All else."""
 
 
 def as_json(report: Report) -> dict[str, Any]:
@@ -52,8 +34,7 @@ def as_json(report: Report) -> dict[str, Any]:
         **report.about,
         "images_per_request": report.images,
         "served_over_raw": max(shares, default=None),
-        "codec_ms": report.codec_ms,
-        "added_ms": report.wait.added_ms if report.wait else None,
+        "one_client": asdict(report.wait) if report.wait else None,
         "knee_per_second": found.offered_per_second if found else None,
         "metrics_disagree": report.disagreement,
         "rows": [asdict(row) for row in report.rows],
@@ -68,8 +49,8 @@ def table(report: Report) -> str:
     lines += [_row(row, report.over_raw(row)) for row in report.rows]
     if wait := report.wait:
         lines.append(
-            f"one client waits {wait.step_ms:.1f} ms for the engine's step, "
-            f"{wait.codec_ms:.1f} for decoding and encoding, {wait.added_ms:.1f} for all else"
+            f"one client waits {wait.step_ms:.2f} ms for the engine's step, "
+            f"{wait.codec_ms:.2f} for decoding and encoding, {wait.added_ms:.2f} for all else"
         )
     if report.swept:
         lines.append(_knee(report.rows))

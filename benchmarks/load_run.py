@@ -1,12 +1,13 @@
 """Loads one server, row by row, and keeps count for the cross-check with its metrics."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
 from benchmarks.generators import Arrivals, closed_loop, open_loop, run
+from benchmarks.one_client import Wait, take_turns
+from benchmarks.raw_engine import RawEngine
 from benchmarks.raw_speed import RawSpeed
-from benchmarks.server_metrics import Counted, codec_ms, counted_by_server, disagreement
+from benchmarks.server_metrics import Counted, counted_by_server, disagreement
 from benchmarks.summary import Summary, summarise
 from benchmarks.traffic import Mix, Sent
 
@@ -14,7 +15,7 @@ from benchmarks.traffic import Mix, Sent
 class LoadRun:
     """Every row is `seconds` of `mix` at `url`; goodput is counted within `bound_ms`.
 
-    `engine` measures the engine alone; it is asked before the first row and after each.
+    `engine` is the engine alone; it is measured before the first row and after each, for as long.
     """
 
     def __init__(
@@ -24,7 +25,7 @@ class LoadRun:
         seconds: float,
         bound_ms: float,
         arrivals: Arrivals = "poisson",
-        engine: Callable[[], RawSpeed] | None = None,
+        engine: RawEngine | None = None,
     ) -> None:
         self._url: Final = url
         self._mix: Final = mix
@@ -35,35 +36,36 @@ class LoadRun:
         self._before: RawSpeed | None = None
         self._sent: list[Sent] = []
         self._counted: Counted | None = None
-        self.codec_ms: float | None = None
-        """Decoding and encoding an image while one client asked; None where nobody counted it."""
 
     def warm(self, clients: int, seconds: float) -> None:
         """Load that no row counts; the cross-check begins after it."""
         if seconds:
             run(closed_loop(self._url, self._mix, clients, seconds))
         self._counted = counted_by_server(self._url)
-        self._before = self._engine() if self._engine else None
+        self._before = self._engine.measure(self._seconds) if self._engine else None
 
     def closed(self, clients: int) -> Summary:
         """A closed loop of `clients`."""
-        before = counted_by_server(self._url)
-        sent = run(closed_loop(self._url, self._mix, clients, self._seconds))
-        after = counted_by_server(self._url)
-        if clients == 1 and before and after:
-            self.codec_ms = codec_ms(before, after)
-        return self._row(sent, clients=clients)
+        return self._row(run(closed_loop(self._url, self._mix, clients, self._seconds)), clients=clients)
 
     def open(self, rate: float) -> Summary:
         """An open loop of `rate` requests a second."""
         return self._row(run(open_loop(self._url, self._mix, rate, self._seconds, self._arrivals)), rate=rate)
+
+    def one_client(self) -> Wait | None:
+        """What it waits for, against the engine's own step; None where that cannot be told."""
+        if self._engine is None:
+            return None
+        sent, wait = run(take_turns(self._url, self._mix, self._engine.step, 2 * self._seconds))
+        self._sent += sent
+        return wait
 
     def _row(self, sent: list[Sent], clients: int | None = None, rate: float | None = None) -> Summary:
         self._sent += sent
         row = summarise(sent, self._bound_ms, clients=clients, rate=rate)
         if self._engine is None or self._before is None:
             return row
-        after = self._engine()
+        after = self._engine.measure(self._seconds)
         row = replace(row, engine=RawSpeed.mean([self._before, after]))
         self._before = after
         return row

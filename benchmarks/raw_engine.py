@@ -1,7 +1,6 @@
 """The engine's own speed: tensors in, tensors out, no server."""
 
 import platform
-import statistics
 import time
 from importlib.metadata import version
 from pathlib import Path
@@ -26,6 +25,8 @@ class RawEngine:
         for slot, name in enumerate(names, start=1):
             engine.write_slot(slot, store.read(name, engine.fingerprint).vector)
         engine.warm_up()
+        side = engine.geometry.tile
+        self._tiles = np.random.default_rng(0).integers(0, 256, (engine.max_batch, side, side, 3), np.uint8)
 
     @classmethod
     def load(cls, model: Path, store: Path, backend: str) -> Self:
@@ -35,24 +36,25 @@ class RawEngine:
     def measure(self, seconds: float) -> RawSpeed:
         """Every bucket for an equal part of `seconds`."""
         part = seconds / len(self._engine.buckets)
-        times = {bucket: self._seconds(bucket, part) for bucket in self._engine.buckets}
-        images_per_second, bucket = max((bucket * len(each) / sum(each), bucket) for bucket, each in times.items())
-        smallest = self._engine.buckets[0]
-        return RawSpeed(images_per_second, bucket, 1e3 * statistics.median(times[smallest]))
+        return RawSpeed(*max((self._images_per_second(bucket, part), bucket) for bucket in self._engine.buckets))
 
-    def _seconds(self, bucket: int, part: float) -> list[float]:
-        """Of each batch, one after the other, for `part` seconds."""
-        side = self._engine.geometry.tile
-        tiles = np.random.default_rng(0).integers(0, 256, (bucket, side, side, 3), np.uint8)
-        slots = [1 + row % self._tasks if self._tasks else 0 for row in range(bucket)]
+    def step(self) -> float:
+        """Seconds of one step with a single image."""
+        return self._batch(1)
+
+    def _images_per_second(self, bucket: int, part: float) -> float:
+        """One batch after the other, for `part` seconds."""
+        ends_at = time.perf_counter() + part
         seconds: list[float] = []
-        began = started = time.perf_counter()
-        while started < began + part:
-            self._engine.zero_shot(tiles, slots)
-            ended = time.perf_counter()
-            seconds.append(ended - started)
-            started = ended
-        return seconds
+        while time.perf_counter() < ends_at:
+            seconds.append(self._batch(bucket))
+        return bucket * len(seconds) / sum(seconds)
+
+    def _batch(self, size: int) -> float:
+        slots = [1 + row % self._tasks if self._tasks else 0 for row in range(size)]
+        started = time.perf_counter()
+        self._engine.zero_shot(self._tiles[:size], slots)
+        return time.perf_counter() - started
 
     def about(self) -> dict[str, Any]:
         """What ran, in plain JSON types."""

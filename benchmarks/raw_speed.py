@@ -12,14 +12,8 @@ class RawSpeed:
     images_per_second: float
     """At its best bucket."""
     bucket: int
-    step_ms: float
-    """Median of single images."""
 
     @classmethod
     def mean(cls, speeds: Sequence["RawSpeed"]) -> "RawSpeed":
         """Of several measurements; the bucket is the first one's."""
-        return cls(
-            statistics.mean(speed.images_per_second for speed in speeds),
-            speeds[0].bucket,
-            statistics.mean(speed.step_ms for speed in speeds),
-        )
+        return cls(statistics.mean(speed.images_per_second for speed in speeds), speeds[0].bucket)

@@ -40,11 +40,13 @@ class Mix:
         return self._draw.choices(self._requests, self._weights)[0]
 
 
-def infer_mix(url: str, tasks: Mapping[str, float], images: Sequence[tuple[bytes, float]], seed: int = 0) -> Mix:
-    """Every task with every image, in the raw form of `POST /infer`; each has a weight."""
+def infer_mix(
+    url: str, tasks: Mapping[str, float], images: Sequence[tuple[bytes, float]], refine: str, seed: int = 0
+) -> Mix:
+    """Every task with every image, in the raw form of `POST /infer`; each has a weight. `refine` is the API's."""
     return Mix(
         [
-            (raw_request(url, f"/infer?task={quote(task)}", image), weight * share)
+            (raw_request(url, f"/infer?task={quote(task)}&refine={refine}", image), weight * share)
             for (task, weight), (image, share) in product(tasks.items(), images)
         ],
         seed,

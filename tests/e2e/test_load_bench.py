@@ -29,6 +29,7 @@ def test_it_starts_a_server_and_sets_it_against_the_engine(
     assert [row["clients"] for row in report["rows"]] == [1, 4]
     assert all(row["requests"] > 0 and not row["errors"] for row in report["rows"])
     assert report["served_over_raw"] > 0
+    assert report["one_client"]["step_ms"] > 0 < report["one_client"]["codec_ms"]
     assert report["metrics_disagree"] == {}
     assert len(report["tasks"]) == 5
 
@@ -39,11 +40,6 @@ def test_tensors_in_and_out(server: ServerProcess, capsys: Capture) -> None:
     assert report["images_per_request"] == 3
     assert report["rows"][0]["requests"] > 0
     assert not report["rows"][0]["errors"]
-
-
-def test_the_one_client_s_wait_is_told_apart(server: ServerProcess, capsys: Capture) -> None:
-    report = report_of(capsys, ["--url", server.url, "--task", "identity", "--concurrency", "1"])
-    assert 0 < report["codec_ms"] < report["rows"][0]["latency_ms"]["p99.9"]
 
 
 @pytest.mark.parametrize("arrivals", ["poisson", "fixed"])

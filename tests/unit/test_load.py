@@ -9,8 +9,9 @@ import pytest
 from benchmarks.connection import LOST, Connection
 from benchmarks.generators import open_loop, schedule
 from benchmarks.load_report import Report, as_json, table
+from benchmarks.one_client import Wait, take_turns
 from benchmarks.raw_speed import RawSpeed
-from benchmarks.server_metrics import Counted, codec_ms, disagreement
+from benchmarks.server_metrics import disagreement
 from benchmarks.summary import Summary, summarise
 from benchmarks.sweep import knee, sweep
 from benchmarks.traffic import Mix, Sent
@@ -64,16 +65,10 @@ def test_the_sweep_closes_in_on_the_knee() -> None:
 
 def test_disagreement_is_to_the_request() -> None:
     sent = [Sent(0, 0, 1, status) for status in (200, 200, 429, LOST)]
-    before = Counted(Counter({"200": 5}))
-    assert disagreement(before, Counted(Counter({"200": 7, "429": 1})), sent) == {}
-    assert disagreement(before, Counted(Counter({"200": 8, "429": 1})), sent) == {"200": 1}
-    assert disagreement(before, Counted(Counter({"200": 7})), sent) == {"429": -1}
-
-
-def test_the_codec_s_time_is_that_of_an_image() -> None:
-    before = Counted(Counter(), images=10, codec_seconds=1.0)
-    assert codec_ms(before, Counted(Counter(), images=14, codec_seconds=1.008)) == pytest.approx(2.0)
-    assert codec_ms(before, before) is None
+    before = Counter({"200": 5})
+    assert disagreement(before, Counter({"200": 7, "429": 1}), sent) == {}
+    assert disagreement(before, Counter({"200": 8, "429": 1}), sent) == {"200": 1}
+    assert disagreement(before, Counter({"200": 7}), sent) == {"429": -1}
 
 
 def one_client(milliseconds: float, engine: RawSpeed | None) -> Summary:
@@ -82,17 +77,16 @@ def one_client(milliseconds: float, engine: RawSpeed | None) -> Summary:
 
 
 def test_the_report_sets_each_load_against_the_engine_around_it() -> None:
-    around = RawSpeed.mean([RawSpeed(100.0, 4, 8.0), RawSpeed(140.0, 8, 10.0)])
-    report = Report([one_client(12.5, around)], {"tasks": ["identity"]}, {}, codec_ms=1.5)
+    around = RawSpeed.mean([RawSpeed(100.0, 4), RawSpeed(140.0, 8)])
+    report = Report([one_client(12.5, around)], {"tasks": ["identity"]}, {}, wait=Wait(9.0, 1.5, 2.0))
     assert as_json(report)["served_over_raw"] == pytest.approx(80 / 120)
-    assert as_json(report)["added_ms"] == pytest.approx(12.5 - 9.0 - 1.5)
-    assert "9.0 ms for the engine's step, 1.5 for decoding and encoding, 2.0 for all else" in table(report)
+    assert as_json(report)["one_client"] == {"step_ms": 9.0, "codec_ms": 1.5, "added_ms": 2.0}
+    assert "9.00 ms for the engine's step, 1.50 for decoding and encoding, 2.00 for all else" in table(report)
 
 
 def test_a_tensor_of_several_images_counts_as_so_many() -> None:
-    report = Report([one_client(100.0, RawSpeed(100.0, 8, 8.0))], {}, None, images=8, codec_ms=1.0)
+    report = Report([one_client(100.0, RawSpeed(100.0, 8))], {}, None, images=8)
     assert as_json(report)["served_over_raw"] == pytest.approx(0.8)
-    assert as_json(report)["added_ms"] is None
     assert "one client waits" not in table(report)
 
 
@@ -120,6 +114,34 @@ def test_the_connection_reads_replies_in_pieces_and_notes_a_lost_one() -> None:
             assert not connection.open
 
     asyncio.run(talk())
+
+
+def turns_against(reply: bytes) -> tuple[list[Sent], Wait | None]:
+    """One turn, with an engine that takes 20 ms."""
+
+    async def talk() -> tuple[list[Sent], Wait | None]:
+        server, url = await _server([reply] * 16)
+        async with server:
+            return await take_turns(url, Mix([(b"GET / HTTP/1.1\r\n\r\n", 1.0)]), lambda: 0.02, 0.0)
+
+    return asyncio.run(talk())
+
+
+def test_what_one_client_waits_for_is_the_engine_s_step_the_codec_and_the_rest() -> None:
+    timing = b"queue;dur=0.1, decode;dur=0.750, compute;dur=9.0, encode;dur=0.500"
+    sent, wait = turns_against(b"HTTP/1.1 200 OK\r\nserver-timing: " + timing + b"\r\ncontent-length: 0\r\n\r\n")
+    assert len(sent) == 16
+    assert wait is not None
+    assert (wait.step_ms, wait.codec_ms) == pytest.approx((20.0, 1.25))
+    typical = sorted(each.ended - each.sent for each in sent)[7:9]
+    assert wait.added_ms == pytest.approx(1e3 * sum(typical) / 2 - 21.25)
+
+
+@pytest.mark.parametrize("status", [b"200 OK", b"429 Busy"])
+def test_nothing_is_said_of_a_client_s_wait_without_good_answers_that_tell_it(status: bytes) -> None:
+    sent, wait = turns_against(b"HTTP/1.1 %b\r\ncontent-length: 0\r\n\r\n" % status)
+    assert len(sent) == 16
+    assert wait is None
 
 
 def test_an_open_loop_does_not_wait_for_a_stalled_server() -> None:
