@@ -303,8 +303,7 @@ class Batcher:
         began = max(batch.launched_at, self._free_since)
         for job, answer in zip(batch.jobs, answers, strict=True):
             job.answer = answer
-            job.queue_seconds = began - job.queued_at
-            job.compute_seconds = now - began
+            job.began_at, job.landed_at = began, now
         self._free_since = now
         self._pace[batch.program].observe(len(batch.jobs), now - began)
         with self._wake:

@@ -76,7 +76,6 @@ class Exchange:
             record.task = self.pipeline.registry.artifact(call.options.task).task
         record.admitted_ns = time_ns()
         outcome = await self.pipeline.answer(call, self.door.client(request), request.receive, deadline)
-        record.answered_ns = time_ns()
         record.timing = outcome.timing
         response = await write(call, outcome)
         response.raw_headers.append((b"server-timing", outcome.timing.header().encode()))

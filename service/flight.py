@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from time import monotonic
 
 from engine.task_vector import AnswerSettings
 from service.batcher import Batcher
@@ -24,20 +25,17 @@ from service.metrics import Metrics
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Milliseconds in each stage."""
+    """Milliseconds in each stage, waiting for it included: one begins where the one before ends."""
 
     queue: float = 0.0
     decode: float = 0.0
     compute: float = 0.0
     encode: float = 0.0
 
-    @classmethod
-    def longest(cls, timings: Iterable["Timing"]) -> "Timing":
-        """Stage by stage."""
-        first, *others = timings
-        if not others:
-            return first
-        return cls(*map(max, first.stages.values(), *(timing.stages.values() for timing in others)))
+    @staticmethod
+    def longest(timings: Iterable["Timing"]) -> "Timing":
+        """Of the image that was answered last."""
+        return max(timings, key=lambda timing: sum(timing.stages.values()))
 
     @property
     def stages(self) -> dict[str, float]:
@@ -81,6 +79,7 @@ class Flight:
     ticket: Ticket
     landed: asyncio.Future[list[Landed]]
     answers: dict[int, Landed] = field(init=False, default_factory=dict)
+    started_at: float = field(init=False, default_factory=monotonic)
     errands: list[Errand] = field(init=False, default_factory=list)
     jobs: list[Job] = field(init=False, default_factory=list)
 
@@ -105,26 +104,26 @@ class Flight:
         self.jobs.clear()
 
     def _board(self, index: int, ready: Ready) -> None:
-        finish = partial(self._finish, index, ready.seconds)
+        finish = partial(self._finish, index)
         job = Job(self.ticket, ready.program, ready.pixels, self.slot, self.task, self.deadline, finish)
         self.jobs.append(job)
         self.crew.batcher.submit(job)
 
-    def _finish(self, index: int, decode_seconds: float, job: Job) -> None:
+    def _finish(self, index: int, job: Job) -> None:
         if self.ticket.closed:
             return
         if job.error is not None:
             self._fail(job.error)
             return
         assert job.answer is not None
-        self.crew.codecs.finish(self.errands[index], job.answer, partial(self._land, index, decode_seconds, job))
+        self.crew.codecs.finish(self.errands[index], job.answer, partial(self._land, index, job))
 
-    def _land(self, index: int, decode_seconds: float, job: Job, done: Done) -> None:
+    def _land(self, index: int, job: Job, done: Done) -> None:
         timing = Timing(
-            queue=1e3 * job.queue_seconds,
-            decode=1e3 * decode_seconds,
-            compute=1e3 * job.compute_seconds,
-            encode=1e3 * done.seconds,
+            decode=1e3 * (job.queued_at - self.started_at),
+            queue=1e3 * (job.began_at - job.queued_at),
+            compute=1e3 * (job.landed_at - job.began_at),
+            encode=1e3 * (monotonic() - job.landed_at),
         )
         self.crew.metrics.stages(timing.stages)
         self.answers[index] = done.answer, timing

@@ -38,9 +38,9 @@ class Job:
     """For whoever `deliver` hands the job to: what to do once `answer` or `error` is set."""
     queued_at: float = 0.0
     launched_at: float | None = None
-    queue_seconds: float = 0.0
-    """Until the engine began with its batch: a batch may be launched behind another."""
-    compute_seconds: float = 0.0
+    began_at: float = 0.0
+    """When the engine began with its batch: one may be launched behind another."""
+    landed_at: float = 0.0
     answer: Pixels | None = None
     """uint8 [111, 111, 3]."""
     error: ServiceError | None = None

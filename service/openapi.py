@@ -55,7 +55,7 @@ _REPLY_HEADERS: Final = {
     name: {"description": about, "schema": {"type": "string"}}
     for name, about in (
         ("X-Request-ID", "The caller's own where it is sane."),
-        ("Server-Timing", "queue, decode, compute, encode in milliseconds."),
+        ("Server-Timing", "queue, decode, compute, encode in milliseconds, waiting for each included."),
         ("X-VTV-Artifact", "SHA-256 of the task vector's file, where one was used."),
     )
 }

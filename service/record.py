@@ -35,7 +35,6 @@ class Record:
     images: int = 0
     timing: Timing | None = None
     admitted_ns: int = 0
-    answered_ns: int = 0
     duration_ns: int = 0
     trace_id: str = ""
     _clock_ns: int = field(default_factory=perf_counter_ns)

@@ -37,7 +37,8 @@ class Output(BaseModel):
 
 
 class TimingMs(BaseModel):
-    """Milliseconds a request spent in each stage; of several images, the longest."""
+    """Milliseconds in each stage, waiting for it included: one begins where the one before ends. Of several images,
+    those of the one that is answered last."""
 
     queue: float
     decode: float

@@ -79,15 +79,12 @@ def attributes(record: Record) -> dict[str, str | int]:
 def stage_times(record: Record) -> Iterator[tuple[str, int, int]]:
     """(stage, start, end) in Unix nanoseconds.
 
-    A stage's length is measured; its place is not: decode, queue and compute follow each other from
-    admission on, and encode ends with the answer. What waiting for a codec thread took is the gap between.
-    Of several images, each stage shows the longest.
+    They follow each other from admission on, waiting included; of several images, those of the last.
     """
     if record.timing is None:
         return
-    spent = {stage: round(ms * _NS_PER_MS) for stage, ms in record.timing.stages.items()}
     at = record.admitted_ns
-    for stage in ("decode", "queue", "compute"):
-        yield stage, at, at + spent[stage]
-        at += spent[stage]
-    yield "encode", record.answered_ns - spent["encode"], record.answered_ns
+    for stage in ("decode", "queue", "compute", "encode"):
+        end = at + round(record.timing.stages[stage] * _NS_PER_MS)
+        yield stage, at, end
+        at = end

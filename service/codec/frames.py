@@ -4,8 +4,8 @@ import struct
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-_HEAD: Final = struct.Struct("<BBIQd")
-"""Kind; how many parts; bytes of `about`; number; seconds."""
+_HEAD: Final = struct.Struct("<BBIQ")
+"""Kind; how many parts; bytes of `about`; number."""
 _LENGTHS: Final = tuple(struct.Struct(f"<{count}Q") for count in range(5))
 """Of so many parts."""
 
@@ -15,15 +15,14 @@ class Frame(NamedTuple):
 
     kind: int
     number: int
-    seconds: float
     about: bytes
     parts: Sequence[bytes] = ()
 
 
 def framed(frame: Frame) -> bytes:
     """A frame as it is sent."""
-    kind, number, seconds, about, parts = frame
-    head = _HEAD.pack(kind, len(parts), len(about), number, seconds)
+    kind, number, about, parts = frame
+    head = _HEAD.pack(kind, len(parts), len(about), number)
     return b"".join((head, _LENGTHS[len(parts)].pack(*map(len, parts)), about, *parts))
 
 
@@ -51,7 +50,7 @@ def _cut(data: memoryview) -> tuple[list[Frame], int]:
     frames = []
     at = 0
     while at + _HEAD.size <= len(data):
-        kind, count, about, number, seconds = _HEAD.unpack_from(data, at)
+        kind, count, about, number = _HEAD.unpack_from(data, at)
         lengths = _LENGTHS[count]
         start = at + _HEAD.size + lengths.size
         if start > len(data):
@@ -65,6 +64,6 @@ def _cut(data: memoryview) -> tuple[list[Frame], int]:
         for size in sizes:
             parts.append(bytes(data[cut : cut + size]))
             cut += size
-        frames.append(Frame(kind, number, seconds, bytes(data[start : start + about]), parts))
+        frames.append(Frame(kind, number, bytes(data[start : start + about]), parts))
         at = end
     return frames, at

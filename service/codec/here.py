@@ -1,7 +1,6 @@
 """What is done in the server's own process: what is so little that sending it to another would be most of the work."""
 
 import logging
-from time import perf_counter
 from typing import Final
 
 from service.codec.codec import Codec, Order
@@ -34,23 +33,21 @@ class Here:
 
     def prepare(self, errand: Errand) -> None:
         """Calls its `prepared` or `failed` before this returns."""
-        started = perf_counter()
         try:
             prepared = errand.here = self._codec.prepare(errand.order)
         except ServiceError as error:
             errand.failed(error)
         else:
-            errand.prepared(Ready(0, perf_counter() - started, prepared.program, prepared.large, prepared.pixels))
+            errand.prepared(Ready(0, prepared.program, prepared.large, prepared.pixels))
 
     def finish(self, errand: Errand, answer: Pixels) -> None:
         """The answer at the size asked for; calls `finished` or `failed` before this returns."""
         assert errand.here is not None
         assert errand.finished is not None
-        started = perf_counter()
         try:
             done = self._codec.finish(answer, errand.order, errand.here.guide)
         except Exception:  # whoever else's answer came with this one still gets it
             log.exception("a codec step failed")
             errand.failed(ServiceError())
         else:
-            errand.finished(Done(0, perf_counter() - started, done))
+            errand.finished(Done(0, done))

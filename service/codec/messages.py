@@ -69,7 +69,6 @@ class Ready(NamedTuple):
     """To Prepare: a picture for the engine, uint8 [side, side, 3]."""
 
     number: int
-    seconds: float
     program: Program
     large: bool
     """It is not kept: `Paint` its answer."""
@@ -82,7 +81,6 @@ class Done(NamedTuple):
     """To Finish and Paint."""
 
     number: int
-    seconds: float
     answer: Answer
 
 
@@ -111,7 +109,7 @@ Reply = Begun | Ready | Done | Refused | Failed
 
 def packed(message: Begin | Request | Reply) -> bytes:
     """As it is sent."""
-    number, seconds, about = 0, 0.0, b""
+    number, about = 0, b""
     parts: tuple[bytes, ...] = ()
     match message:
         case Prepare(number, order, alone):
@@ -120,10 +118,10 @@ def packed(message: Begin | Request | Reply) -> bytes:
             about, parts = _written(*_about(order)), (answer.tobytes(), *_files(order))
         case Finish(number, answer):
             parts = (answer.tobytes(),)
-        case Ready(number, seconds, program, large, pixels, guide):
+        case Ready(number, program, large, pixels, guide):
             about = _written(program, large)
             parts = pixels.tobytes(), *(() if guide is None else (guide.tobytes(),))
-        case Done(number, seconds, answer):
+        case Done(number, answer):
             about, parts = _written(answer.width, answer.height), (answer.data,)
         case Refused(number, code, detail):
             parts = (code.encode(), detail.encode())
@@ -133,7 +131,7 @@ def packed(message: Begin | Request | Reply) -> bytes:
             pass
         case Begin() | Begun():
             about = _written(*message)
-    return framed(Frame(_KINDS[type(message)], number, seconds, about, parts))
+    return framed(Frame(_KINDS[type(message)], number, about, parts))
 
 
 def unpacked(frame: Frame) -> Any:
@@ -183,7 +181,7 @@ def _prepare(frame: Frame, alone: bool, *about: Any) -> Prepare:
 
 
 def _ready(frame: Frame, program: Program, large: bool) -> Ready:
-    return Ready(frame.number, frame.seconds, program, large, *map(_square, frame.parts))
+    return Ready(frame.number, program, large, *map(_square, frame.parts))
 
 
 def _square(data: bytes) -> Pixels:
@@ -199,7 +197,7 @@ _FROM_FRAME: Final[dict[type, Callable[[Frame], Any]]] = {
     Paint: lambda frame: Paint(frame.number, _order(frame.parts[1:], *_read(frame.about)), _square(frame.parts[0])),
     Forget: lambda frame: Forget(frame.number),
     Ready: lambda frame: _ready(frame, *_read(frame.about)),
-    Done: lambda frame: Done(frame.number, frame.seconds, Answer(frame.parts[0], *_read(frame.about))),
+    Done: lambda frame: Done(frame.number, Answer(frame.parts[0], *_read(frame.about))),
     Refused: lambda frame: Refused(frame.number, *(part.decode() for part in frame.parts)),
     Failed: lambda frame: Failed(frame.number, frame.parts[0].decode()),
 }

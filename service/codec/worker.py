@@ -8,7 +8,6 @@ import socket
 import traceback
 from collections import deque
 from collections.abc import Callable
-from time import perf_counter
 from typing import Any, Final
 
 from service.codec.codec import Codec, Order, Prepared
@@ -42,24 +41,18 @@ class Worker:
         self._kept: dict[int, tuple[Order, Prepared]] = {}
 
     def prepare(self, message: Prepare) -> Ready:
-        started = perf_counter()
         prepared = self._codec.prepare(message.order)
         sent = prepared.guide if message.alone else None
         if sent is None and not prepared.large:
             self._kept[message.number] = message.order, prepared
-        seconds = perf_counter() - started
-        return Ready(message.number, seconds, prepared.program, prepared.large, prepared.pixels, sent)
+        return Ready(message.number, prepared.program, prepared.large, prepared.pixels, sent)
 
     def finish(self, message: Finish) -> Done:
-        started = perf_counter()
         order, prepared = self._kept.pop(message.number)
-        answer = self._codec.finish(message.answer.copy(), order, prepared.guide)
-        return Done(message.number, perf_counter() - started, answer)
+        return Done(message.number, self._codec.finish(message.answer.copy(), order, prepared.guide))
 
     def paint(self, message: Paint) -> Done:
-        started = perf_counter()
-        answer = self._codec.finish(message.answer.copy(), message.order, None)
-        return Done(message.number, perf_counter() - started, answer)
+        return Done(message.number, self._codec.finish(message.answer.copy(), message.order, None))
 
     def forget(self, message: Forget) -> None:
         self._kept.pop(message.number, None)

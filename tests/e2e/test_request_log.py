@@ -72,6 +72,14 @@ def test_json_tells_the_same_in_fields(structured: ServerProcess) -> None:
     assert entry(structured, reply.headers["x-request-id"])["images"] == 2
 
 
+def test_the_stages_leave_no_time_untold(structured: ServerProcess) -> None:
+    files = [("image", (str(seed), photo(2400, 1800, seed))) for seed in range(4)]
+    reply = structured.client.post("/infer", data={"task": "identity", "size": "original"}, files=files)
+    told = entry(structured, reply.headers["x-request-id"])
+    # Large answers wait for each other: the stages of any one of them alone would be a third of it.
+    assert sum(told[f"{stage}_ms"] for stage in ("queue", "decode", "compute", "encode")) > 0.6 * told["duration_ms"]
+
+
 @pytest.mark.parametrize(
     ("method", "path", "status", "code"),
     [("GET", "/nothing", 404, "not_found"), ("DELETE", "/tasks/x", 401, "unauthorized"), ("GET", "/tasks", 200, None)],

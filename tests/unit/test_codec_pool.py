@@ -289,7 +289,7 @@ def test_none_outlives_the_pool() -> None:
 
 
 def test_messages_arrive_whole_however_they_are_cut() -> None:
-    messages = [Frame(3, size, 0.5, b"about", [b"x" * size, b"y"][: size % 3]) for size in (0, 1, 7, 11, 100_001)]
+    messages = [Frame(3, size, b"about", [b"x" * size, b"y"][: size % 3]) for size in (0, 1, 7, 11, 100_001)]
     stream = b"".join(map(framed, messages))
     for size in (1 << 20, 4096, 9):
         frames = Frames()
