@@ -4,7 +4,7 @@ import platform
 import time
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import numpy as np
 import torch
@@ -13,6 +13,8 @@ from artifacts.store import Store
 from benchmarks.raw_speed import RawSpeed
 from engine.device import best_device
 from engine.runtime import Engine
+
+_TURN_SECONDS: Final = 0.5
 
 
 class RawEngine:
@@ -34,21 +36,25 @@ class RawEngine:
         return cls(Engine.load(model, backend=backend, device=best_device()), Store(store))
 
     def measure(self, seconds: float) -> RawSpeed:
-        """Every bucket for an equal part of `seconds`."""
-        part = seconds / len(self._engine.buckets)
-        return RawSpeed(*max((self._images_per_second(bucket, part), bucket) for bucket in self._engine.buckets))
+        """Every bucket for an equal part of `seconds`, in turns: a machine that is faster for a while favours none."""
+        spent: dict[int, list[float]] = {bucket: [] for bucket in self._engine.buckets}
+        rounds = max(1, round(seconds / len(spent) / _TURN_SECONDS))
+        for _ in range(rounds):
+            for bucket, times in spent.items():
+                times += self._batches(bucket, seconds / len(spent) / rounds)
+        return RawSpeed(*max((bucket * len(times) / sum(times), bucket) for bucket, times in spent.items()))
 
     def step(self) -> float:
         """Seconds of one step with a single image."""
         return self._batch(1)
 
-    def _images_per_second(self, bucket: int, part: float) -> float:
-        """One batch after the other, for `part` seconds."""
-        ends_at = time.perf_counter() + part
-        seconds: list[float] = []
+    def _batches(self, size: int, seconds: float) -> list[float]:
+        """What each took, of one after the other for so long."""
+        ends_at = time.perf_counter() + seconds
+        spent = [self._batch(size)]
         while time.perf_counter() < ends_at:
-            seconds.append(self._batch(bucket))
-        return bucket * len(seconds) / sum(seconds)
+            spent.append(self._batch(size))
+        return spent
 
     def _batch(self, size: int) -> float:
         slots = [1 + row % self._tasks if self._tasks else 0 for row in range(size)]
