@@ -3,7 +3,7 @@
 Closed loop (default): clients that ask as soon as they are answered. Open loop (`--rate`): requests at given
 rates, Poisson or evenly spaced, latency counted from when each was due. `--sweep`: open loops at rising rates,
 to the knee. Without `--url` a server is started, and the engine's own speed (tensors in and out) is measured on the
-same machine before and after each row; for one client, it and the server take turns besides.
+same machine, in turns with the closed loops and around the open ones.
 """
 
 import argparse

@@ -1,6 +1,8 @@
 """Loads one server, row by row, and keeps count for the cross-check with its metrics."""
 
+from collections.abc import Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Final
 
 from benchmarks.generators import Arrivals, closed_loop, open_loop, run
@@ -11,11 +13,14 @@ from benchmarks.server_metrics import Counted, counted_by_server, disagreement
 from benchmarks.summary import Summary, summarise
 from benchmarks.traffic import Mix, Sent
 
+_TURN_SECONDS: Final = 2.5
+
 
 class LoadRun:
     """Every row is `seconds` of `mix` at `url`; goodput is counted within `bound_ms`.
 
-    `engine` is the engine alone; it is measured before the first row and after each, for as long.
+    `engine` is the engine alone, measured for as long as each row: in turns with a closed loop, as a machine's speed
+    drifts, before and after an open one, which nothing may interrupt.
     """
 
     def __init__(
@@ -33,7 +38,6 @@ class LoadRun:
         self._bound_ms: Final = bound_ms
         self._arrivals: Final = arrivals
         self._engine: Final = engine
-        self._before: RawSpeed | None = None
         self._sent: list[Sent] = []
         self._counted: Counted | None = None
 
@@ -42,15 +46,22 @@ class LoadRun:
         if seconds:
             run(closed_loop(self._url, self._mix, clients, seconds))
         self._counted = counted_by_server(self._url)
-        self._before = self._engine.measure(self._seconds) if self._engine else None
 
     def closed(self, clients: int) -> Summary:
         """A closed loop of `clients`."""
-        return self._row(run(closed_loop(self._url, self._mix, clients, self._seconds)), clients=clients)
+        turns = max(1, round(self._seconds / _TURN_SECONDS)) if self._engine else 1
+        parts: list[list[Sent]] = []
+        speeds: list[RawSpeed] = []
+        for _ in range(turns):
+            parts.append(run(closed_loop(self._url, self._mix, clients, self._seconds / turns)))
+            speeds += self._alone(self._seconds / turns)
+        return self._row(parts, speeds, clients=clients)
 
     def open(self, rate: float) -> Summary:
         """An open loop of `rate` requests a second."""
-        return self._row(run(open_loop(self._url, self._mix, rate, self._seconds, self._arrivals)), rate=rate)
+        speeds = self._alone(self._seconds / 2)
+        sent = run(open_loop(self._url, self._mix, rate, self._seconds, self._arrivals))
+        return self._row([sent], speeds + self._alone(self._seconds / 2), rate=rate)
 
     def one_client(self) -> Wait | None:
         """What it waits for, against the engine's own step; None where that cannot be told."""
@@ -60,15 +71,19 @@ class LoadRun:
         self._sent += sent
         return wait
 
-    def _row(self, sent: list[Sent], clients: int | None = None, rate: float | None = None) -> Summary:
-        self._sent += sent
-        row = summarise(sent, self._bound_ms, clients=clients, rate=rate)
-        if self._engine is None or self._before is None:
-            return row
-        after = self._engine.measure(self._seconds)
-        row = replace(row, engine=RawSpeed.mean([self._before, after]))
-        self._before = after
-        return row
+    def _alone(self, seconds: float) -> list[RawSpeed]:
+        return [self._engine.measure(seconds)] if self._engine else []
+
+    def _row(
+        self,
+        parts: Sequence[list[Sent]],
+        speeds: Sequence[RawSpeed],
+        clients: int | None = None,
+        rate: float | None = None,
+    ) -> Summary:
+        self._sent += chain.from_iterable(parts)
+        row = summarise(parts, self._bound_ms, clients=clients, rate=rate)
+        return replace(row, engine=RawSpeed.mean(speeds)) if speeds else row
 
     def disagreement(self) -> dict[str, int] | None:
         """What the server counted otherwise since `warm`, by status; None where it does not count."""

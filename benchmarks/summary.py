@@ -48,11 +48,14 @@ class Summary:
         return self.latency_ms[name] if self.latency_ms else float("nan")
 
 
-def summarise(sent: Sequence[Sent], bound_ms: float, clients: int | None = None, rate: float | None = None) -> Summary:
-    """The requests of one load. Raises ValueError where there was none."""
-    if not sent:
+def summarise(
+    parts: Sequence[Sequence[Sent]], bound_ms: float, clients: int | None = None, rate: float | None = None
+) -> Summary:
+    """The requests of one load, sent in one go or in several. Raises ValueError where one had none."""
+    if not all(parts):
         raise ValueError("no request was sent")
-    seconds = max(each.ended for each in sent) - min(each.due for each in sent)
+    seconds = sum(max(each.ended for each in part) - min(each.due for each in part) for part in parts)
+    sent = [each for part in parts for each in part]
     good = np.array([each.ended - each.due for each in sent if each.status == OK]) * 1e3
     bad = Counter("lost" if each.status == LOST else str(each.status) for each in sent if each.status != OK)
     lag = np.array([each.sent - each.due for each in sent]) * 1e3

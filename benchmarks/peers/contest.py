@@ -75,10 +75,10 @@ class Contest:
                 run(closed_loop(url, mix, max(loads.clients), loads.warm_up))
                 for clients in loads.clients:
                     sent = run(closed_loop(url, mix, clients, loads.seconds))
-                    self.rows.append(Row(name, workload, summarise(sent, loads.bound_ms, clients=clients)))
+                    self.rows.append(Row(name, workload, summarise([sent], loads.bound_ms, clients=clients)))
                 for rate in loads.rates:
                     sent = run(open_loop(url, mix, rate, loads.seconds))
-                    self.rows.append(Row(name, workload, summarise(sent, loads.bound_ms, rate=rate)))
+                    self.rows.append(Row(name, workload, summarise([sent], loads.bound_ms, rate=rate)))
         except (ServerDied, WrongAnswer, OSError, ValueError) as error:
             self.failures.append(f"{name}, {workload}: {error}")
             print(f"{name}, {workload}: {error}", file=sys.stderr, flush=True)

@@ -32,29 +32,37 @@ def test_poisson_arrivals_have_the_rate_and_the_spread_of_a_poisson_process() ->
 
 def test_latency_counts_from_when_a_request_was_due() -> None:
     sent = [Sent(due=0.0, sent=0.5, ended=0.6, status=200), Sent(due=1.0, sent=1.0, ended=1.1, status=200)]
-    row = summarise(sent, bound_ms=200)
+    row = summarise([sent], bound_ms=200)
     assert row.percentile("p50") == pytest.approx(350)
     assert row.requests_per_second == pytest.approx(2 / 1.1)
     assert row.goodput_per_second == pytest.approx(1 / 1.1)
     assert row.client_lag_ms == pytest.approx(495)
 
 
+def test_pauses_between_the_goes_of_a_load_do_not_count() -> None:
+    goes = [[Sent(start, start, start + 0.5, 200), Sent(start, start, start + 1.0, 200)] for start in (0.0, 10.0)]
+    row = summarise(goes, bound_ms=600)
+    assert (row.seconds, row.requests, row.requests_per_second, row.goodput_per_second) == (2.0, 4, 2.0, 1.0)
+    with pytest.raises(ValueError, match="no request was sent"):
+        summarise([*goes, []], bound_ms=600)
+
+
 def test_errors_are_counted_by_code_and_are_no_answers() -> None:
     sent = [Sent(0.0, 0.0, 1.0, status) for status in (200, 429, 429, LOST)]
-    row = summarise(sent, bound_ms=2000)
+    row = summarise([sent], bound_ms=2000)
     assert row.errors == {"429": 2, "lost": 1}
     assert row.requests_per_second == 1
     assert not row.keeps_up
 
 
 def test_without_a_good_answer_there_is_no_latency() -> None:
-    assert summarise([Sent(0.0, 0.0, 1.0, 500)], bound_ms=1).latency_ms is None
+    assert summarise([[Sent(0.0, 0.0, 1.0, 500)]], bound_ms=1).latency_ms is None
 
 
 def test_the_sweep_closes_in_on_the_knee() -> None:
     def measure(rate: float) -> Summary:
         late = 0.05 if rate <= 87 else 5.0
-        return summarise([Sent(index / rate, 0, index / rate + late, 200) for index in range(50)], 100, rate=rate)
+        return summarise([[Sent(index / rate, 0, index / rate + late, 200) for index in range(50)]], 100, rate=rate)
 
     rows = sweep(measure, capacity=100)
     found = knee(rows)
@@ -73,7 +81,7 @@ def test_disagreement_is_to_the_request() -> None:
 
 def one_client(milliseconds: float, engine: RawSpeed | None) -> Summary:
     sent = [Sent(0.0, 0.0, milliseconds / 1e3, 200)]
-    return replace(summarise(sent, bound_ms=250, clients=1), engine=engine)
+    return replace(summarise([sent], bound_ms=250, clients=1), engine=engine)
 
 
 def test_the_report_sets_each_load_against_the_engine_around_it() -> None:
