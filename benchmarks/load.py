@@ -64,16 +64,17 @@ def _measure(asked: argparse.Namespace, url: str, engine: RawEngine | None = Non
     mix, sent = _traffic(asked, url, tasks)
     run = LoadRun(url, mix, asked.seconds, asked.bound_ms, asked.arrivals, engine)
     run.warm(max(asked.concurrency), asked.warm_up)
+    images, wait = asked.tensors or 1, None
     if asked.sweep:
         rows = sweep(run.open, capacity=run.closed(max(asked.concurrency)).requests_per_second)
     elif asked.rate:
         rows = [run.open(rate) for rate in asked.rate]
     else:
         rows = [run.closed(clients) for clients in asked.concurrency]
-    closed = not (asked.sweep or asked.rate)
-    wait = run.one_client() if closed and 1 in asked.concurrency and (asked.tensors or 1) == 1 else None
+        if 1 in asked.concurrency and images == 1:
+            wait = run.one_client()
     about = {"tasks": sorted(tasks), **sent, "arrivals": asked.arrivals}
-    return Report(rows, about, run.disagreement(), asked.tensors or 1, wait, asked.sweep)
+    return Report(rows, about, run.disagreement(), images, wait, asked.sweep)
 
 
 def _traffic(asked: argparse.Namespace, url: str, tasks: Mapping[str, float]) -> tuple[Mix, dict[str, Any]]:

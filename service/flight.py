@@ -14,8 +14,7 @@ from time import monotonic
 from engine.task_vector import AnswerSettings
 from service.batcher import Batcher
 from service.calls import Call
-from service.codec.codec import Answer, Order
-from service.codec.messages import Done, Ready
+from service.codec.codec import Answer, Order, Prepared
 from service.codec.pool import CodecPool
 from service.codec.process import Errand
 from service.errors import ServiceError
@@ -39,8 +38,8 @@ class Timing:
 
     @property
     def stages(self) -> dict[str, float]:
-        """By name; `dataclasses.asdict` would take twenty times as long."""
-        return {"queue": self.queue, "decode": self.decode, "compute": self.compute, "encode": self.encode}
+        """By name, in the order of the way; `dataclasses.asdict` would take twenty times as long."""
+        return {"decode": self.decode, "queue": self.queue, "compute": self.compute, "encode": self.encode}
 
     def header(self) -> str:
         """The value of a Server-Timing header."""
@@ -103,9 +102,9 @@ class Flight:
         self.errands.clear()
         self.jobs.clear()
 
-    def _board(self, index: int, ready: Ready) -> None:
+    def _board(self, index: int, prepared: Prepared) -> None:
         finish = partial(self._finish, index)
-        job = Job(self.ticket, ready.program, ready.pixels, self.slot, self.task, self.deadline, finish)
+        job = Job(self.ticket, prepared.program, prepared.pixels, self.slot, self.task, self.deadline, finish)
         self.jobs.append(job)
         self.crew.batcher.submit(job)
 
@@ -118,7 +117,7 @@ class Flight:
         assert job.answer is not None
         self.crew.codecs.finish(self.errands[index], job.answer, partial(self._land, index, job))
 
-    def _land(self, index: int, job: Job, done: Done) -> None:
+    def _land(self, index: int, job: Job, answer: Answer) -> None:
         timing = Timing(
             decode=1e3 * (job.queued_at - self.started_at),
             queue=1e3 * (job.began_at - job.queued_at),
@@ -126,7 +125,7 @@ class Flight:
             encode=1e3 * (monotonic() - job.landed_at),
         )
         self.crew.metrics.stages(timing.stages)
-        self.answers[index] = done.answer, timing
+        self.answers[index] = answer, timing
         if len(self.answers) == len(self.call.images) and not self.landed.done():
             self.landed.set_result([self.answers[index] for index in range(len(self.answers))])
 

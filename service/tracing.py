@@ -84,7 +84,7 @@ def stage_times(record: Record) -> Iterator[tuple[str, int, int]]:
     if record.timing is None:
         return
     at = record.admitted_ns
-    for stage in ("decode", "queue", "compute", "encode"):
-        end = at + round(record.timing.stages[stage] * _NS_PER_MS)
+    for stage, spent in record.timing.stages.items():
+        end = at + round(spent * _NS_PER_MS)
         yield stage, at, end
         at = end

@@ -5,7 +5,6 @@ from typing import Final
 
 from service.codec.codec import Codec, Order
 from service.codec.images import Pixels
-from service.codec.messages import Done, Ready
 from service.codec.process import Errand
 from service.errors import ServiceError
 
@@ -38,7 +37,7 @@ class Here:
         except ServiceError as error:
             errand.failed(error)
         else:
-            errand.prepared(Ready(0, prepared.program, prepared.large, prepared.pixels))
+            errand.prepared(prepared)
 
     def finish(self, errand: Errand, answer: Pixels) -> None:
         """The answer at the size asked for; calls `finished` or `failed` before this returns."""
@@ -50,4 +49,4 @@ class Here:
             log.exception("a codec step failed")
             errand.failed(ServiceError())
         else:
-            errand.finished(Done(0, done))
+            errand.finished(done)

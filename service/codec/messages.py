@@ -9,7 +9,7 @@ import numpy as np
 
 from engine.geometry import Geometry
 from engine.task_vector import AnswerSettings
-from service.codec.codec import Answer, Order
+from service.codec.codec import Answer, Order, Prepared
 from service.codec.frames import Frame, framed
 from service.codec.images import Pixels
 from service.errors import InvalidImage, ServiceError, UnsupportedMedia
@@ -66,15 +66,10 @@ class Begun(NamedTuple):
 
 
 class Ready(NamedTuple):
-    """To Prepare: a picture for the engine, uint8 [side, side, 3]."""
+    """To Prepare. What is large, or comes with its guide, is not kept: `Paint` the answer, or finish it elsewhere."""
 
     number: int
-    program: Program
-    large: bool
-    """It is not kept: `Paint` its answer."""
-    pixels: Pixels
-    guide: Pixels | None = None
-    """Where it is sent along: see Prepared."""
+    prepared: Prepared
 
 
 class Done(NamedTuple):
@@ -118,9 +113,9 @@ def packed(message: Begin | Request | Reply) -> bytes:
             about, parts = _written(*_about(order)), (answer.tobytes(), *_files(order))
         case Finish(number, answer):
             parts = (answer.tobytes(),)
-        case Ready(number, program, large, pixels, guide):
-            about = _written(program, large)
-            parts = pixels.tobytes(), *(() if guide is None else (guide.tobytes(),))
+        case Ready(number, prepared):
+            about = _written(prepared.program, prepared.large)
+            parts = prepared.pixels.tobytes(), *(() if prepared.guide is None else (prepared.guide.tobytes(),))
         case Done(number, answer):
             about, parts = _written(answer.width, answer.height), (answer.data,)
         case Refused(number, code, detail):
@@ -181,7 +176,8 @@ def _prepare(frame: Frame, alone: bool, *about: Any) -> Prepare:
 
 
 def _ready(frame: Frame, program: Program, large: bool) -> Ready:
-    return Ready(frame.number, program, large, *map(_square, frame.parts))
+    pixels, *guide = map(_square, frame.parts)
+    return Ready(frame.number, Prepared(program, pixels, guide[0] if guide else None, large))
 
 
 def _square(data: bytes) -> Pixels:

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from engine.geometry import Geometry
-from service.codec.codec import Codec, Order
+from service.codec.codec import Answer, Codec, Order, Prepared
 from service.codec.here import Here
 from service.codec.images import Pixels
-from service.codec.messages import Begin, Done, Ready
+from service.codec.messages import Begin
 from service.codec.process import CodecProcess, Errand, Nursery
 from service.errors import ServiceError
 
@@ -69,7 +69,7 @@ class CodecPool:
     def prepare(
         self,
         order: Order,
-        prepared: Callable[[Ready], None],
+        prepared: Callable[[Prepared], None],
         failed: Callable[[ServiceError], None],
         alone: bool = False,
     ) -> Errand:
@@ -85,7 +85,7 @@ class CodecPool:
         self._send_waiting()
         return errand
 
-    def finish(self, errand: Errand, answer: Pixels, finished: Callable[[Done], None]) -> None:
+    def finish(self, errand: Errand, answer: Pixels, finished: Callable[[Answer], None]) -> None:
         """Refine and encode the answer, uint8 [cell, cell, 3], to a prepared picture."""
         errand.finished = finished
         if errand.here is not None:

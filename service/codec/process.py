@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, cast
 
-from service.codec.codec import Order, Prepared
+from service.codec.codec import Answer, Order, Prepared
 from service.codec.frames import Frames
 from service.codec.images import Pixels
 from service.codec.messages import (
@@ -39,11 +39,11 @@ class Errand:
     """One picture's way through the processes."""
 
     order: Order
-    prepared: Callable[[Ready], None]
+    prepared: Callable[[Prepared], None]
     failed: Callable[[ServiceError], None]
     alone: bool = False
     """Nobody else was there when it came."""
-    finished: Callable[[Done], None] | None = None
+    finished: Callable[[Answer], None] | None = None
     number: int = 0
     home: "CodecProcess | None" = None
     """Where it was prepared and, unless its answer is large, is kept."""
@@ -134,23 +134,23 @@ class CodecProcess(asyncio.Protocol):
             case Begun():
                 self._ready.set_result(None)
             case Ready():
-                self._prepared(self._preparing.pop(reply.number), reply)
+                self._prepared(self._preparing.pop(reply.number), reply.prepared)
             case _:
                 errand = self._preparing.pop(reply.number, None) or self._finishing.pop(reply.number)
                 if not errand.given_up:
                     _end(errand, reply)
 
-    def _prepared(self, errand: Errand, ready: Ready) -> None:
-        if ready.guide is not None:
-            errand.home, errand.here = None, Prepared(ready.program, ready.pixels, ready.guide)
-        elif ready.large:
+    def _prepared(self, errand: Errand, prepared: Prepared) -> None:
+        if prepared.guide is not None:
+            errand.home, errand.here = None, prepared
+        elif prepared.large:
             errand.home, errand.paints_large = None, True
         else:
             self._kept.add(errand.number)
         if errand.given_up:
             self.forget(errand)
         else:
-            errand.prepared(ready)
+            errand.prepared(prepared)
 
     def _write(self, message: Begin | Request) -> None:
         assert self._transport is not None
@@ -161,7 +161,7 @@ def _end(errand: Errand, reply: Done | Refused | Failed) -> None:
     match reply:
         case Done():
             assert errand.finished is not None
-            errand.finished(reply)
+            errand.finished(reply.answer)
         case Refused():
             errand.failed(reply.error)
         case Failed():

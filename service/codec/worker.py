@@ -8,6 +8,7 @@ import socket
 import traceback
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final
 
 from service.codec.codec import Codec, Order, Prepared
@@ -42,10 +43,10 @@ class Worker:
 
     def prepare(self, message: Prepare) -> Ready:
         prepared = self._codec.prepare(message.order)
-        sent = prepared.guide if message.alone else None
-        if sent is None and not prepared.large:
+        sent = prepared if message.alone else replace(prepared, guide=None)
+        if sent.guide is None and not sent.large:
             self._kept[message.number] = message.order, prepared
-        return Ready(message.number, prepared.program, prepared.large, prepared.pixels, sent)
+        return Ready(message.number, sent)
 
     def finish(self, message: Finish) -> Done:
         order, prepared = self._kept.pop(message.number)

@@ -14,10 +14,9 @@ import pytest
 
 from engine.geometry import Geometry
 from engine.task_vector import AnswerSettings
-from service.codec.codec import Answer, Codec, Order
+from service.codec.codec import Answer, Codec, Order, Prepared
 from service.codec.frames import Frame, Frames, framed
 from service.codec.images import Pixels
-from service.codec.messages import Ready
 from service.codec.pool import CodecPool
 from service.codec.process import Errand, Nursery
 from service.errors import InvalidImage, ServiceError, UnsupportedMedia
@@ -47,9 +46,9 @@ async def running(processes: int = 1, on_death: Callable[[], None] = lambda: Non
         pool.stop()
 
 
-async def prepared(pool: CodecPool, what: Order, alone: bool = False) -> tuple[Errand, Ready]:
+async def prepared(pool: CodecPool, what: Order, alone: bool = False) -> tuple[Errand, Prepared]:
     """Raises the ServiceError that it fails with."""
-    ready: asyncio.Future[Ready] = asyncio.get_running_loop().create_future()
+    ready: asyncio.Future[Prepared] = asyncio.get_running_loop().create_future()
     errand = pool.prepare(what, ready.set_result, ready.set_exception, alone)
     return errand, await asyncio.wait_for(ready, PATIENCE)
 
@@ -58,7 +57,7 @@ async def finished(pool: CodecPool, errand: Errand, answer: Pixels) -> Answer:
     """Raises the ServiceError that it fails with."""
     done: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
     errand.failed = done.set_exception
-    pool.finish(errand, answer, lambda reply: done.set_result(reply.answer))
+    pool.finish(errand, answer, done.set_result)
     return await asyncio.wait_for(done, PATIENCE)
 
 
@@ -94,7 +93,7 @@ async def until(condition: Callable[[], bool]) -> None:
 )
 @pytest.mark.parametrize("alone", [False, True])
 def test_it_does_what_the_codec_does(what: Order, alone: bool) -> None:
-    async def through_a_process() -> tuple[Ready, Answer]:
+    async def through_a_process() -> tuple[Prepared, Answer]:
         async with running() as pool:
             errand, ready = await prepared(pool, what, alone)
             return ready, await finished(pool, errand, PAINTED)
