@@ -1,1 +1,1 @@
-"""Artifacts: task vectors, the data and the searches that make them, and the command line."""
+"""Artifacts: task vectors, the data and the searches that make them."""

@@ -11,23 +11,23 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from artifacts.answer_settings import choose_settings
-from artifacts.artifact import load_artifact, save_artifact
-from artifacts.collect import Selection, collect
-from artifacts.episodes import Episodes, Pixels, make_episodes
+from artifacts.collect.heads import Selection, collect
+from artifacts.collect.means import Means, load_means, save_means
+from artifacts.data.episodes import Episodes, Pixels, make_episodes
+from artifacts.data.recolour import recoloured
+from artifacts.data.scenes import Scenes
 from artifacts.errors import OfflineError
+from artifacts.evaluation.answer_settings import choose_settings
 from artifacts.evaluation.bootstrap import interval
 from artifacts.evaluation.metrics import METRICS
 from artifacts.forward import answers, episode_logits
-from artifacts.means import Means, load_means, save_means
 from artifacts.progress import Progress
-from artifacts.recolour import recoloured
 from artifacts.resume import beside
-from artifacts.scenes import Scenes
 from artifacts.search.best import Found, SearchData, search
 from artifacts.search.loop import Cost, Watch
 from artifacts.search.settings import SearchSettings, method_settings
-from artifacts.store import Store
+from artifacts.store.artifact import load_artifact, save_artifact
+from artifacts.store.folder import Store
 from artifacts.tasks import TASKS, Task
 from artifacts.workers import by_lead
 from engine.model import MaeVqgan

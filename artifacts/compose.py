@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 import torch
 from torch import Tensor
 
-from artifacts.artifact import Artifact
 from artifacts.build import commit
 from artifacts.errors import ArtifactError
+from artifacts.store.artifact import Artifact
 from engine.task_vector import TaskVector
 
 JOINER = "+"

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from artifacts.episodes import Episodes, Pixels, to_pixels
+from artifacts.data.episodes import Episodes, Pixels, to_pixels
 from engine.geometry import WHITE, Geometry, Quadrant
 from engine.mae import Edit
 from engine.model import MaeVqgan

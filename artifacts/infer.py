@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from artifacts.errors import OfflineError
-from artifacts.store import Store
+from artifacts.store.folder import Store
 from engine.refine_picture import refine
 from engine.runtime import Engine
 from engine.task_vector import AnswerSettings

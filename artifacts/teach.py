@@ -16,24 +16,24 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from artifacts.answer_settings import choose_settings
-from artifacts.artifact import Artifact, check_name, save_artifact
 from artifacts.build import KEPT_PROMPTS, commit, zero_shot_values
-from artifacts.collect import Selection, collect
-from artifacts.episodes import Episodes
+from artifacts.collect.heads import Selection, collect
+from artifacts.data.episodes import Episodes
+from artifacts.data.mutual_prompts import mutual_prompts, queries
+from artifacts.data.scenes import Scenes
 from artifacts.errors import DatasetError
+from artifacts.evaluation.answer_settings import choose_settings
 from artifacts.evaluation.bootstrap import Interval, interval
 from artifacts.evaluation.metrics import METRICS
 from artifacts.evaluation.ways import CONSTANT, COPY
 from artifacts.forward import answers, episode_logits
-from artifacts.mutual_prompts import mutual_prompts, queries
 from artifacts.progress import Progress
-from artifacts.scenes import Scenes
 from artifacts.search.best import SearchData, best_candidate, run_vector, search
 from artifacts.search.loop import Watch
 from artifacts.search.run import Search
 from artifacts.search.settings import method_settings
-from artifacts.store import Store
+from artifacts.store.artifact import Artifact, check_name, save_artifact
+from artifacts.store.folder import Store
 from artifacts.tasks import Task, output, picture
 from engine.model import MaeVqgan
 from engine.task_vector import TaskVector

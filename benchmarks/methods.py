@@ -10,17 +10,17 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from artifacts.artifact import load_artifact
 from artifacts.build import Job, build_vector, is_done, means_of, save_found, zero_shot_values
-from artifacts.commands.common import frozen_model, say
-from artifacts.datasets import find_task, splits
+from artifacts.data.datasets import find_task, splits
 from artifacts.evaluation.bootstrap import Interval
 from artifacts.evaluation.command import TEST_SEED
 from artifacts.evaluation.composites import evaluate_composite
 from artifacts.paths import BUNDLED_MODEL
 from artifacts.resume import beside
 from artifacts.search.settings import SearchSettings, method_settings
+from artifacts.store.artifact import load_artifact
 from artifacts.tasks import TASKS, Task
+from cli.common import frozen_model, say
 from engine.task_vector import AnswerSettings
 
 METHODS: Final[dict[str, dict[str, Any]]] = {

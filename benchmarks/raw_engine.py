@@ -9,7 +9,7 @@ from typing import Any, Final, Self
 import numpy as np
 import torch
 
-from artifacts.store import Store
+from artifacts.store.folder import Store
 from benchmarks.raw_speed import RawSpeed
 from engine.device import best_device
 from engine.runtime import Engine

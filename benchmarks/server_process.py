@@ -19,7 +19,7 @@ class ServerDied(Exception):
 @contextmanager
 def running_server(model: Path | None, store: Path | None, backend: str | None) -> Iterator[str]:
     """Start `vtv serve` on a port of the system's choice; gives its address once it is ready."""
-    command = [sys.executable, "-m", "artifacts.cli", "serve", "--port", "0"]
+    command = [sys.executable, "-m", "cli.main", "serve", "--port", "0"]
     for flag, value in (("--model", model), ("--store", store), ("--backend", backend)):
         if value is not None:
             command += [flag, str(value)]

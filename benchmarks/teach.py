@@ -12,13 +12,13 @@ from typing import Final
 
 import numpy as np
 
-from artifacts.commands.common import frozen_model, say
-from artifacts.datasets import splits
+from artifacts.data.datasets import splits
+from artifacts.data.mutual_prompts import queries
+from artifacts.data.scenes import Scenes
 from artifacts.evaluation.bootstrap import Interval
-from artifacts.mutual_prompts import queries
 from artifacts.paths import BUNDLED_MODEL
-from artifacts.scenes import Scenes
 from artifacts.teach import error_of, floors_of, teach
+from cli.common import frozen_model, say
 from engine.model import MaeVqgan
 
 TASK: Final = "inverse_mask"

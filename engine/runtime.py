@@ -12,11 +12,11 @@ import torch
 from engine.backends.choice import AUTO, BACKENDS, choose
 from engine.cache import EngineCache, default_root
 from engine.checkpoint import load_model
+from engine.compiled_engine import Order, Plant
 from engine.cuda_graphs import Captured
 from engine.errors import EngineError
 from engine.geometry import Pixels
 from engine.model import MaeVqgan
-from engine.plant import Order, Plant
 from engine.program import Scope
 from engine.runner import Pending, bucket_for
 from engine.task_vector import TaskVector

@@ -12,29 +12,29 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from artifacts.store import Store
+from artifacts.store.folder import Store
 from engine.runtime import Engine
 from engine.task_vector import TaskVector
-from service.auth import Door
-from service.catalogue import Catalogue
-from service.direct import DirectRoutes
 from service.errors import InvalidRequest, ServiceError, from_http_exception, problem
-from service.exchange import Exchange
+from service.http.auth import Door
+from service.http.fast_path import DirectRoutes
+from service.http.infer_handler import Exchange
+from service.http.middleware import RequestGuard
+from service.http.routes.infer import infer_routes
+from service.http.routes.operations import operation_routes
+from service.http.routes.page import page_routes
+from service.http.routes.tasks import task_routes
+from service.http.schemas import Readiness
 from service.memory import settle
-from service.metrics import BuildInfo, Metrics
-from service.middleware import RequestGuard
+from service.oip.routes import tensor_routes, v2_routes
 from service.pipeline import Pipeline
-from service.record import Record
-from service.registry import TaskRegistry
-from service.request_log import log_request
-from service.routes.infer import infer_routes
-from service.routes.operations import operation_routes
-from service.routes.page import page_routes
-from service.routes.tasks import task_routes
-from service.routes.v2 import tensor_routes, v2_routes
-from service.schemas import Readiness
 from service.settings import Settings
-from service.tracing import start_tracing
+from service.tasks.registry import TaskRegistry
+from service.tasks.store_watcher import Catalogue
+from service.telemetry.access_log import log_request
+from service.telemetry.metrics import BuildInfo, Metrics
+from service.telemetry.record import Record
+from service.telemetry.tracing import start_tracing
 
 _DESCRIPTION = """An image and a task name in, the picture that MAE-VQGAN paints for that task out. No example
 pair is sent: a *task vector* stands in for it."""

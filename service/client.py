@@ -31,7 +31,7 @@ from service.client_protocol import (
     many_answers,
     one_answer,
 )
-from service.schemas import TaskInfo, TaskList
+from service.http.schemas import TaskInfo, TaskList
 
 _LIMITS: Final = httpx.Limits(max_connections=100, max_keepalive_connections=100)
 _LONGEST_TIMEOUT_MS: Final = 999_999_999

@@ -12,7 +12,7 @@ from urllib.parse import quote
 import httpx
 
 from service.client_errors import BY_CODE, ProblemError, TimedOut, Unreachable, VTVError
-from service.schemas import Format, Refine, Size
+from service.http.schemas import Format, Refine, Size
 
 File = bytes | Path
 """A file's content, or where it lies."""

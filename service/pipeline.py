@@ -9,20 +9,20 @@ from functools import partial
 from time import monotonic
 from typing import Any, Final
 
-from artifacts.artifact import Artifact
+from artifacts.store.artifact import Artifact
 from engine.runtime import Engine
 from engine.task_vector import AnswerSettings
-from service.batcher import Batcher, State
-from service.calls import Call
+from service.batching.batcher import Batcher, State
+from service.batching.jobs import Job, Ticket
+from service.batching.supervisor import Supervisor
 from service.codec.codec import Answer, answer_settings
-from service.codec.pool import CodecPool
+from service.codec.workers.pool import CodecPool
 from service.errors import ClientClosed, DeadlineExceeded, NotReady, QueueFull
-from service.flight import Crew, Flight, Landed, Timing, finish_all
-from service.jobs import Job, Ticket
-from service.metrics import Metrics
-from service.registry import TaskRegistry
+from service.http.calls import Call
+from service.request_run import Crew, Flight, Landed, Timing, finish_all
 from service.settings import Settings
-from service.supervisor import Supervisor
+from service.tasks.registry import TaskRegistry
+from service.telemetry.metrics import Metrics
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 _NO_SLOT: Final = 0

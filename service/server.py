@@ -14,16 +14,16 @@ from typing import Any, Final
 import uvicorn
 from starlette.types import ASGIApp
 
-from artifacts.store import Store
+from artifacts.store.folder import Store
 from engine.device import best_device
 from engine.errors import EngineError
 from engine.runtime import Engine
 from service.app import create_app
-from service.http_protocol import HttpProtocol
+from service.http.protocol import HttpProtocol
 from service.memory import keep_freed_memory
 from service.pipeline import Pipeline
-from service.request_log import log_to_stderr
 from service.settings import Settings, SettingsError
+from service.telemetry.access_log import log_to_stderr
 
 log: Final = logging.getLogger("vtv.server")
 _OK, _FAILED, _BAD_INPUT, _INTERRUPTED = 0, 1, 2, 130

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from artifacts.store import Store
+from artifacts.store.folder import Store
 from engine.checkpoint import save_model
 from engine.model import MaeVqgan
 from tests.support import ANSWERS, TINY, ServerProcess, make_artifact

@@ -20,7 +20,7 @@ from benchmarks.peers.answers import STEP
 from benchmarks.peers.simulated import SimulatedEngine, make_store
 from engine.runtime import Engine
 from service.app import create_app
-from service.jobs import Pixels
+from service.batching.jobs import Pixels
 from service.server import DrainingServer
 from service.settings import Settings
 from tests.support import wait_until

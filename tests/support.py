@@ -16,14 +16,14 @@ import numpy as np
 import torch
 from PIL import Image
 
-from artifacts.artifact import save_artifact
+from artifacts.store.artifact import save_artifact
 from engine.config import MaeConfig, ModelConfig, VqganConfig
 from engine.model import MaeVqgan
 from engine.network import ZeroShot
 from engine.program import Scope
 from engine.task_vector import AnswerSettings, TaskVector, site_shapes
 
-SERVE = [sys.executable, "-m", "artifacts.cli", "serve"]
+SERVE = [sys.executable, "-m", "cli.main", "serve"]
 PATIENCE = 60.0
 """Seconds after which something that must happen counts as not happening."""
 TINY = ModelConfig(

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from artifacts.episodes import Pixels
+from artifacts.data.episodes import Pixels
 from artifacts.evaluation.metrics import white
 
 

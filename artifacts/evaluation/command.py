@@ -6,16 +6,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from artifacts.artifact import load_artifact
 from artifacts.build import Job, load_controls, mean_answer
-from artifacts.datasets import find_task, held_out_scenes
-from artifacts.episodes import Episodes, make_episodes
+from artifacts.data.datasets import find_task, held_out_scenes
+from artifacts.data.episodes import Episodes, make_episodes
 from artifacts.evaluation.full_size import EPISODES, evaluate_full_size
 from artifacts.evaluation.report import as_json, markdown, write_report
 from artifacts.evaluation.table import TaskResult, evaluate_task
 from artifacts.evaluation.ways import BARE, ONE_SHOT, VECTOR
 from artifacts.progress import Progress
-from artifacts.store import Store
+from artifacts.store.artifact import load_artifact
+from artifacts.store.folder import Store
 from artifacts.tasks import COMPOSITES, TASKS, Task
 from engine.task_vector import AnswerSettings, TaskVector
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from artifacts.build import Job
-from artifacts.episodes import make_episodes
+from artifacts.data.episodes import make_episodes
 from artifacts.evaluation.bootstrap import Interval, interval
 from artifacts.evaluation.metrics import METRICS
 from artifacts.evaluation.ways import BARE, COPY, ONE_SHOT

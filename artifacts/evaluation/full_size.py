@@ -7,12 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from artifacts.episodes import Episodes, Pixels, make_episodes
+from artifacts.data.episodes import Episodes, Pixels, make_episodes
+from artifacts.data.scenes import Scenes
 from artifacts.evaluation.bootstrap import Interval, interval
 from artifacts.evaluation.metrics import METRICS
 from artifacts.evaluation.ways import BARE, COPY, ONE_SHOT
 from artifacts.forward import answers, episode_logits
-from artifacts.scenes import Scenes
 from artifacts.tasks import Task
 from engine.model import MaeVqgan
 from engine.task_vector import PUBLISHED_ANSWER, AnswerSettings, TaskVector

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from artifacts.episodes import Episodes
+from artifacts.data.episodes import Episodes
 from artifacts.evaluation.table import TaskResult
 from artifacts.evaluation.ways import BARE, ONE_SHOT, VECTOR
 

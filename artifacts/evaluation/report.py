@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from artifacts.episodes import Episodes
+from artifacts.data.episodes import Episodes
 from artifacts.evaluation.grid import grid
 from artifacts.evaluation.sections import sections, ways_section
 from artifacts.evaluation.table import TaskResult

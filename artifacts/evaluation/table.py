@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from artifacts.episodes import Episodes, Pixels, to_pixels
+from artifacts.data.episodes import Episodes, Pixels, to_pixels
 from artifacts.evaluation.bootstrap import Interval, interval
 from artifacts.evaluation.classes import class_iou
 from artifacts.evaluation.full_size import FullSize

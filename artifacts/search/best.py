@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 
 from torch import Tensor
 
-from artifacts.episodes import Episodes
+from artifacts.data.episodes import Episodes
 from artifacts.errors import OfflineError
 from artifacts.progress import Progress
 from artifacts.resume import Checkpoint, work_key

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from artifacts.episodes import Episodes
+from artifacts.data.episodes import Episodes
 from artifacts.resume import State
 from artifacts.search.run import Search
 from artifacts.search.settings import SearchSettings

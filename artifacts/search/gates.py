@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from artifacts.episodes import Episodes
+from artifacts.data.episodes import Episodes
 from artifacts.forward import answer_cells, device_of, to_planes
 from artifacts.resume import State
 from artifacts.search.run import TEMPERATURE, Search

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from artifacts.episodes import Episodes, to_pixels
+from artifacts.data.episodes import Episodes, to_pixels
 from artifacts.evaluation.metrics import HIGHER_IS_BETTER, METRICS
 from artifacts.forward import BATCH, answer_cells, answer_codes, device_of, run_logits
 from artifacts.resume import State

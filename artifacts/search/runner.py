@@ -6,7 +6,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from artifacts.episodes import Episodes
+from artifacts.data.episodes import Episodes
 from artifacts.resume import State
 from artifacts.search.run import Search
 

@@ -19,8 +19,8 @@ import httpx
 
 from artifacts.paths import BUNDLED_MODEL, BUNDLED_STORE
 from benchmarks.number_lists import counts
-from benchmarks.peers.catalogue import OURS, PEERS
 from benchmarks.peers.contest import Contest, Loads
+from benchmarks.peers.entries import OURS, PEERS
 from benchmarks.peers.environments import EnvironmentFailed, python_of
 from benchmarks.peers.results import as_json, plot, table
 from benchmarks.plots import PlotsUnavailable

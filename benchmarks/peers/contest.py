@@ -16,7 +16,7 @@ from benchmarks.connection import Connection
 from benchmarks.generators import closed_loop, open_loop, run
 from benchmarks.peers import wire
 from benchmarks.peers.answers import TASKS
-from benchmarks.peers.catalogue import OURS, PEERS, Peer
+from benchmarks.peers.entries import OURS, PEERS, Peer
 from benchmarks.peers.model import VARIABLE
 from benchmarks.peers.process import running
 from benchmarks.server_process import ServerDied
@@ -94,7 +94,7 @@ class Contest:
             if self.kind == "simulated":
                 return [sys.executable, "-m", "benchmarks.peers.ours", str(port), "--accelerator", str(lock_file)]
             where = ["--model", str(self.model), "--store", str(self.store)]
-            return [sys.executable, "-m", "artifacts.cli", "serve", "--port", str(port), *where]
+            return [sys.executable, "-m", "cli.main", "serve", "--port", str(port), *where]
 
         behind = f"simulated {lock_file}"
         if self.kind == "real":

@@ -8,7 +8,7 @@ import venv
 from pathlib import Path
 from typing import Final
 
-from benchmarks.peers.catalogue import Peer
+from benchmarks.peers.entries import Peer
 
 _STAMP: Final = "vtv-requirements"
 

@@ -83,7 +83,7 @@ class RealModel(Model):
 
     @cached_property
     def _vectors(self) -> "dict[str, TaskVector]":
-        from artifacts.store import Store
+        from artifacts.store.folder import Store
 
         store = Store(self._store)
         return {name: store.read(name).vector for name in store.names()}

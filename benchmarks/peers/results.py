@@ -9,8 +9,8 @@ from statistics import median
 from typing import Any, Final
 
 from benchmarks.peers.accelerator import images_per_second
-from benchmarks.peers.catalogue import OURS, PEERS
 from benchmarks.peers.contest import Contest, Row
+from benchmarks.peers.entries import OURS, PEERS
 from benchmarks.plots import latency_plot
 from benchmarks.summary import Summary
 

@@ -7,14 +7,14 @@ from typing import Final
 
 import torch
 
-from artifacts.artifact import save_artifact
-from artifacts.store import Store
+from artifacts.store.artifact import save_artifact
+from artifacts.store.folder import Store
 from benchmarks.peers.accelerator import MAX_BATCH, Accelerator
 from benchmarks.peers.answers import TASKS, painted
 from engine.config import MaeConfig, ModelConfig, VqganConfig
 from engine.model import MaeVqgan
 from engine.task_vector import AnswerSettings, TaskVector, site_shapes
-from service.jobs import Pixels
+from service.batching.jobs import Pixels
 
 _FINGERPRINT: Final = "0" * 64
 _CONFIG: Final = ModelConfig(

@@ -8,11 +8,11 @@ import cv2
 from engine.geometry import Geometry
 from engine.refine_picture import refine
 from engine.task_vector import AnswerSettings
-from service.calls import Call
+from service.batching.jobs import Program
 from service.codec import images
 from service.codec.images import Pixels
-from service.jobs import Program
-from service.schemas import Format, Refine, Size
+from service.http.calls import Call
+from service.http.schemas import Format, Refine, Size
 
 # One image, one thread: the codec's processes are as many as the processor has use for.
 cv2.setNumThreads(1)

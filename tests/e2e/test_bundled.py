@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from artifacts.cli import main as vtv
 from artifacts.paths import BUNDLED_DEMO, BUNDLED_MODEL
+from cli.main import main as vtv
 from tests.support import ANSWERS, ServerProcess
 
 pytestmark = pytest.mark.skipif(not BUNDLED_MODEL.is_dir(), reason="no model is bundled")

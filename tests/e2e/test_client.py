@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from artifacts.store import Store
+from artifacts.store.folder import Store
 from service.client import AsyncVTVClient, VTVClient
 from service.client_errors import InvalidImage, QueueFull, Unauthorized, UnknownTask
 from tests.support import ServerProcess, make_artifact, photo, wait_until

@@ -8,10 +8,10 @@ import httpx
 import pytest
 import uvicorn
 
-from artifacts.store import Store
+from artifacts.store.folder import Store
 from engine.runtime import Engine
 from service.app import create_app
-from service.jobs import Pixels
+from service.batching.jobs import Pixels
 from service.server import DrainingServer
 from service.settings import Settings
 from tests.support import PATIENCE, photo, wait_until

@@ -12,10 +12,10 @@ import pytest
 
 from benchmarks.peers.accelerator import MAX_BATCH
 from benchmarks.peers.answers import TASKS
+from service.batching.jobs import Job
 from service.codec.codec import Order
-from service.codec.process import Errand
-from service.flight import Flight
-from service.jobs import Job
+from service.codec.workers.process import Errand
+from service.request_run import Flight
 from tests import overload
 from tests.overload import Overloaded, answered, ask, coloured, raw
 from tests.support import PATIENCE, wait_until

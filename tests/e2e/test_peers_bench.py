@@ -9,8 +9,8 @@ import pytest
 from benchmarks.peers import contest, wire
 from benchmarks.peers.accelerator import MAX_BATCH, Accelerator
 from benchmarks.peers.answers import TASKS, painted
-from benchmarks.peers.catalogue import PEERS
 from benchmarks.peers.command import main
+from benchmarks.peers.entries import PEERS
 from benchmarks.peers.model import SimulatedModel
 
 Capture = pytest.CaptureFixture[str]

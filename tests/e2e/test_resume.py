@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from artifacts.artifact import load_artifact
+from artifacts.store.artifact import load_artifact
 from tests.support import inverted_pairs
 
 PATIENCE = 600.0
@@ -28,7 +28,7 @@ def words(tmp_path_factory: pytest.TempPathFactory, tiny_model: tuple[Path, str]
 
 
 def start(*words: str) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-m", "artifacts.cli", *words]
+    command = [sys.executable, "-m", "cli.main", *words]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     # Whoever runs the tests in the background may ignore SIGINT, and children inherit that.
     heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)

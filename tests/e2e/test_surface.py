@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from artifacts.store import Store
+from artifacts.store.folder import Store
 from tests.support import ANSWERS, SERVE, ServerProcess, make_artifact, photo
 
 

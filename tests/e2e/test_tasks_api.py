@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from artifacts.store import Store
+from artifacts.store.folder import Store
 from tests.support import ServerProcess, make_artifact, photo, wait_until
 
 KEY = "an admin's key"

@@ -14,7 +14,7 @@ import yaml
 
 from tests.support import PATIENCE, wait_until
 
-MONITORING = Path(__file__).parents[2] / "service" / "monitoring"
+MONITORING = Path(__file__).parents[2] / "deploy" / "monitoring"
 CONFIG = MONITORING / "prometheus" / "prometheus.yml"
 RULES = sorted((MONITORING / "prometheus" / "rules").glob("*.yml"))
 needs_prometheus = pytest.mark.skipif(

@@ -82,7 +82,7 @@ def test_the_services_find_each_other() -> None:
     assert composed["prometheus"]["ports"] == ["127.0.0.1:9090:9090"]
     (provider,) = provisioned("dashboards/vtv.yml")["providers"]
     mounted = dict(mount.split(":")[1::-1] for mount in composed["grafana"]["volumes"])
-    assert mounted[provider["options"]["path"]] == "./service/monitoring/grafana/dashboards"
+    assert mounted[provider["options"]["path"]] == "./deploy/monitoring/grafana/dashboards"
     home = composed["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
     assert home == f"{provider['options']['path']}/vtv.json"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from artifacts.store import Store
+from artifacts.store.folder import Store
 from tests.monitoring.prometheus import Prometheus, dashboard, needs_prometheus, rules
 from tests.support import ANSWERS, ServerProcess, make_artifact, photo, wait_until
 

@@ -8,9 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from artifacts.parity.weights import SIZES, synthetic_model
 from artifacts.paths import BUNDLED_MODEL, BUNDLED_STORE
-from artifacts.store import Store
+from artifacts.store.folder import Store
 from engine.bank import Bank
 from engine.cache import EngineCache, Key
 from engine.checkpoint import load_model
@@ -21,6 +20,7 @@ from engine.overrides import write_slots
 from engine.program import Scope
 from engine.runtime import Engine
 from engine.tolerance import TOLERANCE, Tolerance, psnr
+from parity.weights import SIZES, synthetic_model
 from tests.numerics.conftest import GetEngine, backend_or_skip
 from tests.support import random_vector
 

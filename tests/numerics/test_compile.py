@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from artifacts.cli import main as vtv
+from cli.main import main as vtv
 from engine.backends import onnx_graph
 from engine.network import ZeroShot
 from engine.runtime import Engine

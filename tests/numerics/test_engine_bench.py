@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from artifacts.cli import main as vtv
 from benchmarks.engine import BASELINE, BUCKETS, interleave
 from benchmarks.engine_calls import Calls
+from cli.main import main as vtv
 from engine.runtime import Engine
 
 BENCH = ["bench", "engine", "--device", "cpu", "--seconds", "0"]

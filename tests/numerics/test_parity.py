@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from artifacts.cli import main as vtv
 from artifacts.errors import OfflineError
-from artifacts.parity import main
-from artifacts.parity.command import CASES, cases_in, run_case
-from artifacts.parity.grid_case import check_grids
-from artifacts.parity.session import Session
-from artifacts.parity.weight_case import check_weights
-from artifacts.parity.weights import SIZES, synthetic_model
+from cli.main import main as vtv
+from parity import main
+from parity.command import CASES, cases_in, run_case
+from parity.grid_case import check_grids
+from parity.session import Session
+from parity.weight_case import check_weights
+from parity.weights import SIZES, synthetic_model
 
 PUBLIC = Path(__file__).parents[1] / "data" / "golden" / "public"
 

@@ -8,13 +8,13 @@ import pytest
 import torch
 
 from artifacts import build, teach
-from artifacts.cli import main
 from artifacts.evaluation.metrics import mse
 from artifacts.forward import run_logits
 from artifacts.search.run import Search
 from artifacts.search.settings import method_settings
 from artifacts.tasks import TASKS
 from benchmarks import search as bench
+from cli.main import main
 from engine.checkpoint import load_model
 from engine.program import Scope
 

@@ -9,9 +9,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from artifacts.artifact import SCHEMA, load_artifact, save_artifact
 from artifacts.errors import ArtifactError
-from artifacts.store import Store
+from artifacts.store.artifact import SCHEMA, load_artifact, save_artifact
+from artifacts.store.folder import Store
 from engine.task_vector import AnswerSettings, TaskVector
 
 METADATA = {

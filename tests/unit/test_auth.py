@@ -1,4 +1,4 @@
-"""service.auth: whose key opens what."""
+"""service.http.auth: whose key opens what."""
 
 import asyncio
 
@@ -6,8 +6,8 @@ import pytest
 from starlette.datastructures import Headers
 from starlette.requests import Request
 
-from service.auth import Door
 from service.errors import Unauthorized
+from service.http.auth import Door
 from service.settings import Settings
 
 

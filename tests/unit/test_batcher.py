@@ -1,4 +1,4 @@
-"""service.batcher: the state machine, against an engine whose every batch the test lets through by hand."""
+"""service.batching.batcher: the state machine, against an engine whose every batch the test lets through by hand."""
 
 import threading
 import time
@@ -12,9 +12,9 @@ import torch
 from numpy.typing import NDArray
 
 from engine.task_vector import TaskVector
-from service.batcher import Batcher, BatchReport, State
+from service.batching.batcher import Batcher, BatchReport, State
+from service.batching.jobs import Job, Program, Ticket
 from service.errors import DeadlineExceeded, NotReady, QueueFull, ServiceError
-from service.jobs import Job, Program, Ticket
 
 PATIENCE = 10.0
 """Seconds after which something that must happen counts as not happening."""

@@ -5,10 +5,10 @@ import pytest
 
 from engine.geometry import Geometry
 from engine.task_vector import AnswerSettings
-from service.calls import Call
 from service.codec.codec import Codec, Order
 from service.errors import InvalidImage
-from service.schemas import Options, Size
+from service.http.calls import Call
+from service.http.schemas import Options, Size
 from tests.support import photo
 
 CODEC = Codec(Geometry(), 4_300_000)

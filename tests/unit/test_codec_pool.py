@@ -15,10 +15,10 @@ import pytest
 from engine.geometry import Geometry
 from engine.task_vector import AnswerSettings
 from service.codec.codec import Answer, Codec, Order, Prepared
-from service.codec.frames import Frame, Frames, framed
 from service.codec.images import Pixels
-from service.codec.pool import CodecPool
-from service.codec.process import Errand, Nursery
+from service.codec.workers.frames import Frame, Frames, framed
+from service.codec.workers.pool import CodecPool
+from service.codec.workers.process import Errand, Nursery
 from service.errors import InvalidImage, ServiceError, UnsupportedMedia
 from tests.support import PATIENCE, photo
 
@@ -68,7 +68,7 @@ def children(parent: int) -> list[int]:
 def codec_processes() -> tuple[list[int], list[int]]:
     """The nurseries of this process's pools, one but for a moment, and their children."""
     lines = {child: Path(f"/proc/{child}/cmdline").read_text() for child in children(os.getpid())}
-    nurseries = [child for child, line in lines.items() if "service.codec.nursery" in line]
+    nurseries = [child for child, line in lines.items() if "service.codec.workers.fork_server" in line]
     return nurseries, [child for nursery in nurseries for child in children(nursery)]
 
 

@@ -8,14 +8,14 @@ import pytest
 import torch
 
 from artifacts import build
-from artifacts import collect as module
 from artifacts.build import Job, means_of
-from artifacts.collect import Selection, collect
-from artifacts.episodes import Episodes, make_episodes
+from artifacts.collect import heads as module
+from artifacts.collect.heads import Selection, collect
+from artifacts.collect.means import Means, load_means, save_means
+from artifacts.data.episodes import Episodes, make_episodes
+from artifacts.data.scenes import Scenes
 from artifacts.errors import OfflineError
-from artifacts.means import Means, load_means, save_means
 from artifacts.resume import Checkpoint
-from artifacts.scenes import Scenes
 from artifacts.search.settings import SearchSettings
 from artifacts.tasks import TASKS
 from engine.model import MaeVqgan

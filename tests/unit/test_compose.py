@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from artifacts.artifact import check_name, load_artifact
-from artifacts.cli import main
 from artifacts.compose import compose
 from artifacts.errors import ArtifactError
-from artifacts.store import Store
+from artifacts.store.artifact import check_name, load_artifact
+from artifacts.store.folder import Store
+from cli.main import main
 from tests.support import make_artifact
 
 

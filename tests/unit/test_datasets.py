@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from artifacts.datasets import find_task, held_out_scenes, splits
-from artifacts.episodes import make_episodes
+from artifacts.data.datasets import find_task, held_out_scenes, splits
+from artifacts.data.episodes import make_episodes
+from artifacts.data.pascal import fold_classes
 from artifacts.errors import DatasetError, OfflineError
-from artifacts.pascal import fold_classes
 from artifacts.tasks import TASKS, pair_task
 from engine.geometry import Geometry
 

@@ -11,15 +11,15 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from artifacts.demo import make_demo
-from artifacts.demo.attribution import package_of
-from artifacts.demo.backgrounds import load_backgrounds
-from artifacts.demo.classes import CLASS_NAMES, emoji_class, stamp_class
-from artifacts.demo.compose import compose
-from artifacts.demo.families import family_name, group
-from artifacts.demo.layout import voc_palette
-from artifacts.demo.pools import Pool, load_pools
-from artifacts.demo.source import Source, Split, held_out
+from artifacts.data.demo import make_demo
+from artifacts.data.demo.attribution import package_of
+from artifacts.data.demo.backgrounds import load_backgrounds
+from artifacts.data.demo.classes import CLASS_NAMES, emoji_class, stamp_class
+from artifacts.data.demo.compose import compose
+from artifacts.data.demo.families import family_name, group
+from artifacts.data.demo.layout import voc_palette
+from artifacts.data.demo.pools import Pool, load_pools
+from artifacts.data.demo.source import Source, Split, held_out
 
 SIZE = 48
 

@@ -1,4 +1,4 @@
-"""service.fair_queue: whose turn it is."""
+"""service.batching.fair_queue: whose turn it is."""
 
 from itertools import pairwise
 
@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.fair_queue import FairQueue
-from service.jobs import Job, Ticket
+from service.batching.fair_queue import FairQueue
+from service.batching.jobs import Job, Ticket
 
 PIXELS = np.zeros(3, np.uint8)
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from artifacts.episodes import Episodes, make_episodes
+from artifacts.data.episodes import Episodes, make_episodes
+from artifacts.data.scenes import Scenes
 from artifacts.errors import OfflineError
 from artifacts.forward import run_logits
-from artifacts.scenes import Scenes
 from artifacts.search.best import SearchData, search
 from artifacts.search.gates import GateSearch, gated
 from artifacts.search.loop import Watch

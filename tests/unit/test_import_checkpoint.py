@@ -15,13 +15,13 @@ import pytest
 import torch
 import yaml  # type: ignore[import-untyped]
 
-from artifacts.cli import main as vtv
-from artifacts.import_checkpoint import import_checkpoint
-from artifacts.parity.forward import program_input
-from artifacts.parity.weights import POSITIONS, SIZES, synthetic
+from cli.main import main as vtv
 from engine.checkpoint import load_model
 from engine.errors import CheckpointError
 from engine.mae import sincos_table
+from parity.forward import program_input
+from parity.weights import POSITIONS, SIZES, synthetic
+from training.import_checkpoint import import_checkpoint
 
 GOLDEN = Path(__file__).parents[1] / "data" / "golden"
 KEYS = json.loads((GOLDEN / "state_dict_keys_tiny.json").read_text())

@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 
 from artifacts import build
-from artifacts.artifact import load_artifact
-from artifacts.cli import main
-from artifacts.store import Store
+from artifacts.store.artifact import load_artifact
+from artifacts.store.folder import Store
+from cli.main import main
 
 
 @pytest.fixture(scope="module")

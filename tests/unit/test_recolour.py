@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from artifacts.recolour import recoloured
-from artifacts.scenes import Scenes
+from artifacts.data.recolour import recoloured
+from artifacts.data.scenes import Scenes
 from artifacts.tasks import GRAY_WEIGHTS, TASKS, pair_task
 
 

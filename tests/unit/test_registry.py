@@ -1,13 +1,13 @@
-"""service.registry: names to artifacts, artifacts to pinned slots."""
+"""service.tasks.registry: names to artifacts, artifacts to pinned slots."""
 
 from pathlib import Path
 
 import pytest
 
-from artifacts.artifact import Artifact, load_artifact
+from artifacts.store.artifact import Artifact, load_artifact
 from engine.task_vector import TaskVector
 from service.errors import QueueFull, UnknownTask
-from service.registry import TaskRegistry
+from service.tasks.registry import TaskRegistry
 from tests.support import make_artifact
 
 

@@ -9,8 +9,10 @@ import pytest
 import torch
 from PIL import Image
 
-from artifacts.cli import main
-from artifacts.episodes import Episodes, make_episodes
+from artifacts.collect.means import Collected, Means, save_means
+from artifacts.collect.taskness import taskness
+from artifacts.data.episodes import Episodes, make_episodes
+from artifacts.data.scenes import Scenes
 from artifacts.errors import OfflineError
 from artifacts.evaluation.classes import class_iou
 from artifacts.evaluation.full_size import shrunk
@@ -18,12 +20,10 @@ from artifacts.evaluation.quality import PSNR_LIMIT, colour_difference, psnr, ss
 from artifacts.evaluation.sections import sections
 from artifacts.evaluation.table import evaluate_task
 from artifacts.evaluation.ways import BARE, CONSTANT, COPY, ONE_SHOT, TOKENIZER, VECTOR
-from artifacts.means import Collected, Means, save_means
-from artifacts.scenes import Scenes
-from artifacts.sites import site_groups, site_text
-from artifacts.store import Store
-from artifacts.taskness import taskness
+from artifacts.store.folder import Store
+from artifacts.store.sites import site_groups, site_text
 from artifacts.tasks import TASKS
+from cli.main import main
 from engine.checkpoint import load_model
 
 

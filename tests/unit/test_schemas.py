@@ -1,11 +1,11 @@
-"""service.schemas and service.replies: what is accepted, and what a client prefers."""
+"""service.http.schemas and service.http.replies: what is accepted, and what a client prefers."""
 
 import pytest
 from pydantic import ValidationError
 
-from service.flight import Timing
-from service.replies import prefers_image
-from service.schemas import InferRequest, Options
+from service.http.replies import prefers_image
+from service.http.schemas import InferRequest, Options
+from service.request_run import Timing
 
 
 def test_defaults_are_the_contracts() -> None:

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from artifacts.collect import Selection, collect
-from artifacts.episodes import Episodes, make_episodes
+from artifacts.collect.heads import Selection, collect
+from artifacts.collect.means import Means
+from artifacts.data.episodes import Episodes, make_episodes
+from artifacts.data.scenes import Scenes
 from artifacts.evaluation.bootstrap import interval
 from artifacts.evaluation.metrics import iou, mse
 from artifacts.evaluation.table import VECTOR, paired_gains
-from artifacts.means import Means
-from artifacts.scenes import Scenes
 from artifacts.search.granularity import Variables
 from artifacts.search.run import Search
 from artifacts.search.settings import SearchSettings

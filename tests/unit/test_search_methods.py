@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from artifacts import progress
-from artifacts.collect import Selection
-from artifacts.episodes import Episodes, make_episodes
+from artifacts.collect.heads import Selection
+from artifacts.data.episodes import Episodes, make_episodes
+from artifacts.data.scenes import Scenes
 from artifacts.errors import OfflineError
 from artifacts.resume import Checkpoint
-from artifacts.scenes import Scenes
 from artifacts.search.best import METHODS, SearchData, search
 from artifacts.search.causal import CHUNK, CausalSearch
 from artifacts.search.gates import GateSearch

@@ -1,4 +1,4 @@
-"""service.supervisor with a real batcher: an engine that fails is replaced, and how often is bounded."""
+"""service.batching.supervisor with a real batcher: an engine that fails is replaced, and how often is bounded."""
 
 import threading
 import time
@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from engine.task_vector import TaskVector
-from service.batcher import Batcher, State
+from service.batching.batcher import Batcher, State
+from service.batching.jobs import Job, Pixels, Ticket
+from service.batching.supervisor import Supervisor
 from service.errors import NotReady, ServiceError
-from service.jobs import Job, Pixels, Ticket
-from service.supervisor import Supervisor
 from tests.support import wait_until
 
 

@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from artifacts.artifact import load_artifact
-from artifacts.cli import main
-from artifacts.datasets import held_out_scenes
+from artifacts.data.datasets import held_out_scenes
+from artifacts.data.mutual_prompts import PROMPTS, mutual_prompts, queries
+from artifacts.data.pairs import load_pairs
+from artifacts.data.scenes import Scenes
 from artifacts.errors import ArtifactError, DatasetError
 from artifacts.evaluation.bootstrap import Interval
-from artifacts.mutual_prompts import PROMPTS, mutual_prompts, queries
-from artifacts.pairs import load_pairs
-from artifacts.scenes import Scenes
-from artifacts.store import Store
+from artifacts.store.artifact import load_artifact
+from artifacts.store.folder import Store
 from artifacts.teach import publish, refusal, teach
 from benchmarks.teach import inverted
+from cli.main import main
 from engine.checkpoint import load_model
 
 

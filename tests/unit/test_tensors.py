@@ -1,4 +1,4 @@
-"""service.tensors: requests of the Open Inference Protocol, read and refused."""
+"""service.oip.tensors: requests of the Open Inference Protocol, read and refused."""
 
 import base64
 import json
@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from service.codec.codec import Answer
 from service.errors import InvalidImage, InvalidRequest
-from service.flight import Timing
+from service.oip.tensors import TensorCall, read_tensors, tensor_reply
 from service.pipeline import Outcome
-from service.tensors import TensorCall, read_tensors, tensor_reply
+from service.request_run import Timing
 
 PIXELS = np.arange(2 * 4 * 5 * 3, dtype=np.uint8).reshape(2, 4, 5, 3)
 

@@ -7,20 +7,20 @@ import pytest
 import torch
 from PIL import Image
 
-from artifacts.scenes import load_scenes
-from artifacts.training.batches import SceneSampler, tiles
-from artifacts.training.checkpoint import load_state
-from artifacts.training.export import export
-from artifacts.training.mae import MaeRun, MaeTrainer, model_with_tokenizer
-from artifacts.training.prompts import draw_prompts, task_pairs
-from artifacts.training.quantizer import AveragedCodebook
-from artifacts.training.schedule import cosine
-from artifacts.training.tokenizer import TokenizerRun, TokenizerTrainer
-from artifacts.training.tokenizer import report as report_tokenizer
-from artifacts.training.workers import Workers
+from artifacts.data.scenes import load_scenes
 from engine.checkpoint import load_model
 from engine.config import MaeConfig, VqganConfig
 from engine.geometry import Geometry
+from training.batches import SceneSampler, tiles
+from training.checkpoint import load_state
+from training.export import export
+from training.mae import MaeRun, MaeTrainer, model_with_tokenizer
+from training.prompts import draw_prompts, task_pairs
+from training.quantizer import AveragedCodebook
+from training.schedule import cosine
+from training.tokenizer import TokenizerRun, TokenizerTrainer
+from training.tokenizer import report as report_tokenizer
+from training.workers import Workers
 
 VQGAN = VqganConfig(codes=1024, code_width=4, z_channels=32, ch=32, ch_mult=(1, 1, 1), res_blocks=1, stem=4)
 MAE = MaeConfig(width=32, depth=1, heads=2, decoder_width=16, decoder_depth=1, decoder_heads=2)

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 import torch
 
-from artifacts.artifact import load_artifact
-from artifacts.cli import main
 from artifacts.errors import OfflineError
-from artifacts.parity.activation_case import project
 from artifacts.search.granularity import Variables
-from artifacts.tensor_pickle import read_pickle
-from artifacts.upstream import import_upstream, read_logits, read_means
+from artifacts.search.tensor_pickle import read_pickle
+from artifacts.search.upstream import import_upstream, read_logits, read_means
+from artifacts.store.artifact import load_artifact
+from cli.main import main
 from engine.checkpoint import load_model
 from engine.overrides import record
+from parity.activation_case import project
 
 PICKLES = Path(__file__).parents[1] / "data/golden/public/pickles"
 MEANS = PICKLES / "segmentation_mean_activations.pkl"

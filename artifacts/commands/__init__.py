@@ -1,1 +1,0 @@
-"""What each `vtv` command does."""

@@ -1,0 +1,77 @@
+"""`--dataset`: the bundled demonstration set, VOC2012 (whole, or a fold of Pascal-5i), or a folder of pairs."""
+
+from pathlib import Path
+
+from artifacts.data.pairs import is_pairs, load_pairs, split_pairs
+from artifacts.data.pascal import load_fold, read_scenes, split_entries
+from artifacts.data.scenes import Scenes, load_scenes
+from artifacts.errors import DatasetError, OfflineError
+from artifacts.paths import BUNDLED_DEMO
+from artifacts.store.artifact import check_name
+from artifacts.tasks import COMPOSITES, TASKS, Task, pair_task
+from engine.geometry import Geometry
+
+VALIDATION_SHARE = 0.375
+"""Of the training split: never shown to collect or search."""
+LEAST = 2
+"""Scenes of a part: an example and a query."""
+LEAST_PAIRS = 8
+
+
+def dataset_path(name: str) -> Path:
+    """`demo` is the bundled data set, anything else a folder."""
+    return BUNDLED_DEMO if name == "demo" else Path(name)
+
+
+def splits(name: str, geometry: Geometry, fold: int | None = None) -> dict[str, Scenes]:
+    """`search` and `validation` (both of the training split) and `test` (held out); raises DatasetError.
+
+    Of a VOC2012-layout folder without `fold`, every object is foreground, whatever its class.
+    """
+    path = dataset_path(name)
+    if is_pairs(path):
+        if fold is not None:
+            raise OfflineError(f"{path} holds pairs: --fold is for VOC2012-layout folders")
+        parts = split_pairs(load_pairs(path, geometry.cell))
+        if min(map(len, parts.values())) < LEAST:
+            count = sum(map(len, parts.values()))
+            raise DatasetError(
+                f"{path} holds {count} {'pair' if count == 1 else 'pairs'}; to search and to test takes {LEAST_PAIRS} "
+                "or more (`vtv teach` takes 2)"
+            )
+        return parts
+    if fold is not None:
+        return load_fold(path, fold, geometry.cell, VALIDATION_SHARE)
+    train, test = (load_scenes(path, split, geometry.cell) for split in ("train", "val"))
+    cut = int(len(train) * (1 - VALIDATION_SHARE))
+    parts = {"search": train.part(slice(cut)), "validation": train.part(slice(cut, None)), "test": test}
+    for part, scenes in parts.items():
+        if len(scenes) < LEAST:
+            listing = path / "ImageSets/Segmentation" / f"{'val' if part == 'test' else 'train'}.txt"
+            raise DatasetError(
+                f"{listing} lists too few pictures: {len(scenes)} for {part}, which takes {LEAST} or more"
+            )
+    return parts
+
+
+def held_out_scenes(name: str, side: int, fold: int | None, limit: int) -> Scenes:
+    """The first `limit` pictures of the `test` split at another size, side x side; raises DatasetError."""
+    path = dataset_path(name)
+    if is_pairs(path):
+        return split_pairs(load_pairs(path, side))["test"]
+    if fold is not None:
+        entries = split_entries(path, "val", fold)
+        first = {name: entries[name] for name in sorted(entries)[:limit]}
+        return read_scenes(path, first, side, f"the start of the test split of fold {fold}")
+    return load_scenes(path, "val", side, limit=limit)
+
+
+def find_task(name: str, dataset: str) -> Task:
+    """A task by its name; on a folder of pairs any name will do. Raises OfflineError, which lists the tasks."""
+    if is_pairs(dataset_path(dataset)):
+        check_name(name)
+        return pair_task(name)
+    known = {**TASKS, **COMPOSITES}
+    if name not in known:
+        raise OfflineError(f"no task {name!r}; choose one of {', '.join(known)}")
+    return known[name]

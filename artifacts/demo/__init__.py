@@ -1,5 +1,0 @@
-"""The demonstration data set: photo cut-outs composited over wallpapers, with exact masks."""
-
-from artifacts.demo.layout import make_demo
-
-__all__ = ["make_demo"]

@@ -1,0 +1,73 @@
+"""A store: a directory of published artifacts.
+
+`blobs/<sha256>.safetensors` never change; `tasks/<name>` holds the hash that the task's name means now. A
+publication writes the blob first and moves the name into place last, so a reader sees the old or the new.
+"""
+
+import os
+import secrets
+from pathlib import Path
+
+from artifacts.errors import ArtifactError
+from artifacts.store.artifact import Artifact, check_name, file_hash, load_artifact
+
+
+class Store:
+    """Published artifacts below `root`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.blobs, self.tasks = root / "blobs", root / "tasks"
+
+    def names(self) -> list[str]:
+        """Published tasks, sorted."""
+        if not self.tasks.is_dir():
+            return []
+        return sorted(path.name for path in self.tasks.iterdir() if not path.name.startswith("."))
+
+    def hash_of(self, name: str) -> str:
+        """The hash a task's name means now; raises ArtifactError."""
+        check_name(name)
+        try:
+            return (self.tasks / name).read_text().strip()
+        except (OSError, UnicodeDecodeError):
+            raise ArtifactError(
+                f"no task {name} in {self.root}; it holds: {', '.join(self.names()) or 'none'}"
+            ) from None
+
+    def path_of(self, digest: str) -> Path:
+        """Where the blob of a hash lies."""
+        return self.blobs / f"{digest}.safetensors"
+
+    def read(self, name: str, fingerprint: str | None = None) -> Artifact:
+        """A published artifact, its content checked against its hash; raises ArtifactError."""
+        digest = self.hash_of(name)
+        artifact = load_artifact(self.path_of(digest), fingerprint)
+        if artifact.hash != digest:
+            raise ArtifactError(f"the blob of task {name} does not have its hash {digest[:12]}: publish it again")
+        return artifact
+
+    def publish(self, path: Path, fingerprint: str | None = None) -> Artifact:
+        """Validate, hash and install a file under its task's name, atomically; raises ArtifactError."""
+        artifact = load_artifact(path, fingerprint)
+        self.blobs.mkdir(parents=True, exist_ok=True)
+        self.tasks.mkdir(parents=True, exist_ok=True)
+        target = self.path_of(artifact.hash)
+        if not target.is_file() or file_hash(target) != artifact.hash:
+            _install(path.read_bytes(), target)
+        _install(f"{artifact.hash}\n".encode(), self.tasks / artifact.task)
+        return artifact
+
+    def retire(self, name: str) -> None:
+        """Take a task's name back; raises ArtifactError. Its blob stays, for those who are reading it."""
+        self.hash_of(name)
+        (self.tasks / name).unlink(missing_ok=True)
+
+
+def _install(content: bytes, target: Path) -> None:
+    partial = target.with_name(f".{target.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    with partial.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(target)

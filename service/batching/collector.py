@@ -1,0 +1,48 @@
+"""Waits for launched batches, in their order, so that the thread that launches never has to."""
+
+import threading
+from collections.abc import Callable
+from queue import SimpleQueue
+from types import TracebackType
+from typing import Final, Generic, Self, TypeVar
+
+from service.batching.jobs import Pixels
+from service.batching.launcher import Collect
+
+BatchT = TypeVar("BatchT")
+
+
+class Collector(Generic[BatchT]):
+    """A thread for as long as a `with` block lasts; leaving it waits for everything that was put in.
+
+    `done` gets each batch with its answers, `failed` what the first batch raised that went wrong: nothing is
+    collected after that.
+    """
+
+    def __init__(self, done: Callable[[BatchT, Pixels], None], failed: Callable[[Exception], None]) -> None:
+        self._done: Final = done
+        self._failed: Final = failed
+        self._batches: SimpleQueue[tuple[BatchT, Collect] | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="collector", daemon=True)
+
+    def put(self, batch: BatchT, collect: Collect) -> None:
+        self._batches.put((batch, collect))
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._batches.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        while entry := self._batches.get():
+            batch, collect = entry
+            try:
+                self._done(batch, collect())
+            except Exception as error:
+                self._failed(error)
+                return

@@ -1,0 +1,139 @@
+"""Reads the four forms of `POST /infer` into one: a Call."""
+
+import asyncio
+import base64
+import binascii
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final, Literal
+
+from pydantic import ValidationError
+from starlette.datastructures import FormData, QueryParams, UploadFile
+from starlette.formparsers import MultiPartException
+from starlette.requests import ClientDisconnect, Request
+
+from service.codec.images import Pixels
+from service.errors import ClientClosed, InvalidImage, InvalidRequest, UnsupportedMedia
+from service.http.schemas import InferRequest, Options
+
+Form = Literal["raw", "json", "multipart", "tensors"]
+_OPTION_NAMES: Final = tuple(Options.model_fields)
+_TASK_OR_EXAMPLE: Final = "Give a task, or example_input and example_output: one of the two."
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What is asked for, whichever way it was sent. Image files are not decoded yet."""
+
+    form: Form
+    options: Options
+    images: Sequence[bytes | Pixels]
+    """Files, or RGB uint8 [H,W,3]."""
+    example: tuple[bytes, bytes] | None = None
+    """A solved pair (input, output); there is a task if and only if there is no example."""
+    encoded: bool = True
+    """Answers are files; else their pixels' bytes."""
+
+
+async def read_call(request: Request, max_images: int) -> Call:
+    """Read and check a request's body. Raises the ServiceError that says what is wrong with it."""
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    try:
+        if media_type == "multipart/form-data":
+            call = await _read_form(request)
+        elif media_type == "application/json":
+            call = await asyncio.to_thread(_from_json, await request.body())
+        elif media_type.startswith("image/"):
+            call = _from_raw(request, await request.body())
+        else:
+            raise UnsupportedMedia
+    except ClientDisconnect:
+        raise ClientClosed from None
+    if len(call.images) > max_images:
+        raise InvalidRequest(f"A request may hold at most {max_images} images.")
+    return call
+
+
+def task_in(query: bytes) -> str:
+    """The task that an address's query names; empty where it names none."""
+    return _values(query).get("task", "")
+
+
+@lru_cache
+def _values(query: bytes) -> Mapping[str, str]:
+    return dict(QueryParams(query))
+
+
+@lru_cache
+def _options(query: bytes) -> Options:
+    return read_options(_values(query))
+
+
+def _from_raw(request: Request, body: bytes) -> Call:
+    options = _options(request.scope["query_string"])
+    if options.task is None:
+        raise InvalidRequest("The query parameter task is missing.")
+    if not body:
+        raise InvalidRequest("The body is empty: it must be the image file.")
+    return Call("raw", options, [body])
+
+
+def _from_json(body: bytes) -> Call:
+    try:
+        asked = InferRequest.model_validate_json(body)
+    except ValidationError as error:
+        raise InvalidRequest(complaint(error)) from None
+    try:
+        images = [base64.b64decode(text, validate=True) for text in asked.images]
+    except (binascii.Error, ValueError):
+        raise InvalidImage("An image is not valid base64.") from None
+    return Call("json", asked, images)
+
+
+async def _read_form(request: Request) -> Call:
+    try:
+        async with request.form() as form:
+            return await _from_form(form)
+    except MultiPartException:
+        raise InvalidRequest("The multipart body is malformed.") from None
+
+
+async def _from_form(form: FormData) -> Call:
+    options = read_options({name: form[name] for name in _OPTION_NAMES if name in form})
+    images = await _files(form, "image")
+    pair = await _files(form, "example_input"), await _files(form, "example_output")
+    if not images:
+        raise InvalidRequest("The field image is missing: send at least one file under that name.")
+    if not any(pair):
+        if options.task is None:
+            raise InvalidRequest(f"The field task is missing. {_TASK_OR_EXAMPLE}")
+        return Call("multipart", options, images)
+    if options.task is not None:
+        raise InvalidRequest(_TASK_OR_EXAMPLE)
+    if len(pair[0]) != 1 or len(pair[1]) != 1:
+        raise InvalidRequest("A one-shot request needs one example_input and one example_output file.")
+    return Call("multipart", options, images, (pair[0][0], pair[1][0]))
+
+
+async def _files(form: FormData, name: str) -> list[bytes]:
+    parts = form.getlist(name)
+    files = [part for part in parts if isinstance(part, UploadFile)]
+    if len(files) != len(parts):
+        raise InvalidRequest(f"The field {name} must be a file.")
+    return [await part.read() for part in files]
+
+
+def read_options(values: Mapping[str, object]) -> Options:
+    """Raises InvalidRequest for an unknown option or value."""
+    try:
+        return Options.model_validate(values)
+    except ValidationError as error:
+        raise InvalidRequest(complaint(error)) from None
+
+
+def complaint(error: ValidationError) -> str:
+    """The first thing wrong, in pydantic's words, which never repeat what was sent."""
+    first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return f"{where}: {first['msg']}." if where else f"{first['msg']}."

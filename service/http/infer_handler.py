@@ -1,0 +1,99 @@
+"""What all forms of inference request have in common: key, deadline, count, headers, problems."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from time import monotonic, perf_counter, time_ns
+from typing import Final, TypeVar
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from service.errors import DeadlineExceeded, InvalidRequest, ServiceError, problem
+from service.http.auth import Door
+from service.http.calls import Call, task_in
+from service.pipeline import Outcome, Pipeline
+from service.request_run import Timing
+from service.telemetry.metrics import Metrics
+from service.telemetry.record import Record
+
+TIMEOUT_HEADER: Final = "X-VTV-Timeout-Ms"
+AnyCall = TypeVar("AnyCall", bound=Call)
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """Answers requests with the pipeline."""
+
+    pipeline: Pipeline
+    metrics: Metrics
+    door: Door
+    timeout_ms: int
+    """Deadline of a request that names none."""
+
+    async def answer(
+        self,
+        request: Request,
+        read: Callable[[], Awaitable[AnyCall]],
+        write: Callable[[AnyCall, Outcome], Awaitable[Response]],
+    ) -> Response:
+        """Check, `read` and answer a request, and `write` the reply; problems are written here."""
+        record = Record.of(request.scope)
+        started = perf_counter()
+        status = HTTPStatus.INTERNAL_SERVER_ERROR.value
+        try:
+            response = await self._answer(request, read, write, record)
+            status = response.status_code
+            return response
+        except ServiceError as error:
+            record.code = error.code
+            status = error.status
+            response = problem(error, request.url.path)
+            response.headers["Server-Timing"] = Timing().header()
+            return response
+        finally:
+            self.metrics.request(record.task, status, perf_counter() - started)
+
+    async def _answer(
+        self,
+        request: Request,
+        read: Callable[[], Awaitable[AnyCall]],
+        write: Callable[[AnyCall, Outcome], Awaitable[Response]],
+        record: Record,
+    ) -> Response:
+        self.door.may_infer(request.headers)
+        record.task = self._named_task(request)
+        self.pipeline.check_room()
+        deadline = monotonic() + _timeout_seconds(request, self.timeout_ms)
+        try:
+            async with asyncio.timeout(deadline - monotonic()):
+                call = await read()
+        except TimeoutError:
+            raise DeadlineExceeded from None
+        record.images = len(call.images)
+        if call.options.task is not None:
+            record.task = self.pipeline.registry.artifact(call.options.task).task
+        record.admitted_ns = time_ns()
+        outcome = await self.pipeline.answer(call, self.door.client(request), request.receive, deadline)
+        record.timing = outcome.timing
+        response = await write(call, outcome)
+        response.raw_headers.append((b"server-timing", outcome.timing.header().encode()))
+        if outcome.artifact is not None:
+            response.raw_headers.append((b"x-vtv-artifact", outcome.artifact.hash.encode()))
+        return response
+
+    def _named_task(self, request: Request) -> str:
+        """The task that the address names, where it is an installed one; a body may still name another."""
+        task = request.path_params.get("task") or task_in(request.scope["query_string"])
+        return task if self.pipeline.registry.has(task) else ""
+
+
+def _timeout_seconds(request: Request, longest_ms: int) -> float:
+    """The request's own deadline where it is shorter than the server's."""
+    given = request.headers.get(TIMEOUT_HEADER)
+    if given is None:
+        return longest_ms / 1e3
+    if not (given.isascii() and given.isdecimal() and len(given) < 10):
+        raise InvalidRequest(f"{TIMEOUT_HEADER} must be a whole number of milliseconds.")
+    return min(int(given), longest_ms) / 1e3

@@ -1,0 +1,152 @@
+"""The parts of the API's description that cannot be read off a function's signature."""
+
+from typing import Any, Final
+
+from pydantic import BaseModel
+
+from service.http.schemas import InferReply, InferRequest, Options, Problem, TensorReply, TensorRequest
+
+_BINARY: Final = {"type": "string", "format": "binary"}
+_IMAGES: Final = ("image/jpeg", "image/png", "image/webp")
+
+PROBLEM: Final[dict[str, Any]] = {
+    "description": "Problem details",
+    "content": {"application/problem+json": {"schema": Problem.model_json_schema()}},
+}
+_PROBLEMS: Final = {
+    "400": "invalid_request: a field is missing or wrong",
+    "401": "unauthorized: a valid key is needed",
+    "404": "unknown_task: `tasks` lists what is installed",
+    "413": "payload_too_large",
+    "415": "unsupported_media: neither a form, JSON, nor a JPEG, PNG or WebP file",
+    "422": "invalid_image: a file could not be read",
+    "429": "queue_full: see Retry-After",
+    "500": "internal",
+    "503": "not_ready: see Retry-After",
+    "504": "deadline_exceeded",
+}
+
+
+def _inlined(model: type[BaseModel]) -> dict[str, Any]:
+    """A schema that stands on its own: references into its own definitions resolved."""
+    schema = model.model_json_schema()
+    definitions = schema.pop("$defs", {})
+
+    def resolve(node: Any) -> Any:
+        if isinstance(node, dict):
+            if "$ref" in node:
+                return resolve(definitions[node["$ref"].rpartition("/")[2]])
+            return {key: resolve(value) for key, value in node.items()}
+        return [resolve(value) for value in node] if isinstance(node, list) else node
+
+    resolved: dict[str, Any] = resolve(schema)
+    return resolved
+
+
+def _form(required: list[str], **files: dict[str, Any]) -> dict[str, Any]:
+    options = dict(_inlined(Options)["properties"])
+    if "task" not in required:
+        del options["task"]
+    return {"type": "object", "required": required, "properties": {**options, **files}}
+
+
+_FILES: Final = {"type": "array", "items": _BINARY, "minItems": 1, "description": "Repeat for several."}
+_REPLY_HEADERS: Final = {
+    name: {"description": about, "schema": {"type": "string"}}
+    for name, about in (
+        ("X-Request-ID", "The caller's own where it is sane."),
+        ("Server-Timing", "queue, decode, compute, encode in milliseconds, waiting for each included."),
+        ("X-VTV-Artifact", "SHA-256 of the task vector's file, where one was used."),
+    )
+}
+
+_REQUEST_HEADERS: Final[list[dict[str, Any]]] = [
+    {
+        "name": "X-VTV-Timeout-Ms",
+        "in": "header",
+        "schema": {"type": "integer", "minimum": 0},
+        "example": 10_000,
+        "description": "Past it the answer is 504, and nothing is computed that had not started.",
+    },
+    {
+        "name": "X-Request-ID",
+        "in": "header",
+        "schema": {"type": "string", "maxLength": 128},
+        "description": "Returned with the reply.",
+    },
+]
+
+
+def _query(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    about = f"For the raw form. {schema.get('description', '')}"
+    return {"name": name, "in": "query", "schema": schema, "description": about}
+
+
+INFER: Final[dict[str, Any]] = {
+    "parameters": [
+        *(_query(name, schema) for name, schema in _inlined(Options)["properties"].items()),
+        *_REQUEST_HEADERS,
+    ],
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "oneOf": [
+                        _form(["task", "image"], image=_FILES) | {"title": "Zero-shot"},
+                        _form(
+                            ["example_input", "example_output", "image"],
+                            image=_FILES,
+                            example_input=_BINARY,
+                            example_output=_BINARY,
+                        )
+                        | {"title": "One-shot"},
+                    ]
+                }
+            },
+            "application/json": {"schema": _inlined(InferRequest)},
+            **{media_type: {"schema": _BINARY} for media_type in _IMAGES},
+        },
+    },
+    "responses": {
+        "200": {
+            "description": "The answer's file, or JSON where several images or JSON were asked for.",
+            "headers": _REPLY_HEADERS,
+            "content": {
+                **{media_type: {"schema": _BINARY} for media_type in _IMAGES},
+                "application/json": {"schema": _inlined(InferReply)},
+            },
+        },
+        **{status: {**PROBLEM, "description": about} for status, about in _PROBLEMS.items()},
+    },
+}
+
+TENSORS: Final[dict[str, Any]] = {
+    "parameters": [
+        {
+            "name": "Inference-Header-Content-Length",
+            "in": "header",
+            "schema": {"type": "integer", "minimum": 0},
+            "description": "Bytes of the JSON part, where tensors follow it (binary tensor extension).",
+        },
+        *_REQUEST_HEADERS,
+    ],
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {"schema": _inlined(TensorRequest)},
+            "application/octet-stream": {"schema": _BINARY},
+        },
+    },
+    "responses": {
+        "200": {
+            "description": "One output, `answer`; in the binary form where the request asks for that.",
+            "headers": _REPLY_HEADERS,
+            "content": {
+                "application/json": {"schema": _inlined(TensorReply)},
+                "application/octet-stream": {"schema": _BINARY},
+            },
+        },
+        **{status: {**PROBLEM, "description": about} for status, about in _PROBLEMS.items()},
+    },
+}

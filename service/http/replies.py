@@ -1,0 +1,63 @@
+"""Answers as HTTP: the image file itself, or JSON."""
+
+import base64
+from collections.abc import Callable
+
+from starlette.responses import Response
+
+from service.http.calls import Call
+from service.http.schemas import InferReply, Output, TimingMs
+from service.pipeline import Outcome
+
+
+def reply(call: Call, accept: str, outcome: Outcome, model: str) -> Response:
+    """The reply to `call`: bytes for the raw form, or for one image unless the client prefers JSON."""
+    media_type = f"image/{call.options.format}"
+    if call.form == "raw" or (
+        call.form == "multipart" and len(outcome.answers) == 1 and prefers_image(accept)
+    ):
+        return Response(outcome.answers[0].data, media_type=media_type)
+    outputs = [
+        Output(
+            image=base64.b64encode(answer.data).decode("ascii"),
+            media_type=media_type,
+            width=answer.width,
+            height=answer.height,
+        )
+        for answer in outcome.answers
+    ]
+    body = InferReply(
+        task=call.options.task,
+        model=model,
+        artifact=outcome.artifact.hash if outcome.artifact else None,
+        outputs=outputs,
+        timing_ms=TimingMs(**{stage: round(spent, 3) for stage, spent in outcome.timing.stages.items()}),
+    )
+    return Response(body.model_dump_json(), media_type="application/json")
+
+
+def prefers_image(accept: str) -> bool:
+    """Whether an Accept header takes an image at least as gladly as JSON; no header has no preference."""
+    if accept in ("", "*/*", "image/*"):
+        return True
+    ranges = [_media_range(part) for part in accept.split(",")]
+    image = _quality(ranges, lambda name: name.startswith("image/"))
+    return image > 0 and image >= _quality(ranges, lambda name: name in ("application/json", "application/*"))
+
+
+def _media_range(part: str) -> tuple[str, float]:
+    name, *parameters = (piece.strip().lower() for piece in part.split(";"))
+    for parameter in parameters:
+        if parameter.startswith("q="):
+            try:
+                return name, float(parameter[2:])
+            except ValueError:
+                return name, 0.0
+    return name, 1.0
+
+
+def _quality(ranges: list[tuple[str, float]], belongs: Callable[[str], bool]) -> float:
+    """How gladly a kind of reply is taken: its own ranges decide, `*/*` where there is none."""
+    own = [quality for name, quality in ranges if belongs(name)]
+    wild = [quality for name, quality in ranges if name == "*/*"]
+    return max(own or wild, default=0.0)

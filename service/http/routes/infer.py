@@ -1,0 +1,30 @@
+"""`POST /infer`: images and a task name in, the model's answers out."""
+
+from fastapi import APIRouter, Request, Response
+
+from service.http.auth import SECURITY
+from service.http.calls import Call, read_call
+from service.http.infer_handler import Exchange
+from service.http.openapi import INFER
+from service.http.replies import reply
+from service.pipeline import Outcome
+
+
+def infer_routes(exchange: Exchange, max_images: int, model: str) -> APIRouter:
+    """`max_images` are let into one request; `model` is the fingerprint that replies name."""
+    router = APIRouter(tags=["inference"])
+    description = INFER | {"security": SECURITY} if exchange.door.asks_for_keys else INFER
+
+    @router.post("/infer", summary="Answer images", response_class=Response, openapi_extra=description)
+    async def infer(request: Request) -> Response:
+        """Paint the answer to each image, for a task (zero-shot) or after an example pair (one-shot)."""
+
+        async def read() -> Call:
+            return await read_call(request, max_images)
+
+        async def write(call: Call, outcome: Outcome) -> Response:
+            return reply(call, request.headers.get("accept", ""), outcome, model)
+
+        return await exchange.answer(request, read, write)
+
+    return router

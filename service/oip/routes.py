@@ -1,0 +1,95 @@
+"""`/v2`: the Open Inference Protocol. Each task is a model; its version is the artifact's hash."""
+
+import asyncio
+from typing import Final
+
+from fastapi import APIRouter, Request, Response
+from starlette.requests import ClientDisconnect
+
+from service.batching.batcher import State
+from service.errors import ClientClosed, NotReady, UnsupportedMedia
+from service.http.auth import SECURITY
+from service.http.infer_handler import Exchange
+from service.http.openapi import PROBLEM, TENSORS
+from service.http.schemas import Live, ModelMetadata, ModelReady, Ready, ServerMetadata, TensorMetadata
+from service.oip.tensors import JSON_SIZE_HEADER, TensorCall, json_part, read_tensors, tensor_reply
+from service.pipeline import Outcome
+
+_PREFIX: Final = "/v2"
+_TAG: Final = "Open Inference Protocol"
+_PLATFORM: Final = "visual_task_vectors"
+_SHORT_JSON: Final = 1 << 14
+"""Bytes that are read sooner than another thread would begin to; numbers in a longer one would hold up the loop."""
+
+
+def v2_routes(exchange: Exchange, version: str) -> APIRouter:
+    """All but inference. `version` is the server's."""
+    router = APIRouter(prefix=_PREFIX, tags=[_TAG])
+    registry, batcher = exchange.pipeline.registry, exchange.pipeline.batcher
+
+    def check_ready() -> None:
+        if batcher.state is not State.READY:
+            raise NotReady
+
+    @router.get("", summary="The server")
+    async def server() -> ServerMetadata:
+        return ServerMetadata(name=_PLATFORM, version=version, extensions=["binary_tensor_data"])
+
+    @router.get("/health/live", summary="Alive")
+    async def live() -> Live:
+        return Live()
+
+    @router.get("/health/ready", summary="Warmed up, checked, not draining", responses={503: PROBLEM})
+    async def ready() -> Ready:
+        check_ready()
+        return Ready()
+
+    @router.get("/models/{task}", summary="Inputs and outputs of a task", responses={404: PROBLEM})
+    async def model(task: str) -> ModelMetadata:
+        tile = exchange.pipeline.tile
+        return ModelMetadata(
+            name=task,
+            versions=[registry.artifact(task).hash],
+            platform=_PLATFORM,
+            inputs=[TensorMetadata(name="image", datatype="UINT8", shape=[-1, -1, -1, 3])],
+            outputs=[TensorMetadata(name="answer", datatype="UINT8", shape=[-1, tile, tile, 3])],
+        )
+
+    @router.get("/models/{task}/ready", summary="A task is installed", responses={404: PROBLEM, 503: PROBLEM})
+    async def model_ready(task: str) -> ModelReady:
+        registry.artifact(task)
+        check_ready()
+        return ModelReady(name=task)
+
+    return router
+
+
+def tensor_routes(exchange: Exchange, max_images: int) -> APIRouter:
+    """Inference. `max_images` are let into one request."""
+    router = APIRouter(prefix=_PREFIX, tags=[_TAG])
+    description = TENSORS | {"security": SECURITY} if exchange.door.asks_for_keys else TENSORS
+
+    @router.post("/models/{task}/infer", summary="Answer tensors", response_class=Response, openapi_extra=description)
+    async def infer(task: str, request: Request) -> Response:
+        """Paint the answer to each image. See `service/oip/tensors.py` for the forms a tensor may have."""
+
+        async def read() -> TensorCall:
+            if request.headers.get("content-encoding", "identity") != "identity":
+                raise UnsupportedMedia("Compressed requests are not understood.")
+            try:
+                body = await request.body()
+            except ClientDisconnect:
+                raise ClientClosed from None
+            json_size = request.headers.get(JSON_SIZE_HEADER)
+            if json_part(json_size, len(body)) <= _SHORT_JSON:
+                return read_tensors(body, json_size, task, max_images)
+            return await asyncio.to_thread(read_tensors, body, json_size, task, max_images)
+
+        async def write(call: TensorCall, outcome: Outcome) -> Response:
+            if call.binary:
+                return tensor_reply(call, outcome)
+            return await asyncio.to_thread(tensor_reply, call, outcome)
+
+        return await exchange.answer(request, read, write)
+
+    return router

@@ -1,0 +1,169 @@
+"""Inference requests and replies of the Open Inference Protocol, with its binary tensor extension.
+
+Input `image` is UINT8 [N,H,W,3] (RGB), or BYTES [N] of encoded files; output `answer` is UINT8 [N,112,112,3] or
+BYTES [N]. In JSON, a UINT8 tensor is a list of numbers, nested or flat, and a BYTES element is base64 text. In
+binary, tensors follow the JSON part, and a BYTES element is preceded by its length, 4 bytes little endian.
+"""
+
+import base64
+import binascii
+import json
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from pydantic import ValidationError
+from starlette.responses import Response
+
+from service.codec.images import Pixels
+from service.errors import InvalidImage, InvalidRequest
+from service.http.calls import Call, complaint, read_options
+from service.http.schemas import InputTensor, TensorRequest
+from service.pipeline import Outcome
+
+JSON_SIZE_HEADER: Final = "Inference-Header-Content-Length"
+"""Bytes of the JSON part, where tensors follow it."""
+_OPTIONS: Final = ("size", "refine", "format")
+_LENGTH: Final = struct.Struct("<I")
+
+
+@dataclass(frozen=True, slots=True)
+class TensorCall(Call):
+    """A call for tensors."""
+
+    id: str | None = None
+    """The client's own, returned with the reply."""
+    binary: bool = False
+    """Whether the answer is wanted after the JSON part."""
+
+
+def read_tensors(body: bytes, json_size: str | None, task: str, max_images: int) -> TensorCall:
+    """`json_size` is the header's value. Raises InvalidRequest or InvalidImage."""
+    size = json_part(json_size, len(body))
+    try:
+        asked = TensorRequest.model_validate_json(body[:size])
+    except ValidationError as error:
+        raise InvalidRequest(complaint(error)) from None
+    if [tensor.name for tensor in asked.inputs] != ["image"]:
+        raise InvalidRequest("There must be exactly one input, named image.")
+    if any(output.name != "answer" for output in asked.outputs or []):
+        raise InvalidRequest("The only output is named answer.")
+    tensor, payload = asked.inputs[0], body[size:]
+    count = tensor.shape[0] if tensor.shape else 0
+    if not 1 <= count <= max_images:
+        raise InvalidRequest(f"A request must hold 1 to {max_images} images: the first dimension of image.")
+    images: Sequence[bytes | Pixels] = (
+        _pixels(tensor, payload) if tensor.datatype == "UINT8" else _files(tensor, payload)
+    )
+    options: dict[str, Any] = {name: asked.parameters[name] for name in _OPTIONS if name in asked.parameters}
+    encoded = options.get("format", "raw" if tensor.datatype == "UINT8" else "png") != "raw"
+    if not encoded:
+        options.pop("format", None)
+        if options.get("size", "native") != "native":
+            raise InvalidRequest("Only encoded answers may be larger: set the parameter format to png, webp or jpeg.")
+    if asked.outputs:
+        binary = asked.outputs[0].parameters.get("binary_data", False)
+    else:
+        binary = asked.parameters.get("binary_data_output", False)
+    return TensorCall(
+        "tensors", read_options({"task": task, **options}), images, encoded=encoded, id=asked.id, binary=binary is True
+    )
+
+
+def tensor_reply(call: TensorCall, outcome: Outcome) -> Response:
+    """The answers as one tensor."""
+    answers = [answer.data for answer in outcome.answers]
+    if call.encoded:
+        tensor: dict[str, Any] = {"name": "answer", "datatype": "BYTES", "shape": [len(answers)]}
+    else:
+        first = outcome.answers[0]
+        tensor = {"name": "answer", "datatype": "UINT8", "shape": [len(answers), first.height, first.width, 3]}
+    payload = b""
+    if call.binary:
+        payload = b"".join(_framed(answers) if call.encoded else answers)
+        tensor["parameters"] = {"binary_data_size": len(payload)}
+    elif call.encoded:
+        tensor["data"] = [base64.b64encode(answer).decode("ascii") for answer in answers]
+    else:
+        tensor["data"] = np.frombuffer(b"".join(answers), np.uint8).tolist()
+    about = {"id": call.id} if call.id is not None else {}
+    version = {"model_version": outcome.artifact.hash} if outcome.artifact else {}
+    head = json.dumps({"model_name": call.options.task, **version, **about, "outputs": [tensor]}).encode()
+    if not call.binary:
+        return Response(head, media_type="application/json")
+    return Response(head + payload, 200, {JSON_SIZE_HEADER: str(len(head))}, "application/octet-stream")
+
+
+def json_part(header: str | None, length: int) -> int:
+    """How many of a body's `length` bytes are JSON: what the header says, or all. Raises InvalidRequest."""
+    if header is None:
+        return length
+    if not (header.isascii() and header.isdecimal() and len(header) < 12 and int(header) <= length):
+        raise InvalidRequest(f"{JSON_SIZE_HEADER} must be the number of bytes of the JSON part.")
+    return int(header)
+
+
+def _binary(tensor: InputTensor, payload: bytes) -> bool:
+    """Whether the tensor is in the payload, which then is the tensor."""
+    size = tensor.parameters.get("binary_data_size")
+    if size is None and tensor.data is not None and not payload:
+        return False
+    if size is None or tensor.data is not None or size != len(payload):
+        raise InvalidRequest("The input image needs either data, or binary_data_size bytes after the JSON part.")
+    return True
+
+
+def _pixels(tensor: InputTensor, payload: bytes) -> Sequence[Pixels]:
+    shape = tuple(tensor.shape)
+    if len(shape) != 4 or shape[3] != 3 or min(shape) < 1:
+        raise InvalidRequest("A UINT8 image tensor has shape [N,H,W,3].")
+    flat = np.frombuffer(payload, np.uint8) if _binary(tensor, payload) else _numbers(tensor.data)
+    height, width = shape[1:3]
+    if flat.size != shape[0] * height * width * 3:
+        raise InvalidRequest("The input image does not hold as many values as its shape says.")
+    return list(flat.reshape(shape))
+
+
+def _numbers(data: Any) -> Pixels:
+    try:
+        values = np.array(data)
+    except ValueError:
+        raise InvalidRequest("The input image's data is not a regular list of numbers.") from None
+    if values.dtype.kind not in "iu" or values.size == 0 or values.min() < 0 or values.max() > 255:
+        raise InvalidRequest("The input image's data must be whole numbers from 0 to 255.")
+    return values.astype(np.uint8).ravel()
+
+
+def _files(tensor: InputTensor, payload: bytes) -> Sequence[bytes]:
+    if len(tensor.shape) != 1:
+        raise InvalidRequest("A BYTES image tensor has shape [N].")
+    files = _unframed(payload) if _binary(tensor, payload) else _decoded(tensor.data)
+    if len(files) != tensor.shape[0]:
+        raise InvalidRequest("The input image does not hold as many elements as its shape says.")
+    return files
+
+
+def _decoded(data: Any) -> list[bytes]:
+    if not (isinstance(data, list) and all(isinstance(text, str) for text in data)):
+        raise InvalidRequest("The input image's data must be a list of base64 texts.")
+    try:
+        return [base64.b64decode(text, validate=True) for text in data]
+    except (binascii.Error, ValueError):
+        raise InvalidImage("An image is not valid base64.") from None
+
+
+def _unframed(payload: bytes) -> list[bytes]:
+    files, start = [], 0
+    while start < len(payload):
+        begin = start + _LENGTH.size
+        start = begin + _LENGTH.unpack_from(payload, start)[0] if begin <= len(payload) else len(payload) + 1
+        if start > len(payload):
+            raise InvalidRequest("The input image's elements do not add up to its bytes.")
+        files.append(payload[begin:start])
+    return files
+
+
+def _framed(files: Sequence[bytes]) -> list[bytes]:
+    return [part for file in files for part in (_LENGTH.pack(len(file)), file)]

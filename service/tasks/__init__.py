@@ -1,0 +1,1 @@
+"""Tasks: which are installed, and the store they come from."""

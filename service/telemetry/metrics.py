@@ -1,0 +1,173 @@
+"""Prometheus metrics, in a registry of the application's own."""
+
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Final, Literal, get_args
+
+import torch
+from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from engine.slots import SlotTable
+from service.batching.batcher import Batcher, BatchReport, State
+
+DropReason = Literal["disconnected", "deadline", "queue_full", "draining"]
+
+_STAGES: Final = ("decode", "queue", "compute", "encode")
+_STAGE_BUCKETS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_REQUEST_BUCKETS: Final = (0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+_BATCH_BUCKETS: Final = (1, 2, 4, 8, 16, 32, 64, 128)
+
+
+# A `_created` series beside each counter doubles the page and tells an operator nothing.
+disable_created_metrics()
+
+
+@dataclass(frozen=True, slots=True)
+class BuildInfo:
+    """What is running; the labels of `vtv_build_info`."""
+
+    version: str
+    model: str
+    backend: str
+    device: str
+    passed_over: int = 0
+    """Better backends that do not work here."""
+
+
+class Metrics:
+    """Everything the service counts. Safe to call from any thread."""
+
+    def __init__(self, build: BuildInfo, buckets: Sequence[int]) -> None:
+        self.registry: Final = CollectorRegistry()
+        self._build = build
+        self._buckets = tuple(buckets)
+        self._requests = Counter(
+            "vtv_requests", "Inference requests by HTTP status.", ["task", "code"], registry=self.registry
+        )
+        self._request_seconds = Histogram(
+            "vtv_request_duration_seconds",
+            "Inference requests from headers to reply.",
+            ["task"],
+            buckets=_REQUEST_BUCKETS,
+            registry=self.registry,
+        )
+        stages = Histogram(
+            "vtv_stage_duration_seconds",
+            "An image's time in each stage.",
+            ["stage"],
+            buckets=_STAGE_BUCKETS,
+            registry=self.registry,
+        )
+        self._batch_size = Histogram(
+            "vtv_batch_size", "Images in a batch.", buckets=_BATCH_BUCKETS, registry=self.registry
+        )
+        self._batch_tasks = Histogram(
+            "vtv_batch_tasks", "Distinct tasks in a batch.", buckets=_BATCH_BUCKETS, registry=self.registry
+        )
+        self._batches = Counter(
+            "vtv_batches", "Batches computed.", ["bucket", "backend"], registry=self.registry
+        )
+        self._dropped = Counter(
+            "vtv_dropped", "Requests dropped before the engine started on them.", ["reason"],
+            registry=self.registry,
+        )  # fmt: skip
+        self._refused = Counter(
+            "vtv_artifacts_refused", "Artifacts in the store that were refused.", registry=self.registry
+        )
+        self._busy = Counter("vtv_engine_busy_seconds", "Time spent computing.", registry=self.registry)
+        self._restarts = Counter(
+            "vtv_engine_restarts", "Engines rebuilt after a failure.", registry=self.registry
+        )
+        self._codec_deaths = Counter(
+            "vtv_codec_restarts", "Codec processes that died and were replaced.", registry=self.registry
+        )
+
+        self._answered = cache(self._label_request)
+        # Series that exist from the start: the first event is then a rise, and none is told from no data.
+        self._stage: Final = {stage: stages.labels(stage) for stage in _STAGES}
+        for reason in get_args(DropReason):
+            self._dropped.labels(reason)
+
+    def observe(self, batcher: Batcher, slots: SlotTable) -> None:
+        """Report the state of these two at every scrape."""
+        self.registry.register(_Snapshot(self._build, batcher, slots))
+
+    def request(self, task: str, code: int, seconds: float) -> None:
+        """One inference request is answered. `task` is only ever an installed task's name."""
+        count, duration = self._answered(task, code)
+        count.inc()
+        duration.observe(seconds)
+
+    def _label_request(self, task: str, code: int) -> tuple[Counter, Histogram]:
+        return self._requests.labels(task, str(code)), self._request_seconds.labels(task)
+
+    def stages(self, milliseconds: Mapping[str, float]) -> None:
+        """One image's way: decode, queue, compute, encode."""
+        for stage, spent in milliseconds.items():
+            self._stage[stage].observe(spent / 1e3)
+
+    def batch(self, report: BatchReport) -> None:
+        bucket = self._buckets[bisect_left(self._buckets, report.size)]
+        self._batch_size.observe(report.size)
+        self._batch_tasks.observe(report.tasks)
+        self._batches.labels(str(bucket), self._build.backend).inc()
+        self._busy.inc(report.seconds)
+
+    def engine_restarted(self) -> None:
+        self._restarts.inc()
+
+    def codec_process_died(self) -> None:
+        self._codec_deaths.inc()
+
+    def artifact_refused(self) -> None:
+        self._refused.inc()
+
+    def dropped(self, reason: DropReason) -> None:
+        self._dropped.labels(reason).inc()
+
+
+class _Snapshot(Collector):
+    """State that lives elsewhere, read when scraped."""
+
+    def __init__(self, build: BuildInfo, batcher: Batcher, slots: SlotTable) -> None:
+        self._build = build
+        self._batcher = batcher
+        self._slots = slots
+
+    def collect(self) -> Iterator[Metric]:
+        batcher, slots = self._batcher, self._slots
+        yield _gauge("vtv_queue_depth", "Images in hand.", batcher.admitted)
+        yield _gauge("vtv_queue_limit", "Images in hand at most.", batcher.limit)
+        yield _gauge("vtv_engine_ready", "1 when warmed up and checked.", batcher.state is State.READY)
+        yield _gauge("vtv_engine_fallbacks", "Better backends that do not work here.", self._build.passed_over)
+        bank = GaugeMetricFamily("vtv_bank_slots", "Rows of the bank but the no-op.", labels=["state"])
+        bank.add_metric(["pinned"], slots.pinned)
+        bank.add_metric(["idle"], slots.used - slots.pinned)
+        bank.add_metric(["free"], slots.capacity - 1 - slots.used)
+        yield bank
+        yield CounterMetricFamily("vtv_bank_installs", "Task vectors written to the bank.", slots.installs)
+        yield CounterMetricFamily("vtv_bank_evictions", "Task vectors overwritten.", slots.evictions)
+        yield _gauge("vtv_gpu_memory_bytes", "GPU memory the engine reserves.", _reserved(self._build.device))
+        yield InfoMetricFamily(
+            "vtv_build",
+            "What is running.",
+            {
+                "version": self._build.version,
+                "model": self._build.model,
+                "backend": self._build.backend,
+                "device": self._build.device,
+            },
+        )
+
+
+def _reserved(device: str) -> int:
+    """Bytes; from the allocator's own books, as asking the driver could disturb a graph's capture."""
+    return torch.cuda.memory_reserved(device) if device.startswith("cuda") else 0
+
+
+def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:
+    return GaugeMetricFamily(name, text, value)
