@@ -42,7 +42,7 @@ class Calls:
     def __init__(self, engine: Engine) -> None:
         self.engine, self.tasks = engine, engine.bank.slots - 2
         self.tiles = _tiles(engine)
-        self.bare_runner = engine.plant.runner(Bare(engine.plant.weights, engine.scope), engine.buckets[-1:])
+        self.bare_runner = engine.compiled.runner(Bare(engine.compiled.weights, engine.scope), engine.buckets[-1:])
         for slot in range(1, self.tasks + 1):
             engine.write_slot(slot, random_vector(engine, slot))
         self.spare = random_vector(engine, self.tasks + 1)

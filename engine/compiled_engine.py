@@ -23,7 +23,7 @@ from engine.tolerance import TOLERANCE, psnr
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class CompileSpec:
     """What is to be compiled. `dtype` None leaves the choice to the backend."""
 
     model: MaeVqgan
@@ -36,21 +36,21 @@ class Order:
     cache: EngineCache
 
 
-class Plant:
+class CompiledEngine:
     """Owns the bank. `one_shot` and `zero_shot` are runners; nothing else may write what they read."""
 
-    def __init__(self, order: Order, backend: Backend) -> None:
-        self.order, self.backend = order, backend
-        self.dtype = order.dtype or backend.dtype
+    def __init__(self, spec: CompileSpec, backend: Backend) -> None:
+        self.spec, self.backend = spec, backend
+        self.dtype = spec.dtype or backend.dtype
         if self.dtype not in TOLERANCE:
             raise EngineError(f"the engine computes in float32, float16 or bfloat16, not in {self.dtype}")
-        model = order.model
-        self.bank = Bank(model.config.mae, model.program("zero_shot"), order.slots, order.device, self.dtype)
+        model = spec.model
+        self.bank = Bank(model.config.mae, model.program("zero_shot"), spec.slots, spec.device, self.dtype)
         self.weights = in_dtype(model, torch.float32 if backend.lowers_itself else self.dtype)
-        self._streams = _streams(order.device, self.bank.tensors())
+        self._streams = _streams(spec.device, self.bank.tensors())
         # One-shot first: its batches are the largest, and graphs captured later fit into the memory of earlier ones.
-        self.one_shot = self.runner(OneShot(self.weights, order.scope), order.buckets)
-        self.zero_shot = self.runner(ZeroShot(self.weights, order.scope), order.buckets)
+        self.one_shot = self.runner(OneShot(self.weights, spec.scope), spec.buckets)
+        self.zero_shot = self.runner(ZeroShot(self.weights, spec.scope), spec.buckets)
         if self._streams is not None:
             self.prepare()
         self._check()
@@ -62,19 +62,19 @@ class Plant:
 
     def runner(self, network: Network, buckets: tuple[int, ...]) -> Runner:
         """Another network of the same weights, on the same streams and bank."""
-        order = self.order
+        spec = self.spec
         key = Key(
-            order.fingerprint,
+            spec.fingerprint,
             network.name,
-            str(order.scope),
+            str(spec.scope),
             str(self.dtype).removeprefix("torch."),
-            order.slots,
+            spec.slots,
             buckets,
             self.backend.name,
             self.backend.version,
-            describe(order.device),
+            describe(spec.device),
         )
-        compiled = self.backend.compile(network.eval(), buckets, key, order.cache)
+        compiled = self.backend.compile(network.eval(), buckets, key, spec.cache)
         if self._streams is not None:
             return GraphRunner(network, compiled, buckets, self._streams)
         return HostRunner(network, compiled, buckets, self.bank.tensors())
@@ -92,8 +92,8 @@ class Plant:
 
     def _check(self) -> None:
         """Answers of a plain slot and of a written one against float32 eager; raises EngineError."""
-        tile, least = _test_picture(self.order.model.geometry.tile)[None], TOLERANCE[self.dtype].psnr
-        self.install(1, _random_vector(self.order))
+        tile, least = _test_picture(self.spec.model.geometry.tile)[None], TOLERANCE[self.dtype].psnr
+        self.install(1, _random_vector(self.spec))
         wanted = [self.reference(tile, slot) for slot in (0, 1)]
         for slot in (0, 1):
             answer = self.zero_shot.submit(tile, [slot]).result()
@@ -109,15 +109,15 @@ class Plant:
     @torch.inference_mode()
     def reference(self, tile: Pixels, slot: int) -> Pixels:
         """What float32 eager answers to one tile uint8 [1,T,T,3] with the bank as it is now."""
-        device = self.order.device
+        device = self.spec.device
         self._wait()  # the bank is written on another stream
         inputs = torch.from_numpy(tile).to(device), torch.tensor([slot], device=device)
-        answer: Pixels = ZeroShot(self.order.model, self.order.scope)(*inputs, *self.bank.tensors()).cpu().numpy()
+        answer: Pixels = ZeroShot(self.spec.model, self.spec.scope)(*inputs, *self.bank.tensors()).cpu().numpy()
         return answer
 
     def _wait(self) -> None:
         if self._streams is not None:
-            torch.cuda.synchronize(self.order.device)
+            torch.cuda.synchronize(self.spec.device)
 
 
 def _streams(device: torch.device, bank: tuple[Tensor, ...]) -> Streams | None:
@@ -131,10 +131,10 @@ def _test_picture(side: int) -> Pixels:
     return ((np.stack(waves, -1) + 1) * 127.5).astype(np.uint8)
 
 
-def _random_vector(order: Order) -> TaskVector:
+def _random_vector(spec: CompileSpec) -> TaskVector:
     """Small values at half of the sites, the same ones each time."""
     generator = torch.Generator().manual_seed(0)
-    encoder, decoder = site_shapes(order.model.config.mae, order.model.program("zero_shot")).values()
+    encoder, decoder = site_shapes(spec.model.config.mae, spec.model.program("zero_shot")).values()
     values = [torch.randn(shape, generator=generator) for shape in (encoder, decoder)]
     masks = [torch.rand(shape[:3], generator=generator) < 0.5 for shape in (encoder, decoder)]
-    return TaskVector(values[0], masks[0], values[1], masks[1], "zero_shot", order.fingerprint)
+    return TaskVector(values[0], masks[0], values[1], masks[1], "zero_shot", spec.fingerprint)

@@ -12,7 +12,7 @@ import torch
 from engine.backends.choice import AUTO, BACKENDS, choose
 from engine.cache import EngineCache, default_root
 from engine.checkpoint import load_model
-from engine.compiled_engine import Order, Plant
+from engine.compiled_engine import CompiledEngine, CompileSpec
 from engine.cuda_graphs import Captured
 from engine.errors import EngineError
 from engine.geometry import Pixels
@@ -64,11 +64,11 @@ class Engine:
         self.max_batch = self.buckets[-1]
         self.scope = scope
         kept = EngineCache(cache or default_root())
-        order = Order(self.model, fingerprint, self.device, self.buckets, slots, scope, dtype, kept)
+        spec = CompileSpec(self.model, fingerprint, self.device, self.buckets, slots, scope, dtype, kept)
         with torch.cuda.device(self.device) if self.device.type == "cuda" else nullcontext():
-            self.plant, choice = choose(backend, self.device, lambda candidate: Plant(order, candidate))
+            self.compiled, choice = choose(backend, self.device, lambda candidate: CompiledEngine(spec, candidate))
         self.backend, self.fallbacks = choice.name, choice.passed_over
-        self.dtype, self.bank = self.plant.dtype, self.plant.bank
+        self.dtype, self.bank = self.compiled.dtype, self.compiled.bank
         for line in self.fallbacks:
             log.warning("backend passed over: %s", line)
         log.info("%s in %s on %s: %s", self.backend, self.dtype, self.device, choice.why)
@@ -98,12 +98,12 @@ class Engine:
     @property
     def capture_report(self) -> list[Captured]:
         """Capture time and memory of every CUDA graph; empty on a CPU."""
-        return self.plant.report
+        return self.compiled.report
 
     def write_slot(self, slot: int, vector: TaskVector) -> None:
         """Install a task vector in place; the next batch sees it. Raises ModelMismatch."""
         vector.check(self.model.config.mae, self.model.program("zero_shot"), self.fingerprint)
-        self.plant.install(slot, vector)
+        self.compiled.install(slot, vector)
 
     def submit(self, tiles: Pixels, slots: Sequence[int]) -> Pending:
         """Start a zero-shot batch; on a GPU it computes while the host prepares the next, two at most.
@@ -115,7 +115,7 @@ class Engine:
             raise EngineError(f"{len(tiles)} tiles need as many slots, not {len(slots)}")
         if not all(0 <= slot < self.bank.slots for slot in slots):
             raise EngineError(f"slots are 0..{self.bank.slots - 1}, not {sorted(set(slots))}")
-        return self.plant.zero_shot.submit(tiles, slots)
+        return self.compiled.zero_shot.submit(tiles, slots)
 
     def zero_shot(self, tiles: Pixels, slots: Sequence[int]) -> Pixels:
         """Query tiles uint8 [B,tile,tile,3], a slot for each row -> answers uint8 [B,cell,cell,3]."""
@@ -124,7 +124,7 @@ class Engine:
     def one_shot(self, canvases: Pixels) -> Pixels:
         """Canvases uint8 [B,S,S,3] whose answer is empty -> answers uint8 [B,cell,cell,3]."""
         self._check(canvases, self.geometry.image_size)
-        return self.plant.one_shot.submit(canvases, ()).result()
+        return self.compiled.one_shot.submit(canvases, ()).result()
 
     def bucket_for(self, batch: int) -> int:
         """The smallest batch size that holds `batch` rows."""
@@ -132,7 +132,7 @@ class Engine:
 
     def warm_up(self) -> None:
         """Run every bucket of both programs and check that rows agree with a batch of one; raises EngineError."""
-        self.plant.prepare()
+        self.compiled.prepare()
         for side, run in (
             (self.geometry.tile, lambda rows: self.zero_shot(rows, [0] * len(rows))),
             (self.geometry.image_size, self.one_shot),

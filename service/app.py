@@ -16,9 +16,9 @@ from artifacts.store.folder import Store
 from engine.runtime import Engine
 from engine.task_vector import TaskVector
 from service.errors import InvalidRequest, ServiceError, from_http_exception, problem
-from service.http.auth import Door
+from service.http.auth import Authenticator
 from service.http.fast_path import DirectRoutes
-from service.http.infer_handler import Exchange
+from service.http.infer_handler import InferHandler
 from service.http.middleware import RequestGuard
 from service.http.routes.infer import infer_routes
 from service.http.routes.operations import operation_routes
@@ -30,7 +30,7 @@ from service.oip.routes import tensor_routes, v2_routes
 from service.pipeline import Pipeline
 from service.settings import Settings
 from service.tasks.registry import TaskRegistry
-from service.tasks.store_watcher import Catalogue
+from service.tasks.store_watcher import StoreWatcher
 from service.telemetry.access_log import log_request
 from service.telemetry.metrics import BuildInfo, Metrics
 from service.telemetry.record import Record
@@ -53,9 +53,9 @@ def create_app(engine: Engine, rebuild: Callable[[], Engine], store: Store, sett
     ready = Readiness(backend=build.backend, passed_over=passed_over)
     metrics = Metrics(build, engine.buckets)
     registry = TaskRegistry({}, settings.slots)
-    catalogue = Catalogue(store, registry, _fit_check(engine), metrics)
-    catalogue.load()
-    door = Door(settings)
+    watcher = StoreWatcher(store, registry, _fit_check(engine), metrics)
+    watcher.load()
+    authenticator = Authenticator(settings)
     pipeline = Pipeline(engine, rebuild, registry, metrics, settings)
     metrics.observe(pipeline.batcher, registry.slots)
 
@@ -70,7 +70,7 @@ def create_app(engine: Engine, rebuild: Callable[[], Engine], store: Store, sett
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await pipeline.start()
         settle()
-        watching = asyncio.create_task(catalogue.watch())
+        watching = asyncio.create_task(watcher.watch())
         with cleanup:
             yield
             watching.cancel()
@@ -87,13 +87,13 @@ def create_app(engine: Engine, rebuild: Callable[[], Engine], store: Store, sett
         redoc_url=None,
     )
     app.state.pipeline = pipeline
-    exchange = Exchange(pipeline, metrics, door, settings.timeout_ms)
-    infer = infer_routes(exchange, settings.images_per_request, engine.fingerprint)
-    tensors = tensor_routes(exchange, settings.images_per_request)
+    handler = InferHandler(pipeline, metrics, authenticator, settings.timeout_ms)
+    infer = infer_routes(handler, settings.images_per_request, engine.fingerprint)
+    tensors = tensor_routes(handler, settings.images_per_request)
     app.include_router(infer)
-    app.include_router(v2_routes(exchange, build.version))
+    app.include_router(v2_routes(handler, build.version))
     app.include_router(tensors)
-    app.include_router(task_routes(registry, catalogue, door))
+    app.include_router(task_routes(registry, watcher, authenticator))
     app.include_router(operation_routes(pipeline.batcher, metrics, ready))
     app.include_router(page_routes(app.title))
     _speak_problem_json(app)

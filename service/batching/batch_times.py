@@ -9,7 +9,7 @@ _WEIGHT: Final = 0.25
 """Of the newest batch in the running mean."""
 
 
-class Pace:
+class BatchTimes:
     """Running means for one program, one for each of the engine's buckets: a batch takes as long as its bucket."""
 
     def __init__(self, buckets: Sequence[int]) -> None:

@@ -18,7 +18,7 @@ from typing import Final
 import numpy as np
 
 from engine.task_vector import TaskVector
-from service.batching.batch_times import Pace
+from service.batching.batch_times import BatchTimes
 from service.batching.collector import Collector
 from service.batching.fair_queue import FairQueue
 from service.batching.jobs import Job, Pixels, Program, Ticket
@@ -108,9 +108,9 @@ class Batcher:
         self._in_flight: list[_Batch] = []
         self._failure: Exception | None = None
         self._free_since = 0.0
-        self._pace: Final[dict[Program, Pace]] = {
-            "zero_shot": Pace(engine.buckets),
-            "one_shot": Pace(engine.buckets),
+        self._times: Final[dict[Program, BatchTimes]] = {
+            "zero_shot": BatchTimes(engine.buckets),
+            "one_shot": BatchTimes(engine.buckets),
         }
         self._wake = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
@@ -267,14 +267,14 @@ class Batcher:
     def _nearly_free(self) -> float:
         """When to launch behind the batch in flight; infinity where nothing is known of its like."""
         batch = self._in_flight[-1]
-        seconds = self._pace[batch.program].expected(len(batch.jobs))
+        seconds = self._times[batch.program].expected(len(batch.jobs))
         return max(batch.launched_at, self._free_since) + (1 - _LEAD) * seconds
 
     def _take(self) -> tuple[list[Job], list[Job]]:
         """The next batch; and who is too late."""
         program, queue = self._queues.next()
         now = time.monotonic()
-        size = self._pace[program].next_batch(len(queue))
+        size = self._times[program].next_batch(len(queue))
         batch: list[Job] = []
         expired: list[Job] = []
         while queue and len(batch) < size:
@@ -305,7 +305,7 @@ class Batcher:
             job.answer = answer
             job.began_at, job.landed_at = began, now
         self._free_since = now
-        self._pace[batch.program].observe(len(batch.jobs), now - began)
+        self._times[batch.program].observe(len(batch.jobs), now - began)
         with self._wake:
             self._in_flight.remove(batch)
             self._wake.notify()

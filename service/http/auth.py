@@ -22,7 +22,7 @@ _NO_ADMIN_KEY: Final = (
 )
 
 
-class Door:
+class Authenticator:
     """Checks the keys that requests carry. An admin's key opens everything."""
 
     def __init__(self, settings: Settings) -> None:

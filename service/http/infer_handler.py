@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.errors import DeadlineExceeded, InvalidRequest, ServiceError, problem
-from service.http.auth import Door
+from service.http.auth import Authenticator
 from service.http.calls import Call, task_in
 from service.pipeline import Outcome, Pipeline
 from service.request_run import Timing
@@ -23,12 +23,12 @@ AnyCall = TypeVar("AnyCall", bound=Call)
 
 
 @dataclass(frozen=True, slots=True)
-class Exchange:
+class InferHandler:
     """Answers requests with the pipeline."""
 
     pipeline: Pipeline
     metrics: Metrics
-    door: Door
+    authenticator: Authenticator
     timeout_ms: int
     """Deadline of a request that names none."""
 
@@ -62,7 +62,7 @@ class Exchange:
         write: Callable[[AnyCall, Outcome], Awaitable[Response]],
         record: Record,
     ) -> Response:
-        self.door.may_infer(request.headers)
+        self.authenticator.may_infer(request.headers)
         record.task = self._named_task(request)
         self.pipeline.check_room()
         deadline = monotonic() + _timeout_seconds(request, self.timeout_ms)
@@ -75,7 +75,7 @@ class Exchange:
         if call.options.task is not None:
             record.task = self.pipeline.registry.artifact(call.options.task).task
         record.admitted_ns = time_ns()
-        outcome = await self.pipeline.answer(call, self.door.client(request), request.receive, deadline)
+        outcome = await self.pipeline.answer(call, self.authenticator.client(request), request.receive, deadline)
         record.timing = outcome.timing
         response = await write(call, outcome)
         response.raw_headers.append((b"server-timing", outcome.timing.header().encode()))

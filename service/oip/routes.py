@@ -9,7 +9,7 @@ from starlette.requests import ClientDisconnect
 from service.batching.batcher import State
 from service.errors import ClientClosed, NotReady, UnsupportedMedia
 from service.http.auth import SECURITY
-from service.http.infer_handler import Exchange
+from service.http.infer_handler import InferHandler
 from service.http.openapi import PROBLEM, TENSORS
 from service.http.schemas import Live, ModelMetadata, ModelReady, Ready, ServerMetadata, TensorMetadata
 from service.oip.tensors import JSON_SIZE_HEADER, TensorCall, json_part, read_tensors, tensor_reply
@@ -22,10 +22,10 @@ _SHORT_JSON: Final = 1 << 14
 """Bytes that are read sooner than another thread would begin to; numbers in a longer one would hold up the loop."""
 
 
-def v2_routes(exchange: Exchange, version: str) -> APIRouter:
+def v2_routes(handler: InferHandler, version: str) -> APIRouter:
     """All but inference. `version` is the server's."""
     router = APIRouter(prefix=_PREFIX, tags=[_TAG])
-    registry, batcher = exchange.pipeline.registry, exchange.pipeline.batcher
+    registry, batcher = handler.pipeline.registry, handler.pipeline.batcher
 
     def check_ready() -> None:
         if batcher.state is not State.READY:
@@ -46,7 +46,7 @@ def v2_routes(exchange: Exchange, version: str) -> APIRouter:
 
     @router.get("/models/{task}", summary="Inputs and outputs of a task", responses={404: PROBLEM})
     async def model(task: str) -> ModelMetadata:
-        tile = exchange.pipeline.tile
+        tile = handler.pipeline.tile
         return ModelMetadata(
             name=task,
             versions=[registry.artifact(task).hash],
@@ -64,10 +64,10 @@ def v2_routes(exchange: Exchange, version: str) -> APIRouter:
     return router
 
 
-def tensor_routes(exchange: Exchange, max_images: int) -> APIRouter:
+def tensor_routes(handler: InferHandler, max_images: int) -> APIRouter:
     """Inference. `max_images` are let into one request."""
     router = APIRouter(prefix=_PREFIX, tags=[_TAG])
-    description = TENSORS | {"security": SECURITY} if exchange.door.asks_for_keys else TENSORS
+    description = TENSORS | {"security": SECURITY} if handler.authenticator.asks_for_keys else TENSORS
 
     @router.post("/models/{task}/infer", summary="Answer tensors", response_class=Response, openapi_extra=description)
     async def infer(task: str, request: Request) -> Response:
@@ -90,6 +90,6 @@ def tensor_routes(exchange: Exchange, max_images: int) -> APIRouter:
                 return tensor_reply(call, outcome)
             return await asyncio.to_thread(tensor_reply, call, outcome)
 
-        return await exchange.answer(request, read, write)
+        return await handler.answer(request, read, write)
 
     return router

@@ -22,7 +22,7 @@ from service.http.schemas import TaskInfo
 from service.tasks.registry import TaskRegistry, describe
 from service.telemetry.metrics import Metrics
 
-log: Final = logging.getLogger("vtv.catalogue")
+log: Final = logging.getLogger("vtv.tasks")
 _PERIOD_SECONDS: Final = 0.5
 _NOT_AN_ARTIFACT: Final = "The body is not a valid artifact file. The log says what is wrong with it."
 _OTHER_MODEL: Final = "The artifact was made for another model or program: build it again for this one."
@@ -48,7 +48,7 @@ class Findings:
     refused: dict[str, str] = field(default_factory=dict)
 
 
-class Catalogue:
+class StoreWatcher:
     """A store and the registry that serves it. Belongs to the event loop, which never waits for a file."""
 
     def __init__(

@@ -159,7 +159,7 @@ def test_no_batch_exceeds_the_engine_and_order_is_kept(bench: Bench) -> None:
 def test_a_bucket_is_filled_rather_than_padded_where_padding_costs_more(bench: Bench) -> None:
     occupy(bench)
     for images in (1, 2, 4):
-        bench.batcher._pace["zero_shot"].observe(images, float(images))
+        bench.batcher._times["zero_shot"].observe(images, float(images))
     bench.submit(*(bench.job(slot) for slot in (1, 2, 3)))
     bench.engine.permits.release(3)
     assert bench.called() == ("zero_shot", [1, 2])

@@ -18,7 +18,7 @@ from service.codec.codec import Answer, Codec, Order, Prepared
 from service.codec.images import Pixels
 from service.codec.workers.frames import Frame, Frames, framed
 from service.codec.workers.pool import CodecPool
-from service.codec.workers.process import Errand, Nursery
+from service.codec.workers.process import Errand, ForkServer
 from service.errors import InvalidImage, ServiceError, UnsupportedMedia
 from tests.support import PATIENCE, photo
 
@@ -66,10 +66,10 @@ def children(parent: int) -> list[int]:
 
 
 def codec_processes() -> tuple[list[int], list[int]]:
-    """The nurseries of this process's pools, one but for a moment, and their children."""
+    """The fork servers of this process's pools, one but for a moment, and their children."""
     lines = {child: Path(f"/proc/{child}/cmdline").read_text() for child in children(os.getpid())}
-    nurseries = [child for child, line in lines.items() if "service.codec.workers.fork_server" in line]
-    return nurseries, [child for nursery in nurseries for child in children(nursery)]
+    fork_servers = [child for child, line in lines.items() if "service.codec.workers.fork_server" in line]
+    return fork_servers, [child for fork_server in fork_servers for child in children(fork_server)]
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -182,14 +182,14 @@ def test_what_is_given_up_is_not_heard_of() -> None:
 
 
 def test_processes_that_die_are_replaced(caplog: pytest.LogCaptureFixture) -> None:
-    async def killed(with_the_nursery: bool, pool: CodecPool) -> None:
+    async def killed(with_the_fork_server: bool, pool: CodecPool) -> None:
         errand, _ = await prepared(pool, order(photo()))
-        nurseries, processes = codec_processes()
+        fork_servers, processes = codec_processes()
         assert len(processes) == 3
-        for process in (nurseries if with_the_nursery else []) + processes:
+        for process in (fork_servers if with_the_fork_server else []) + processes:
             os.kill(process, signal.SIGKILL)
         await until(lambda: len(set(codec_processes()[1]) - set(processes)) == 3)
-        assert (codec_processes()[0] == nurseries) is not with_the_nursery
+        assert (codec_processes()[0] == fork_servers) is not with_the_fork_server
         assert await finished(pool, errand, PAINTED) == undisturbed(order(photo()))
 
     deaths: list[None] = []
@@ -255,7 +255,7 @@ def test_a_picture_that_kills_every_process_is_given_up() -> None:
 def test_a_process_that_cannot_be_forked_leaves_nothing_open(monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[socket.socket] = []
 
-    def refuse(nursery: Nursery, channel: socket.socket) -> None:
+    def refuse(fork_server: ForkServer, channel: socket.socket) -> None:
         raise BrokenPipeError
 
     def pair() -> tuple[socket.socket, socket.socket]:
@@ -263,7 +263,7 @@ def test_a_process_that_cannot_be_forked_leaves_nothing_open(monkeypatch: pytest
         return ends
 
     real = socket.socketpair
-    monkeypatch.setattr(Nursery, "fork", refuse)
+    monkeypatch.setattr(ForkServer, "fork", refuse)
 
     async def start() -> None:
         pool = CodecPool(1, GEOMETRY, LIMIT, lambda: None)
@@ -280,8 +280,8 @@ def test_a_process_that_cannot_be_forked_leaves_nothing_open(monkeypatch: pytest
 def test_none_outlives_the_pool() -> None:
     async def start_and_stop() -> list[int]:
         async with running(2):
-            nurseries, processes = codec_processes()
-            return nurseries + processes
+            fork_servers, processes = codec_processes()
+            return fork_servers + processes
 
     processes = asyncio.run(start_and_stop())
     asyncio.run(until(lambda: not any(Path(f"/proc/{process}").exists() for process in processes)))

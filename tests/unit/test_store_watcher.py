@@ -11,7 +11,7 @@ from artifacts.store.folder import Store
 from engine.errors import ModelMismatch
 from engine.task_vector import TaskVector
 from service.tasks.registry import TaskRegistry
-from service.tasks.store_watcher import Catalogue
+from service.tasks.store_watcher import StoreWatcher
 from service.telemetry.metrics import BuildInfo, Metrics
 from tests.support import make_artifact
 
@@ -24,9 +24,9 @@ class Served:
         self.store = Store(folder / "store")
         self.registry = TaskRegistry({}, 4)
         self.metrics = Metrics(BuildInfo("1", "m", "eager", "cpu"), (1,))
-        self.catalogue = Catalogue(self.store, self.registry, self.check, self.metrics)
+        self.watcher = StoreWatcher(self.store, self.registry, self.check, self.metrics)
         self.publish("identity", 1)
-        self.catalogue.load()
+        self.watcher.load()
 
     @staticmethod
     def check(vector: TaskVector) -> None:
@@ -38,7 +38,7 @@ class Served:
         return self.store.publish(self.folder / "made").hash
 
     def sync(self) -> dict[str, str]:
-        asyncio.run(self.catalogue.sync())
+        asyncio.run(self.watcher.sync())
         return {name: self.registry.artifact(name).hash for name in self.registry.names()}
 
     def refused(self) -> float | None:
@@ -63,7 +63,7 @@ def test_publications_and_retirements_are_taken_up(served: Served) -> None:
 
 def test_nothing_is_read_that_did_not_change(served: Served, caplog: pytest.LogCaptureFixture) -> None:
     artifact = served.registry.artifact("identity")
-    with caplog.at_level(logging.INFO, "vtv.catalogue"):
+    with caplog.at_level(logging.INFO, "vtv.tasks"):
         served.sync()
     assert served.registry.artifact("identity") is artifact
     assert not caplog.records

@@ -17,7 +17,7 @@ from service.codec.codec import Answer, Codec, Order, Prepared
 from service.codec.images import Pixels
 from service.codec.in_process import Here
 from service.codec.workers.messages import Begin
-from service.codec.workers.process import CodecProcess, Errand, Nursery
+from service.codec.workers.process import CodecProcess, Errand, ForkServer
 from service.errors import ServiceError
 
 log: Final = logging.getLogger("vtv.codec")
@@ -48,7 +48,7 @@ class CodecPool:
         self._large: CodecProcess | None = None
         self._small = _Line()
         self._big = _Line()
-        self._nursery = Nursery(niceness)
+        self._fork_server = ForkServer(niceness)
         self._on_death = on_death
         self._numbers = 0
         self._replacing: set[asyncio.Task[None]] = set()
@@ -64,7 +64,7 @@ class CodecPool:
         for process in [*self._processes, self._large]:
             if process is not None:
                 process.close()
-        self._nursery.close()
+        self._fork_server.close()
 
     def prepare(
         self,
@@ -131,7 +131,7 @@ class CodecPool:
         ours, theirs = socket.socketpair()
         try:
             with theirs:
-                self._nursery.fork(theirs)
+                self._fork_server.fork(theirs)
             await asyncio.get_running_loop().create_unix_connection(lambda: process, sock=ours)
             await process.begin(self._begin)
             # It may have died between its last word and this line.

@@ -1,4 +1,4 @@
-"""One codec process as the event loop sees it, and the nursery they come from."""
+"""One codec process as the event loop sees it, and the fork server they come from."""
 
 import asyncio
 import logging
@@ -169,7 +169,7 @@ def _end(errand: Errand, reply: Done | Refused | Failed) -> None:
             errand.failed(ServiceError())
 
 
-class Nursery:
+class ForkServer:
     """The process that forks them. It is started when first needed, and again should it be gone."""
 
     def __init__(self, niceness: int) -> None:

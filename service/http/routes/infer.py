@@ -4,16 +4,16 @@ from fastapi import APIRouter, Request, Response
 
 from service.http.auth import SECURITY
 from service.http.calls import Call, read_call
-from service.http.infer_handler import Exchange
+from service.http.infer_handler import InferHandler
 from service.http.openapi import INFER
 from service.http.replies import reply
 from service.pipeline import Outcome
 
 
-def infer_routes(exchange: Exchange, max_images: int, model: str) -> APIRouter:
+def infer_routes(handler: InferHandler, max_images: int, model: str) -> APIRouter:
     """`max_images` are let into one request; `model` is the fingerprint that replies name."""
     router = APIRouter(tags=["inference"])
-    description = INFER | {"security": SECURITY} if exchange.door.asks_for_keys else INFER
+    description = INFER | {"security": SECURITY} if handler.authenticator.asks_for_keys else INFER
 
     @router.post("/infer", summary="Answer images", response_class=Response, openapi_extra=description)
     async def infer(request: Request) -> Response:
@@ -25,6 +25,6 @@ def infer_routes(exchange: Exchange, max_images: int, model: str) -> APIRouter:
         async def write(call: Call, outcome: Outcome) -> Response:
             return reply(call, request.headers.get("accept", ""), outcome, model)
 
-        return await exchange.answer(request, read, write)
+        return await handler.answer(request, read, write)
 
     return router

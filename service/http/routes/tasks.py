@@ -6,11 +6,11 @@ from fastapi import APIRouter, Depends, Request, Response, Security
 from starlette.requests import ClientDisconnect
 
 from service.errors import ClientClosed
-from service.http.auth import API_KEY, BEARER, Door
+from service.http.auth import API_KEY, BEARER, Authenticator
 from service.http.openapi import PROBLEM
 from service.http.schemas import TaskInfo, TaskList
 from service.tasks.registry import TaskRegistry
-from service.tasks.store_watcher import Catalogue
+from service.tasks.store_watcher import StoreWatcher
 
 _FILE: Final = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
 _UPLOAD: Final[dict[str, Any]] = {"requestBody": {"required": True, "content": _FILE}}
@@ -20,9 +20,9 @@ def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return dict.fromkeys(statuses, PROBLEM)
 
 
-def task_routes(registry: TaskRegistry, catalogue: Catalogue, door: Door) -> APIRouter:
+def task_routes(registry: TaskRegistry, watcher: StoreWatcher, authenticator: Authenticator) -> APIRouter:
     router = APIRouter(tags=["tasks"])
-    admin = [Security(BEARER), Security(API_KEY), Depends(door.may_change)]
+    admin = [Security(BEARER), Security(API_KEY), Depends(authenticator.may_change)]
 
     @router.get("/tasks", summary="List the installed tasks")
     async def tasks() -> TaskList:
@@ -48,7 +48,7 @@ def task_routes(registry: TaskRegistry, catalogue: Catalogue, door: Door) -> API
             content = await request.body()
         except ClientDisconnect:
             raise ClientClosed from None
-        task, new = await catalogue.install(name, content)
+        task, new = await watcher.install(name, content)
         response.status_code = 201 if new else 200
         return task
 
@@ -61,6 +61,6 @@ def task_routes(registry: TaskRegistry, catalogue: Catalogue, door: Door) -> API
     )
     async def retire(name: str) -> None:
         """Take a task out of service and out of the store. Requests in flight are still answered."""
-        await catalogue.retire(name)
+        await watcher.retire(name)
 
     return router
