@@ -18,7 +18,9 @@ from service.errors import ClientClosed, InvalidImage, InvalidRequest, Unsupport
 from service.http.schemas import InferRequest, Options
 
 Form = Literal["raw", "json", "multipart", "tensors"]
-_OPTION_NAMES: Final = tuple(Options.model_fields)
+_FILES: Final = frozenset({"image", "example_input", "example_output"})
+_LONGEST_NAME: Final = 100
+"""Characters of a name that a client sent, in the complaint about it."""
 _TASK_OR_EXAMPLE: Final = "Give a task, or example_input and example_output: one of the two."
 
 
@@ -100,7 +102,8 @@ async def _read_form(request: Request) -> Call:
 
 
 async def _from_form(form: FormData) -> Call:
-    options = read_options({name: form[name] for name in _OPTION_NAMES if name in form})
+    # What is no file of ours is an option, and refused by its name if it is none.
+    options = read_options({name: form[name] for name in form if name not in _FILES})
     images = await _files(form, "image")
     pair = await _files(form, "example_input"), await _files(form, "example_output")
     if not images:
@@ -135,5 +138,5 @@ def read_options(values: Mapping[str, object]) -> Options:
 def complaint(error: ValidationError) -> str:
     """The first thing wrong, in pydantic's words, which never repeat what was sent."""
     first = error.errors(include_input=False, include_url=False, include_context=False)[0]
-    where = ".".join(str(part) for part in first["loc"])
+    where = ".".join(str(part)[:_LONGEST_NAME] for part in first["loc"])
     return f"{where}: {first['msg']}." if where else f"{first['msg']}."
