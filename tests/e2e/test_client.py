@@ -13,9 +13,9 @@ import pytest
 from PIL import Image
 
 from artifacts.store.folder import Store
-from service.client import AsyncVTVClient, VTVClient
-from service.client_errors import InvalidImage, QueueFull, Unauthorized, UnknownTask
 from tests.support import ServerProcess, make_artifact, photo, wait_until
+from vtv_client.client import AsyncVTVClient, VTVClient
+from vtv_client.errors import InvalidImage, QueueFull, Unauthorized, UnknownTask
 
 
 def pixels(data: bytes) -> Any:

@@ -1,4 +1,4 @@
-"""service.client against a scripted server: what is tried again, and what an error becomes."""
+"""vtv_client.client against a scripted server: what is tried again, and what an error becomes."""
 
 import asyncio
 import json
@@ -8,9 +8,6 @@ from itertools import chain, repeat
 import httpx
 import pytest
 
-from service import client_errors as errors
-from service.client import AsyncVTVClient, VTVClient
-from service.client_protocol import Attempts
 from service.errors import (
     DeadlineExceeded,
     InvalidImage,
@@ -24,6 +21,9 @@ from service.errors import (
     UnsupportedMedia,
     problem,
 )
+from vtv_client import errors
+from vtv_client._protocol import Attempts
+from vtv_client.client import AsyncVTVClient, VTVClient
 
 Script = Callable[[httpx.Request], httpx.Response]
 FINE = httpx.Response(200, content=b"answer", headers={"Content-Type": "image/png", "Server-Timing": "queue;dur=1.5"})

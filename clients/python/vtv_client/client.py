@@ -4,7 +4,7 @@
         mask = client.infer("segmentation", Path("photo.jpg"), size="original").image
 
 Connections are reused: keep one client for many calls. `timeout` is for a whole call, retries included, and the
-server drops what it did not start in that time. What is raised is in `service.client_errors`.
+server drops what it did not start in that time. What is raised is in `vtv_client.errors`.
 """
 
 import asyncio
@@ -15,8 +15,8 @@ from typing import Any, Final, Self, Unpack
 
 import httpx
 
-from service.client_errors import VTVError
-from service.client_protocol import (
+from service.http.schemas import TaskInfo, TaskList
+from vtv_client._protocol import (
     Answer,
     Asked,
     Attempts,
@@ -31,7 +31,7 @@ from service.client_protocol import (
     many_answers,
     one_answer,
 )
-from service.http.schemas import TaskInfo, TaskList
+from vtv_client.errors import VTVError
 
 _LIMITS: Final = httpx.Limits(max_connections=100, max_keepalive_connections=100)
 _LONGEST_TIMEOUT_MS: Final = 999_999_999

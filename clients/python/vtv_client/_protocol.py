@@ -11,8 +11,8 @@ from urllib.parse import quote
 
 import httpx
 
-from service.client_errors import BY_CODE, ProblemError, TimedOut, Unreachable, VTVError
 from service.http.schemas import Format, Refine, Size
+from vtv_client.errors import BY_CODE, ProblemError, TimedOut, Unreachable, VTVError
 
 File = bytes | Path
 """A file's content, or where it lies."""
