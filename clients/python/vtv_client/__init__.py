@@ -1,1 +1,60 @@
-"""Python client of a Visual Task Vectors server."""
+"""Python client of a Visual Task Vectors server.
+
+    with Client("http://localhost:8000") as client:
+        client.infer("segmentation", "photo.jpg", size="original").save("mask.png")
+"""
+
+from vtv_client._requests import File, Options
+from vtv_client._streams import Outcome
+from vtv_client._version import __version__
+from vtv_client.answer import Answer
+from vtv_client.async_client import AsyncClient
+from vtv_client.client import Client
+from vtv_client.errors import (
+    DeadlineExceeded,
+    Internal,
+    InvalidImage,
+    InvalidRequest,
+    MethodNotAllowed,
+    NotFound,
+    NotReady,
+    PayloadTooLarge,
+    ProblemError,
+    QueueFull,
+    TimedOut,
+    Unauthorized,
+    UnexpectedReply,
+    UnknownTask,
+    Unreachable,
+    UnsupportedMedia,
+    VTVError,
+)
+from vtv_client.task import Task
+
+__all__ = [
+    "Answer",
+    "AsyncClient",
+    "Client",
+    "DeadlineExceeded",
+    "File",
+    "Internal",
+    "InvalidImage",
+    "InvalidRequest",
+    "MethodNotAllowed",
+    "NotFound",
+    "NotReady",
+    "Options",
+    "Outcome",
+    "PayloadTooLarge",
+    "ProblemError",
+    "QueueFull",
+    "Task",
+    "TimedOut",
+    "Unauthorized",
+    "UnexpectedReply",
+    "UnknownTask",
+    "Unreachable",
+    "UnsupportedMedia",
+    "VTVError",
+    "__version__",
+]

@@ -1,75 +1,45 @@
-"""Python clients of the service.
+"""The client that blocks."""
 
-    with VTVClient("http://localhost:8000") as client:
-        mask = client.infer("segmentation", Path("photo.jpg"), size="original").image
-
-Connections are reused: keep one client for many calls. `timeout` is for a whole call, retries included, and the
-server drops what it did not start in that time. What is raised is in `vtv_client.errors`.
-"""
-
-import asyncio
 import time
-from collections.abc import Sequence
-from dataclasses import asdict
-from typing import Any, Final, Self, Unpack
+from collections.abc import Generator, Iterable
+from typing import Self, Unpack
 
 import httpx
 
-from service.http.schemas import TaskInfo, TaskList
-from vtv_client._protocol import (
-    Answer,
-    Asked,
-    Attempts,
-    File,
-    Wanted,
-    ask_install,
-    ask_many,
-    ask_one,
-    ask_retire,
-    ask_tasks,
-    checked,
-    many_answers,
-    one_answer,
-)
+from vtv_client import _requests
+from vtv_client._call import LIMITS, Call, Target
+from vtv_client._requests import File, Options, Request, Result, read_file, read_files
+from vtv_client._streams import Outcome, Pause, Source, in_threads
+from vtv_client.answer import Answer
 from vtv_client.errors import VTVError
-
-_LIMITS: Final = httpx.Limits(max_connections=100, max_keepalive_connections=100)
-_LONGEST_TIMEOUT_MS: Final = 999_999_999
+from vtv_client.task import Task
 
 
-class _Base:
-    def __init__(self, url: str, key: str | None, timeout: float, retries: int) -> None:
-        self._url = url.rstrip("/")
-        self._headers = {"Authorization": f"Bearer {key}"} if key else {}
-        self._timeout = timeout
-        self._retries = retries
+class Client:
+    """Asks a server; safe to share between threads.
 
-    def _attempts(self) -> Attempts:
-        return Attempts(self._timeout, self._retries)
-
-    def _arguments(self, asked: Asked, seconds: float) -> dict[str, Any]:
-        arguments = asdict(asked)
-        arguments["url"] = self._url + arguments.pop("path")
-        milliseconds = max(1, min(int(1e3 * seconds), _LONGEST_TIMEOUT_MS))
-        arguments["headers"] |= self._headers | {"X-VTV-Timeout-Ms": str(milliseconds)}
-        return arguments | {"timeout": seconds}
-
-
-class VTVClient(_Base):
-    """Asks a server; safe to share between threads."""
+    Connections are reused: keep one client for many calls, and close it, or use it in a `with` statement.
+    Every call may raise a `VTVError`, and OSError for a file that cannot be read.
+    """
 
     def __init__(
         self,
         url: str,
         *,
-        key: str | None = None,
+        api_key: str | None = None,
+        admin_key: str | None = None,
         timeout: float = 30.0,
         retries: int = 5,
         http: httpx.Client | None = None,
     ) -> None:
-        """`key` is an API key, or the admin's; `http` replaces the connection pool, for proxies or certificates."""
-        super().__init__(url, key, timeout, retries)
-        self._http = http or httpx.Client(limits=_LIMITS)
+        """For the server at `url`. Raises ValueError for an address that is none.
+
+        `admin_key` is for `install` and `retire`; where there is only one key, it is used for everything.
+        `timeout` is seconds for a whole call, `retries` included; the server drops what it did not start in that time.
+        `http` replaces the connection pool, for proxies or certificates, and is closed with the client.
+        """
+        self._target = Target(url, api_key, admin_key, timeout, retries)
+        self._http = http or httpx.Client(limits=LIMITS)
 
     def __enter__(self) -> Self:
         return self
@@ -81,98 +51,63 @@ class VTVClient(_Base):
         """Close the connections."""
         self._http.close()
 
-    def infer(self, task: str, image: File, **wanted: Unpack[Wanted]) -> Answer:
-        """The answer to one image."""
-        return one_answer(self._send(ask_one(task, image, wanted)))
+    def infer(self, task: str, image: File, *, mask: File | None = None, **options: Unpack[Options]) -> Answer:
+        """The answer to one image. `mask` is white where a task that fills holes shall paint, of the image's size."""
+        hole = None if mask is None else read_file(mask)
+        return self._send(_requests.infer(task, read_file(image), hole, options))
 
-    def infer_many(self, task: str, images: Sequence[File], **wanted: Unpack[Wanted]) -> list[Answer]:
-        """The answers to several images, in their order, in one request."""
-        return many_answers(self._send(ask_many(task, images, wanted)))
+    def infer_many(
+        self, task: str, images: Iterable[File], *, masks: Iterable[File] = (), **options: Unpack[Options]
+    ) -> list[Answer]:
+        """The answers to several images, in their order, in one request; with one mask for each, or none."""
+        return self._send(_requests.infer_many(task, read_files(images), read_files(masks), options))
 
     def one_shot(
-        self, example: tuple[File, File], images: Sequence[File], **wanted: Unpack[Wanted]
-    ) -> list[Answer]:
-        """Answers after an example pair (input, output) in place of a task."""
-        return many_answers(self._send(ask_many(None, images, wanted, example)))
-
-    def tasks(self) -> list[TaskInfo]:
-        """What can be asked for."""
-        return TaskList.model_validate_json(self._send(ask_tasks()).content).tasks
-
-    def install(self, task: str, artifact: File) -> TaskInfo:
-        """Install an artifact file under its task's name; needs the admin key."""
-        return TaskInfo.model_validate_json(self._send(ask_install(task, artifact)).content)
-
-    def retire(self, task: str) -> None:
-        """Retire a task; needs the admin key."""
-        self._send(ask_retire(task))
-
-    def _send(self, asked: Asked) -> httpx.Response:
-        attempts = self._attempts()
-        while True:
-            try:
-                return checked(self._http.request(**self._arguments(asked, attempts.left())))
-            except (VTVError, httpx.TransportError) as error:
-                seconds = attempts.pause(error)
-            time.sleep(seconds)
-
-
-class AsyncVTVClient(_Base):
-    """The same for asyncio."""
-
-    def __init__(
         self,
-        url: str,
-        *,
-        key: str | None = None,
-        timeout: float = 30.0,
-        retries: int = 5,
-        http: httpx.AsyncClient | None = None,
-    ) -> None:
-        super().__init__(url, key, timeout, retries)
-        self._http = http or httpx.AsyncClient(limits=_LIMITS)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.close()
-
-    async def close(self) -> None:
-        """Close the connections."""
-        await self._http.aclose()
-
-    async def infer(self, task: str, image: File, **wanted: Unpack[Wanted]) -> Answer:
-        """The answer to one image."""
-        return one_answer(await self._send(ask_one(task, image, wanted)))
-
-    async def infer_many(self, task: str, images: Sequence[File], **wanted: Unpack[Wanted]) -> list[Answer]:
-        """The answers to several images, in their order, in one request."""
-        return many_answers(await self._send(ask_many(task, images, wanted)))
-
-    async def one_shot(
-        self, example: tuple[File, File], images: Sequence[File], **wanted: Unpack[Wanted]
+        example_input: File,
+        example_output: File,
+        images: Iterable[File],
+        **options: Unpack[Options],
     ) -> list[Answer]:
-        """Answers after an example pair (input, output) in place of a task."""
-        return many_answers(await self._send(ask_many(None, images, wanted, example)))
+        """The answers to images after a solved example in place of a task, in their order, in one request."""
+        example = read_file(example_input), read_file(example_output)
+        return self._send(_requests.one_shot(*example, read_files(images), options))
 
-    async def tasks(self) -> list[TaskInfo]:
+    def stream(
+        self, task: str, images: Iterable[Source], *, concurrency: int = 8, **options: Unpack[Options]
+    ) -> Generator[tuple[Source, Outcome], None, None]:
+        """Each image with its answer, as they are done: not in their order, so that none waits for a slow one.
+
+        `concurrency` images are asked for at once, and no further one is taken from `images` until an answer was
+        taken from here. An image that fails comes with its error, VTVError or OSError, and the others go on.
+        """
+
+        def ask(image: Source, pause: Pause) -> Answer:
+            return self._send(_requests.infer(task, read_file(image), None, options), pause)
+
+        return in_threads(ask, images, concurrency)
+
+    def tasks(self) -> list[Task]:
         """What can be asked for."""
-        return TaskList.model_validate_json((await self._send(ask_tasks())).content).tasks
+        return self._send(_requests.tasks())
 
-    async def install(self, task: str, artifact: File) -> TaskInfo:
-        """Install an artifact file under its task's name; needs the admin key."""
-        return TaskInfo.model_validate_json((await self._send(ask_install(task, artifact))).content)
+    def task(self, name: str) -> Task:
+        """One task."""
+        return self._send(_requests.task(name))
 
-    async def retire(self, task: str) -> None:
-        """Retire a task; needs the admin key."""
-        await self._send(ask_retire(task))
+    def install(self, name: str, artifact: File) -> Task:
+        """Serve an artifact's file from now on, under its task's name. Needs the admin key."""
+        return self._send(_requests.install(name, read_file(artifact)))
 
-    async def _send(self, asked: Asked) -> httpx.Response:
-        attempts = self._attempts()
+    def retire(self, name: str) -> None:
+        """Serve a task no more. Needs the admin key."""
+        self._send(_requests.retire(name))
+
+    def _send(self, request: Request[Result], pause: Pause = time.sleep) -> Result:
+        call = Call(self._target, request)
         while True:
             try:
-                return checked(await self._http.request(**self._arguments(asked, attempts.left())))
-            except (VTVError, httpx.TransportError) as error:
-                seconds = attempts.pause(error)
-            await asyncio.sleep(seconds)
+                return call.read(self._http.request(**call.arguments()))
+            except (VTVError, httpx.RequestError) as failure:
+                seconds = call.pause(failure)
+            pause(seconds)

@@ -1,0 +1,124 @@
+"""Every request that the clients make, as data: no I/O here."""
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Generic, Literal, TypedDict, TypeVar
+from urllib.parse import quote
+
+import httpx
+
+from vtv_client import _replies
+from vtv_client.answer import Answer
+from vtv_client.task import Task
+
+File = bytes | str | os.PathLike[str]
+"""A file: its content, or its path. Images are JPEG, PNG or WebP."""
+Result = TypeVar("Result")
+_Files = list[tuple[str, tuple[str, bytes]]]
+
+
+class Options(TypedDict, total=False):
+    """How answers are wanted. What is left out, or None, is the server's to choose."""
+
+    size: Literal["native", "original"] | None
+    """`native` is 112 x 112 pixels, the server's default; `original` is the query's size."""
+    refine: Literal["auto", "guided", "none"] | None
+    """`auto`, the server's default, does what the task's artifact says; `guided` follows the query's edges."""
+    threshold: Literal["none", "auto"] | None
+    """`auto` makes a mask black and white, cut where the task's artifact says; the server's default is soft."""
+    format: Literal["png", "webp", "jpeg"] | None
+    """The answer's file format; the server's default is `png`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request(Generic[Result]):
+    """A request, ready to be sent any number of times, and how its reply is read."""
+
+    method: str
+    path: str
+    read: Callable[[httpx.Response], Result]
+    params: dict[str, str] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)
+    content: bytes | None = None
+    data: dict[str, str] | None = None
+    files: _Files | None = None
+    admin: bool = False
+    """Whether the admin key is needed."""
+
+
+def infer(task: str, image: bytes, mask: bytes | None, options: Options) -> Request[Answer]:
+    """One image: the raw form, which costs least, unless there is a mask."""
+    fields = {"task": task, **_given(options)}
+    if mask is None:
+        headers = {"Content-Type": _media_type(image)}
+        return Request("POST", "/infer", _replies.answer, params=fields, headers=headers, content=image)
+    files = _files("image", [image]) + _files("mask", [mask])
+    return Request("POST", "/infer", _replies.answer, headers={"Accept": "image/*"}, data=fields, files=files)
+
+
+def infer_many(task: str, images: Iterable[bytes], masks: Iterable[bytes], options: Options) -> Request[list[Answer]]:
+    """Several images in one request; `masks` are none, or one for each."""
+    return _form({"task": task, **_given(options)}, _files("image", images) + _files("mask", masks))
+
+
+def one_shot(
+    example_input: bytes, example_output: bytes, images: Iterable[bytes], options: Options
+) -> Request[list[Answer]]:
+    """Several images after a solved pair."""
+    pair = _files("example_input", [example_input]) + _files("example_output", [example_output])
+    return _form(_given(options), pair + _files("image", images))
+
+
+def tasks() -> Request[list[Task]]:
+    """Every task."""
+    return Request("GET", "/tasks", _replies.tasks)
+
+
+def task(name: str) -> Request[Task]:
+    """One task."""
+    return Request("GET", _task_path(name), _replies.task)
+
+
+def install(name: str, artifact: bytes) -> Request[Task]:
+    """An artifact's file, to be served from now on."""
+    return Request("PUT", _task_path(name), _replies.task, content=artifact, admin=True)
+
+
+def retire(name: str) -> Request[None]:
+    """A task, to be served no more."""
+    return Request("DELETE", _task_path(name), _replies.nothing, admin=True)
+
+
+def read_file(file: File) -> bytes:
+    """A file's content. Raises OSError."""
+    return file if isinstance(file, bytes) else Path(file).read_bytes()
+
+
+def read_files(files: Iterable[File]) -> list[bytes]:
+    """The files' contents. Raises OSError."""
+    return [read_file(file) for file in files]
+
+
+def _form(fields: dict[str, str], files: _Files) -> Request[list[Answer]]:
+    headers = {"Accept": "application/json"}
+    return Request("POST", "/infer", _replies.answers, headers=headers, data=fields, files=files)
+
+
+def _files(name: str, contents: Iterable[bytes]) -> _Files:
+    return [(name, (name, content)) for content in contents]
+
+
+def _given(options: Mapping[str, object]) -> dict[str, str]:
+    """Servers refuse what they do not know: only what is set is sent."""
+    return {name: str(value) for name, value in options.items() if value is not None}
+
+
+def _task_path(name: str) -> str:
+    return f"/tasks/{quote(name, safe='')}"
+
+
+def _media_type(content: bytes) -> str:
+    kinds = {b"\x89PNG": "png", b"RIFF": "webp"}
+    return f"image/{kinds.get(content[:4], 'jpeg')}"

@@ -1,0 +1,33 @@
+"""The Python blocks of the client's README, one after the other, against a real server."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support import ServerProcess, photo
+
+README = Path(__file__).parents[2] / "clients" / "python" / "README.md"
+
+
+def test_the_blocks_run(
+    server: ServerProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NO_PROXY", "*")
+    for seed, name in enumerate(("photo.jpg", "dark.jpg", "input.png", "output.png", "photos/a.jpg", "photos/b.jpg")):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(photo(seed=seed))
+    (tmp_path / "photos/broken.jpg").write_bytes(b"no picture")
+    blocks = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+    names: dict[str, Any] = {}
+    for block in blocks:
+        exec(block.replace("http://localhost:8000", server.url), names)
+    names["client"].close()
+    assert (tmp_path / "mask.webp").read_bytes()[8:12] == b"WEBP"
+    assert {path.name for path in (tmp_path / "photos").glob("*.png")} == {"a.png", "b.png"}
+    shown = capsys.readouterr().out
+    assert "broken.jpg" in shown
+    assert "'identity'" in shown
+    assert "image/png" in shown
