@@ -45,7 +45,7 @@ def test_each_alert_rests_and_fires_as_it_should() -> None:
 
 
 def test_what_to_do_is_written_down_for_each_alert() -> None:
-    guide = (MONITORING / "README.md").read_text()
+    guide = (ROOT / "docs" / "operations.md").read_text()
     for rule in rules():
         assert f"| {rule['alert']} |" in guide if "alert" in rule else rule["record"].startswith("vtv:")
 
