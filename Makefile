@@ -41,6 +41,7 @@ test-gpu: setup  ## run the tests that need a GPU
 
 lint: setup
 	$(BIN)/ruff check .
+	$(BIN)/lint-imports --no-logo --no-cache
 
 types: setup
 	$(BIN)/mypy

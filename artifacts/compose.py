@@ -4,13 +4,12 @@ Sites that one of them writes are written as it does; where both write, the mean
 """
 
 import json
-from datetime import UTC, datetime
 
 import torch
 from torch import Tensor
 
-from artifacts.build import commit
 from artifacts.errors import ArtifactError
+from artifacts.provenance import made_now
 from artifacts.store.artifact import Artifact
 from engine.task_vector import TaskVector
 
@@ -40,8 +39,7 @@ def describe_composition(first: Artifact, second: Artifact) -> dict[str, str]:
         "method": "compose",
         "parts": f"{first.hash} {second.hash}",
         "metric": json.dumps({"name": None, "value": None}),
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "code": commit(),
+        **made_now(),
     }
 
 

@@ -4,8 +4,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
+from artifacts.data.picture_files import read_rgb
 from artifacts.errors import OfflineError
 from artifacts.store.folder import Store
 from engine.refine_picture import refine
@@ -33,13 +34,3 @@ def infer_file(model: Path, store: Path, image: Path, task: str, output: Path, *
 def settings_for(settings: AnswerSettings, mode: str) -> AnswerSettings:
     """`auto` is what the artifact says."""
     return settings if mode == "auto" else replace(settings, refine=mode)
-
-
-def read_rgb(path: Path) -> Image.Image:
-    """A picture file upright in RGB; raises OfflineError."""
-    try:
-        with Image.open(path) as image:
-            return ImageOps.exif_transpose(image).convert("RGB")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise OfflineError(f"{path} is not a picture that can be read: {' '.join(why.split())}") from None

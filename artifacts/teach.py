@@ -7,7 +7,6 @@ which to write, else the best of a few fixed layouts of layers does.
 
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -16,8 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from artifacts.build import KEPT_PROMPTS, commit, zero_shot_values
 from artifacts.collect.heads import Selection, collect
+from artifacts.collect.means import zero_shot_values
 from artifacts.data.episodes import Episodes
 from artifacts.data.mutual_prompts import mutual_prompts, queries
 from artifacts.data.scenes import Scenes
@@ -27,7 +26,9 @@ from artifacts.evaluation.bootstrap import Interval, interval
 from artifacts.evaluation.metrics import METRICS
 from artifacts.evaluation.ways import CONSTANT, COPY
 from artifacts.forward import answers, episode_logits
+from artifacts.job import KEPT_PROMPTS
 from artifacts.progress import Progress
+from artifacts.provenance import made_now
 from artifacts.search.best import SearchData, best_candidate, run_vector, search
 from artifacts.search.loop import Watch
 from artifacts.search.run import Search
@@ -108,8 +109,7 @@ def teach(
         "prompts": str(means.prompts),
         "dataset": f"{len(pairs)} pairs",
         "metric": metric_json(error, floors, len(judges), where),
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "code": commit(),
+        **made_now(),
     }
     return Taught(vector, metadata, error, floors)
 

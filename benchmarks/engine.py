@@ -17,8 +17,8 @@ from typing import Any, Final
 import numpy as np
 import torch
 
-from artifacts.build import commit
 from artifacts.paths import BUNDLED_MODEL
+from artifacts.provenance import commit
 from benchmarks.engine_calls import Call, MatrixProduct, PublicCode, engine_flop, flop
 from benchmarks.engine_subjects import USUAL, Setting, Subject, load_subjects
 from benchmarks.engine_table import table

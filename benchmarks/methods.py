@@ -10,17 +10,18 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from artifacts.build import Job, build_vector, is_done, means_of, save_found, zero_shot_values
-from artifacts.data.datasets import find_task, splits
+from artifacts.build import build_vector, means_of
+from artifacts.collect.means import zero_shot_values
+from artifacts.data.datasets import find_task
 from artifacts.evaluation.bootstrap import Interval
-from artifacts.evaluation.command import TEST_SEED
 from artifacts.evaluation.composites import evaluate_composite
+from artifacts.job import Job, load_job, test_episodes
 from artifacts.paths import BUNDLED_MODEL
 from artifacts.resume import beside
 from artifacts.search.settings import SearchSettings, method_settings
 from artifacts.store.artifact import load_artifact
 from artifacts.tasks import TASKS, Task
-from cli.common import frozen_model, say
+from artifacts.vector_file import is_done, save_found
 from engine.task_vector import AnswerSettings
 
 METHODS: Final[dict[str, dict[str, Any]]] = {
@@ -54,10 +55,7 @@ class Row:
 def main(args: Sequence[str]) -> int:
     """The command. Returns 0; raises OfflineError for data that cannot be used."""
     asked = _parser().parse_args(args)
-    model, fingerprint = frozen_model(asked.model)
-    scenes = splits(asked.dataset, model.geometry)
-    settings = method_settings("reinforce", seed=asked.seed)
-    job = Job(model, fingerprint, scenes, asked.dataset, asked.work, settings, say)
+    job = load_job(asked.model, asked.dataset, method_settings("reinforce", seed=asked.seed), asked.work)
     rows: list[Row] = []
     for name in asked.task or list(TASKS):
         rows += compare(job, find_task(name, asked.dataset), asked.method or list(METHODS), asked.episodes)
@@ -72,7 +70,9 @@ def compare(job: Job, task: Task, methods: Sequence[str], episodes: int) -> list
     paths = {name: _searched(job, task, name) for name in methods}
     artifacts = {name: load_artifact(path, job.fingerprint) for name, path in paths.items()}
     vectors = {name: artifact.vector for name, artifact in artifacts.items()}
-    result = evaluate_composite(job, task, vectors, AnswerSettings(), episodes, TEST_SEED)
+    result = evaluate_composite(
+        job.model, task, test_episodes(job, task, episodes), vectors, AnswerSettings()
+    )
     rows = []
     for name, own in result.own.items():
         about = artifacts[name].metadata if name in artifacts else {}

@@ -18,13 +18,12 @@ import torch
 from artifacts.data.datasets import splits
 from artifacts.data.episodes import Episodes, Pixels, make_episodes
 from artifacts.evaluation.bootstrap import Interval, interval
-from artifacts.evaluation.command import TEST_SEED
 from artifacts.evaluation.metrics import HIGHER_IS_BETTER, METRICS
 from artifacts.forward import BATCH, batches, device_of, refined
+from artifacts.job import TEST_SEED, frozen_model
 from artifacts.paths import BUNDLED_MODEL, BUNDLED_STORE
 from artifacts.store.folder import Store
 from artifacts.tasks import TASKS
-from cli.common import frozen_model
 from engine.bank import Bank
 from engine.model import MaeVqgan
 from engine.network import ZeroShot

@@ -16,12 +16,12 @@ from typing import Any, Final
 import numpy as np
 import torch
 
-from artifacts.build import commit
 from artifacts.data.episodes import Episodes, make_episodes
 from artifacts.data.scenes import Scenes
 from artifacts.evaluation.metrics import mse
 from artifacts.forward import device_of, to_planes
 from artifacts.paths import BUNDLED_MODEL
+from artifacts.provenance import commit
 from artifacts.search.gates import GateSearch
 from artifacts.search.reinforce import reinforce_loss
 from artifacts.search.run import Search

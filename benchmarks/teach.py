@@ -12,13 +12,14 @@ from typing import Final
 
 import numpy as np
 
+from artifacts.console import say
 from artifacts.data.datasets import splits
 from artifacts.data.mutual_prompts import queries
 from artifacts.data.scenes import Scenes
 from artifacts.evaluation.bootstrap import Interval
+from artifacts.job import frozen_model
 from artifacts.paths import BUNDLED_MODEL
 from artifacts.teach import error_of, floors_of, teach
-from cli.common import frozen_model, say
 from engine.model import MaeVqgan
 
 TASK: Final = "inverse_mask"

@@ -2,7 +2,7 @@
 
 from argparse import Namespace
 
-from cli.common import say
+from artifacts.console import say
 
 
 def data(a: Namespace) -> int:

@@ -4,7 +4,8 @@ import json
 from argparse import Namespace
 from pathlib import Path
 
-from cli.common import UsageError, say
+from artifacts.console import say
+from cli.common import UsageError
 
 
 def serve(a: Namespace) -> int:

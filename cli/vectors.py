@@ -5,7 +5,8 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cli.common import UsageError, frozen_model, job, say
+from artifacts.console import say
+from cli.common import UsageError, job
 
 if TYPE_CHECKING:
     from engine.task_vector import TaskVector
@@ -43,10 +44,11 @@ def search(a: Namespace) -> int:
 
 
 def _search(a: Namespace) -> int:
-    from artifacts.build import fits, save_found, search_places, with_settings, zero_shot_values
-    from artifacts.collect.means import load_means
+    from artifacts.build import fits, search_places, with_settings
+    from artifacts.collect.means import load_means, zero_shot_values
     from artifacts.data.datasets import find_task
     from artifacts.resume import beside
+    from artifacts.vector_file import save_found
     from artifacts.workers import by_lead
 
     if len(a.means) != len(a.task):
@@ -72,7 +74,8 @@ def _search(a: Namespace) -> int:
 
 def build(a: Namespace) -> int:
     """`vtv build`."""
-    from artifacts.build import build_controls, build_task
+    from artifacts.build import build_task
+    from artifacts.controls import build_controls
     from artifacts.data.datasets import dataset_path, find_task
     from artifacts.data.pairs import is_pairs
     from artifacts.tasks import TASKS
@@ -103,6 +106,7 @@ def publish(a: Namespace) -> int:
 def teach(a: Namespace) -> int:
     """`vtv teach`."""
     from artifacts.data.pairs import load_pairs
+    from artifacts.job import frozen_model
     from artifacts.teach import publish, refusal
     from artifacts.teach import teach as run
 
@@ -141,8 +145,8 @@ def _compare(a: Namespace, name: str, composed: "TaskVector") -> int:
     from dataclasses import asdict
 
     from artifacts.data.datasets import find_task
-    from artifacts.evaluation.command import TEST_SEED
     from artifacts.evaluation.composites import composite_table, evaluate_composite
+    from artifacts.job import test_episodes
     from artifacts.store.artifact import load_artifact
     from artifacts.store.folder import Store
 
@@ -151,16 +155,34 @@ def _compare(a: Namespace, name: str, composed: "TaskVector") -> int:
     if a.direct is not None:
         vectors["searched directly"] = load_artifact(a.direct, the.fingerprint).vector
     task = find_task(a.evaluate, a.dataset)
-    result = evaluate_composite(the, task, vectors, composed.answer, a.episodes, TEST_SEED)
+    result = evaluate_composite(the.model, task, test_episodes(the, task, a.episodes), vectors, composed.answer)
     print(json.dumps(asdict(result)) if a.json else composite_table(result))
     return 0
 
 
 def evaluate(a: Namespace) -> int:
     """`vtv evaluate`."""
-    from artifacts.evaluation.command import evaluate as run
+    from artifacts.data.pascal import FOLDS
+    from artifacts.evaluate import EvaluateOptions
+    from artifacts.evaluate import evaluate as run
+    from artifacts.evaluation.report import as_json, markdown
+    from artifacts.evaluation.ways import BARE, ONE_SHOT
 
-    return run(a, lambda fold: job(a, Path(), fold), say)
+    options = EvaluateOptions(
+        a.dataset,
+        a.store,
+        a.episodes,
+        tasks=a.task or (),
+        folds=range(FOLDS) if a.all_folds else (a.fold,),
+        vector=a.vector,
+        only=ONE_SHOT if a.one_shot else BARE if a.no_vector else None,
+        controls=a.controls,
+        full_size=a.full_size,
+        report=a.report,
+    )
+    results = run(options, lambda fold: job(a, Path(), fold))
+    print(json.dumps({"results": [as_json(r) for r in results]}) if a.json else markdown(results, "chosen"))
+    return 0
 
 
 def import_upstream(a: Namespace) -> int:

@@ -8,6 +8,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from artifacts.errors import OfflineError
+from engine.model import MaeVqgan
 from engine.program import Program
 
 SCHEMA = "vtv-means-2"
@@ -49,6 +50,11 @@ class Means:
             self.encoder[:, _tokens(program.visible, source.visible)],
             self.decoder[:, _tokens(program.covered, source.covered)],
         )
+
+
+def zero_shot_values(model: MaeVqgan, means: Means) -> tuple[Tensor, Tensor]:
+    """Means of one-shot prompts at the zero-shot program's tokens."""
+    return means.for_program(model.program("zero_shot"), model.program("one_shot"))
 
 
 def save_means(path: Path, means: Means) -> None:

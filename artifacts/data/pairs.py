@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from artifacts.data.picture_files import read_rgb
 from artifacts.data.scenes import Scenes
 from artifacts.errors import DatasetError, OfflineError
-from artifacts.infer import read_rgb
 
 INPUT, OUTPUT = "input", "output"
 

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from artifacts.build import Job
-from artifacts.data.episodes import make_episodes
+from artifacts.data.episodes import Episodes
 from artifacts.evaluation.bootstrap import Interval, interval
 from artifacts.evaluation.metrics import METRICS
 from artifacts.evaluation.ways import BARE, COPY, ONE_SHOT
 from artifacts.forward import answers, episode_logits
 from artifacts.tasks import Task
+from engine.model import MaeVqgan
 from engine.task_vector import PUBLISHED_ANSWER, AnswerSettings, TaskVector
 
 
@@ -25,10 +25,9 @@ class CompositeResult:
 
 
 def evaluate_composite(
-    job: Job, task: Task, vectors: Mapping[str, TaskVector], settings: AnswerSettings, count: int, seed: int
+    model: MaeVqgan, task: Task, episodes: Episodes, vectors: Mapping[str, TaskVector], settings: AnswerSettings
 ) -> CompositeResult:
     """Score each vector with its own settings; rows without a vector with `settings`, those of the composition."""
-    episodes = make_episodes(job.scenes["test"], task, count, seed)
     ways: dict[str, tuple[TaskVector | None, bool, AnswerSettings]] = {
         ONE_SHOT: (None, True, settings),
         BARE: (None, False, settings),
@@ -38,9 +37,9 @@ def evaluate_composite(
     published = {COPY: interval(metric(episodes.query, episodes.answer))}
     own = dict(published)
     for name, (vector, one_shot, how) in ways.items():
-        logits = episode_logits(job.model, episodes, vector, one_shot=one_shot)
+        logits = episode_logits(model, episodes, vector, one_shot=one_shot)
         for table, chosen in ((published, PUBLISHED_ANSWER), (own, how)):
-            painted = answers(job.model, logits, episodes.query, chosen)
+            painted = answers(model, logits, episodes.query, chosen)
             table[name] = interval(metric(painted, episodes.answer))
     return CompositeResult(task.name, task.metric, len(episodes), published, own)
 

@@ -7,15 +7,14 @@ leaves over tells whether the file belongs to this model.
 
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from artifacts.build import commit
 from artifacts.collect.means import Means
 from artifacts.errors import OfflineError
+from artifacts.provenance import made_now
 from artifacts.search.granularity import GRANULARITIES, Variables
 from artifacts.search.tensor_pickle import read_pickle
 from artifacts.tasks import COMPOSITES, TASKS
@@ -85,8 +84,7 @@ def describe_upstream(task: str, found: Upstream) -> dict[str, str]:
         "dataset": "unknown",
         "metric": json.dumps({"name": known.metric if known else None, "value": None}),
         "residual": f"{found.residual:.2g}",
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "code": commit(),
+        **made_now(),
     }
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from artifacts import build, teach
+from artifacts import build, job, teach
 from artifacts.evaluation.metrics import mse
 from artifacts.forward import run_logits
 from artifacts.search.run import Search
@@ -49,9 +49,9 @@ def test_bench_search(tiny_model: tuple[Path, str], capsys: pytest.CaptureFixtur
 def test_bench_methods(
     tiny_model: tuple[Path, str], capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    few = {"CANDIDATE_PROMPTS": 4, "KEPT_PROMPTS": 2, "SEARCH_EPISODES": 10, "VALIDATION_EPISODES": 2}
-    for name, count in few.items():
-        monkeypatch.setattr(build, name, count)
+    for name, count in {"CANDIDATE_PROMPTS": 4, "SEARCH_EPISODES": 10, "VALIDATION_EPISODES": 2}.items():
+        monkeypatch.setattr(job, name, count)
+    monkeypatch.setattr(build, "KEPT_PROMPTS", 2)
     words = ["bench", "methods", "--model", str(tiny_model[0]), "--task", "inpaint", "--episodes", "2"]
     words += ["--work", str(tmp_path), "--method", "all", "--method", "causal"]
     assert main([*words, "--json"]) == 0

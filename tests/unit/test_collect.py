@@ -7,14 +7,15 @@ import numpy as np
 import pytest
 import torch
 
-from artifacts import build
-from artifacts.build import Job, means_of
+from artifacts import job as job_module
+from artifacts.build import means_of
 from artifacts.collect import heads as module
 from artifacts.collect.heads import Selection, collect
 from artifacts.collect.means import Means, load_means, save_means
 from artifacts.data.episodes import Episodes, make_episodes
 from artifacts.data.scenes import Scenes
 from artifacts.errors import OfflineError
+from artifacts.job import Job
 from artifacts.resume import Checkpoint
 from artifacts.search.settings import SearchSettings
 from artifacts.tasks import TASKS
@@ -79,7 +80,7 @@ def test_a_means_file_says_what_it_was_made_from(model: MaeVqgan, tmp_path: Path
 def test_a_build_collects_again_for_other_data(
     model: MaeVqgan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(build, "CANDIDATE_PROMPTS", 6)
+    monkeypatch.setattr(job_module, "CANDIDATE_PROMPTS", 6)
     lines: list[str] = []
 
     def job(data: Scenes, name: str, seed: int) -> Job:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from artifacts import build
+from artifacts import build, job
 from artifacts.store.artifact import load_artifact
 from artifacts.store.folder import Store
 from cli.main import main
@@ -28,13 +28,9 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, count in {
-        "CANDIDATE_PROMPTS": 4,
-        "KEPT_PROMPTS": 2,
-        "SEARCH_EPISODES": 4,
-        "VALIDATION_EPISODES": 2,
-    }.items():
-        monkeypatch.setattr(build, name, count)
+    for name, count in {"CANDIDATE_PROMPTS": 4, "SEARCH_EPISODES": 4, "VALIDATION_EPISODES": 2}.items():
+        monkeypatch.setattr(job, name, count)
+    monkeypatch.setattr(build, "KEPT_PROMPTS", 2)
 
 
 def test_collect_search_evaluate(

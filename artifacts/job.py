@@ -1,0 +1,109 @@
+"""What every part of the offline job shares: the frozen model, the data set's splits, the search's settings."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from artifacts.console import keep_quiet, say
+from artifacts.data.datasets import splits
+from artifacts.data.episodes import Episodes, Pixels, make_episodes
+from artifacts.data.recolour import recoloured
+from artifacts.data.scenes import Scenes
+from artifacts.errors import OfflineError
+from artifacts.progress import Progress
+from artifacts.search.settings import SearchSettings
+from artifacts.tasks import Task
+from artifacts.workers import lead
+from engine.checkpoint import load_model
+from engine.device import best_device
+from engine.model import MaeVqgan
+
+CANDIDATE_PROMPTS, KEPT_PROMPTS = 400, 100
+SEARCH_EPISODES, VALIDATION_EPISODES = 200, 96
+TEST_SEED = 101
+"""Of the episodes that results are reported on."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A frozen model and the scenes of each split (`search`, `validation`, `test`).
+
+    `dataset` names data set and fold. `work` is the folder of intermediate files.
+    """
+
+    model: MaeVqgan
+    fingerprint: str
+    scenes: dict[str, Scenes]
+    dataset: str
+    work: Path
+    settings: SearchSettings
+    progress: Progress
+    tensorboard: Path | None = None
+
+    @property
+    def source(self) -> str:
+        """What episodes are made of, in words."""
+        return f"{self.dataset}, seed {self.settings.seed}"
+
+
+def frozen_model(path: Path, device: str | None = None) -> tuple[MaeVqgan, str]:
+    """A model and its fingerprint, on a device; where none is named on the GPU if there is one.
+
+    Raises EngineError for a folder that holds no model, OfflineError for a GPU that is not there.
+    """
+    if device == "cuda" and not torch.cuda.is_available():
+        raise OfflineError("--device cuda: no CUDA device is found here")
+    torch.set_flush_denormal(True)
+    model, fingerprint = load_model(path)
+    return model.to(device or best_device()), fingerprint
+
+
+def load_job(
+    model: Path,
+    dataset: str,
+    settings: SearchSettings,
+    work: Path,
+    *,
+    device: str | None = None,
+    fold: int | None = None,
+    tensorboard: Path | None = None,
+) -> Job:
+    """Load the model and the data set; the first of several processes alone tells of progress."""
+    loaded, fingerprint = frozen_model(model, device)
+    scenes = splits(dataset, loaded.geometry, fold)
+    name = dataset if fold is None else f"{dataset}, fold {fold}"
+    return Job(loaded, fingerprint, scenes, name, work, settings, say if lead() else keep_quiet, tensorboard)
+
+
+def candidate_prompts(job: Job, task: Task) -> Episodes:
+    """What collect chooses among."""
+    return _episodes(job, task, "search", CANDIDATE_PROMPTS, job.settings.seed + 1)
+
+
+def search_episodes(job: Job, task: Task) -> Episodes:
+    """What a search takes its steps on."""
+    return _episodes(job, task, "search", SEARCH_EPISODES, job.settings.seed + 2)
+
+
+def validation_episodes(job: Job, task: Task) -> Episodes:
+    """What masks and answer settings are chosen on."""
+    return _episodes(job, task, "validation", VALIDATION_EPISODES, job.settings.seed + 3)
+
+
+def test_episodes(job: Job, task: Task, count: int) -> Episodes:
+    """What results are reported on: nothing is made or chosen on them."""
+    return make_episodes(job.scenes["test"], task, count, TEST_SEED)
+
+
+def mean_answer(job: Job, task: Task) -> Pixels:
+    """The mean colour of true answers of the search split, uint8 [3]: what a painter who never looks would paint."""
+    answers_seen = make_episodes(job.scenes["search"], task, VALIDATION_EPISODES, job.settings.seed + 2).answer
+    colour: Pixels = answers_seen.mean((0, 1, 2)).round().astype(np.uint8)
+    return colour
+
+
+def _episodes(job: Job, task: Task, part: str, count: int, seed: int) -> Episodes:
+    scenes = job.scenes[part]
+    return make_episodes(recoloured(scenes, seed) if task.recolour else scenes, task, count, seed)
