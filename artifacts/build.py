@@ -14,7 +14,7 @@ from artifacts.resume import beside
 from artifacts.search.best import Found, SearchData, search
 from artifacts.search.loop import Watch
 from artifacts.store.folder import Store
-from artifacts.tasks import Task
+from artifacts.tasks.task import Task
 from artifacts.vector_file import is_done, save_found
 from artifacts.workers import by_lead
 

@@ -10,7 +10,8 @@ from artifacts.collect.means import zero_shot_values
 from artifacts.job import Job
 from artifacts.resume import beside
 from artifacts.store.artifact import load_artifact
-from artifacts.tasks import TASKS, Task
+from artifacts.tasks import TASKS
+from artifacts.tasks.task import Task
 from artifacts.vector_file import is_done, save_found
 from engine.task_vector import TaskVector
 

@@ -15,7 +15,8 @@ from artifacts.evaluation.ways import VECTOR
 from artifacts.job import TEST_SEED, Job, mean_answer, test_episodes
 from artifacts.store.artifact import load_artifact
 from artifacts.store.folder import Store
-from artifacts.tasks import COMPOSITES, TASKS, Task
+from artifacts.tasks import COMPOSITES, TASKS
+from artifacts.tasks.task import Task
 from engine.task_vector import AnswerSettings, TaskVector
 
 

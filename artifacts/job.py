@@ -14,7 +14,7 @@ from artifacts.data.scenes import Scenes
 from artifacts.errors import OfflineError
 from artifacts.progress import Progress
 from artifacts.search.settings import SearchSettings
-from artifacts.tasks import Task
+from artifacts.tasks.task import Task
 from artifacts.workers import lead
 from engine.checkpoint import load_model
 from engine.device import best_device

@@ -35,7 +35,8 @@ from artifacts.search.run import Search
 from artifacts.search.settings import method_settings
 from artifacts.store.artifact import Artifact, check_name, save_artifact
 from artifacts.store.folder import Store
-from artifacts.tasks import Task, output, picture
+from artifacts.tasks.task import Task
+from artifacts.tasks.views import output, picture
 from engine.model import MaeVqgan
 from engine.task_vector import TaskVector
 

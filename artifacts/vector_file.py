@@ -14,7 +14,7 @@ from artifacts.search.best import Found
 from artifacts.search.loop import Cost
 from artifacts.search.settings import SearchSettings, method_settings
 from artifacts.store.artifact import load_artifact, save_artifact
-from artifacts.tasks import Task
+from artifacts.tasks.task import Task
 from artifacts.workers import by_lead
 from engine.task_vector import TaskVector
 

@@ -20,7 +20,8 @@ from artifacts.paths import BUNDLED_MODEL
 from artifacts.resume import beside
 from artifacts.search.settings import SearchSettings, method_settings
 from artifacts.store.artifact import load_artifact
-from artifacts.tasks import TASKS, Task
+from artifacts.tasks import TASKS
+from artifacts.tasks.task import Task
 from artifacts.vector_file import is_done, save_found
 from engine.task_vector import AnswerSettings
 

@@ -4,9 +4,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from artifacts import tasks
 from artifacts.data.scenes import Scenes
-from artifacts.tasks import Scene, View
+from artifacts.tasks import views
+from artifacts.tasks.scene import Scene, random_holes
+from artifacts.tasks.views import View
 from engine.geometry import Geometry, Quadrant
 
 
@@ -28,7 +29,7 @@ class SceneSampler:
         masks = torch.from_numpy(np.ascontiguousarray(self.scenes.masks[index]))[:, None].float()
         order = torch.randperm(count, generator=self.generator)
         pictures, masks = self._flip(pictures.float().div(255)[order], masks[order])
-        holes = tasks.random_holes(count, masks.shape[-1], self.generator)
+        holes = random_holes(count, masks.shape[-1], self.generator)
         return Scene(self._jitter(pictures), masks, holes)
 
     def uniform(self, low: float, high: float, *shape: int) -> Tensor:
@@ -50,16 +51,16 @@ class SceneSampler:
 
 
 TILE_VIEWS: tuple[tuple[View, float], ...] = (
-    (tasks.picture, 0.44),
-    (tasks.mask, 0.14),
-    (tasks.gray, 0.08),
-    (tasks.dark, 0.07),
-    (tasks.hole, 0.06),
-    (tasks.inverse_mask, 0.04),
-    (tasks.tinted_mask, 0.04),
-    (tasks.cutout, 0.06),
-    (tasks.negative, 0.04),
-    (tasks.blank, 0.03),
+    (views.picture, 0.44),
+    (views.mask, 0.14),
+    (views.gray, 0.08),
+    (views.dark, 0.07),
+    (views.hole, 0.06),
+    (views.inverse_mask, 0.04),
+    (views.tinted_mask, 0.04),
+    (views.cutout, 0.06),
+    (views.negative, 0.04),
+    (views.blank, 0.03),
 )
 
 

@@ -5,26 +5,19 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from artifacts.tasks import CROSS_TASKS, TASKS, Scene, View
+from artifacts.tasks import TASKS
+from artifacts.tasks.cross import CROSS_SHARE, CROSS_TASKS
+from artifacts.tasks.scene import Scene
+from artifacts.tasks.views import View
 from engine.geometry import Geometry, Quadrant
 from training.batches import SceneSampler
 
-SHARES = {
-    "segmentation": 0.40,
-    "lowlight_enhance": 0.07,
-    "identity": 0.04,
-    "inpaint": 0.10,
-    "colorization": 0.11,
-}
-"""How often each published task is drawn: the harder, the oftener; cross tasks share the rest equally."""
-
 
 def task_pairs() -> tuple[list[tuple[View, View]], list[float]]:
-    """All (query view, answer view) pairs and how often each is drawn."""
-    published = [(task.source, task.target) for task in TASKS.values()]
-    weights = [SHARES[name] for name in TASKS]
-    weights += [(1 - sum(SHARES.values())) / len(CROSS_TASKS)] * len(CROSS_TASKS)
-    return published + list(CROSS_TASKS), weights
+    """All (query view, answer view) pairs, and how often each is drawn, relative to the others."""
+    trained = [task for task in TASKS.values() if task.training_share]
+    pairs = [(task.source, task.target) for task in trained] + list(CROSS_TASKS)
+    return pairs, [task.training_share for task in trained] + [CROSS_SHARE / len(CROSS_TASKS)] * len(CROSS_TASKS)
 
 
 def draw_prompts(sampler: SceneSampler, geometry: Geometry, count: int) -> Tensor:

@@ -7,7 +7,8 @@ from torch import Tensor
 
 from artifacts.data.scenes import Scenes
 from artifacts.evaluation.metrics import METRICS
-from artifacts.tasks import TASKS, Scene, random_holes
+from artifacts.tasks import TASKS
+from artifacts.tasks.scene import Scene, random_holes
 from engine.geometry import Quadrant
 from engine.model import MaeVqgan
 from engine.program import Scope

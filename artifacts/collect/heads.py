@@ -15,7 +15,7 @@ from artifacts.evaluation.metrics import HIGHER_IS_BETTER, METRICS
 from artifacts.forward import BATCH, answer_cells, device_of, one_shot_input, to_planes
 from artifacts.progress import Progress, Steps
 from artifacts.resume import Checkpoint, State, work_key
-from artifacts.tasks import Task
+from artifacts.tasks.task import Task
 from artifacts.workers import share, summed
 from engine.model import MaeVqgan
 from engine.overrides import record

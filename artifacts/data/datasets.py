@@ -8,7 +8,8 @@ from artifacts.data.scenes import Scenes, load_scenes
 from artifacts.errors import DatasetError, OfflineError
 from artifacts.paths import BUNDLED_DEMO
 from artifacts.store.artifact import check_name
-from artifacts.tasks import COMPOSITES, TASKS, Task, pair_task
+from artifacts.tasks import COMPOSITES, TASKS, pair_task
+from artifacts.tasks.task import Task
 from engine.geometry import Geometry
 
 VALIDATION_SHARE = 0.375

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from artifacts.data.scenes import Scenes
 from artifacts.errors import DatasetError
-from artifacts.tasks import Scene, Task, random_holes
+from artifacts.tasks.scene import Scene, random_holes
+from artifacts.tasks.task import Task
 
 Pixels = NDArray[np.uint8]
 

@@ -7,7 +7,7 @@ from artifacts.data.episodes import Episodes
 from artifacts.evaluation.metrics import HIGHER_IS_BETTER, METRICS
 from artifacts.forward import answers, episode_logits
 from artifacts.progress import Progress
-from artifacts.tasks import Task
+from artifacts.tasks.task import Task
 from engine.model import MaeVqgan
 from engine.task_vector import AnswerSettings, TaskVector
 

@@ -13,7 +13,7 @@ from artifacts.evaluation.bootstrap import Interval, interval
 from artifacts.evaluation.metrics import METRICS
 from artifacts.evaluation.ways import BARE, COPY, ONE_SHOT
 from artifacts.forward import answers, episode_logits
-from artifacts.tasks import Task
+from artifacts.tasks.task import Task
 from engine.model import MaeVqgan
 from engine.task_vector import PUBLISHED_ANSWER, AnswerSettings, TaskVector
 

@@ -15,7 +15,7 @@ from artifacts.evaluation.metrics import HIGHER_IS_BETTER, METRICS
 from artifacts.evaluation.quality import QUALITY
 from artifacts.evaluation.ways import BARE, CONSTANT, COPY, ONE_SHOT, TOKENIZER, VECTOR
 from artifacts.forward import BATCH, answer_codes, answers, device_of, episode_logits, refined
-from artifacts.tasks import Task
+from artifacts.tasks.task import Task
 from engine.model import MaeVqgan
 from engine.task_vector import PUBLISHED_ANSWER, AnswerSettings, TaskVector
 

@@ -17,7 +17,7 @@ from artifacts.search.loop import Cost, Loop, Watch
 from artifacts.search.run import TEMPERATURE, Search
 from artifacts.search.runner import MultiRunner, SingleRunner
 from artifacts.search.settings import SearchSettings
-from artifacts.tasks import Task
+from artifacts.tasks.task import Task
 from engine.model import MaeVqgan
 from engine.task_vector import AnswerSettings, TaskVector
 

@@ -14,7 +14,7 @@ from artifacts.data.episodes import Episodes
 from artifacts.resume import State
 from artifacts.search.run import Search
 from artifacts.search.settings import SearchSettings
-from artifacts.tasks import Task
+from artifacts.tasks.task import Task
 from engine.model import MaeVqgan
 
 CHUNK = 16

@@ -15,7 +15,7 @@ from artifacts.forward import answer_cells, device_of, to_planes
 from artifacts.resume import State
 from artifacts.search.run import TEMPERATURE, Search
 from artifacts.search.settings import SearchSettings
-from artifacts.tasks import Task
+from artifacts.tasks.task import Task
 from artifacts.workers import share, sum_gradients, summed
 from engine.mae import Edit
 from engine.model import MaeVqgan

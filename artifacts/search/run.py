@@ -20,7 +20,7 @@ from artifacts.resume import State
 from artifacts.search.granularity import Variables
 from artifacts.search.reinforce import reinforce_loss
 from artifacts.search.settings import SearchSettings
-from artifacts.tasks import Task
+from artifacts.tasks.task import Task
 from artifacts.workers import share, summed
 from engine.mae import Edit
 from engine.model import MaeVqgan

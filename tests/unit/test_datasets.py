@@ -171,7 +171,7 @@ def test_held_out_scenes_come_at_any_size(tmp_path: Path) -> None:
 
 def test_tasks_are_found_by_name() -> None:
     assert find_task("inpaint", "demo") is TASKS["inpaint"]
-    with pytest.raises(OfflineError, match="choose one of segmentation"):
+    with pytest.raises(OfflineError, match=r"choose one of colorization, .*, segmentation_inpaint"):
         find_task("nothing", "demo")
     with pytest.raises(DatasetError, match="VOC2012 layout"):
         splits("/nowhere", GEOMETRY)

@@ -5,7 +5,8 @@ import pytest
 
 from artifacts.data.recolour import recoloured
 from artifacts.data.scenes import Scenes
-from artifacts.tasks import GRAY_WEIGHTS, TASKS, pair_task
+from artifacts.tasks import TASKS, pair_task
+from artifacts.tasks.views import GRAY_WEIGHTS
 
 
 def muted_scenes(count: int) -> Scenes:

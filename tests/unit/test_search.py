@@ -14,7 +14,8 @@ from artifacts.evaluation.table import VECTOR, paired_gains
 from artifacts.search.granularity import Variables
 from artifacts.search.run import Search
 from artifacts.search.settings import SearchSettings
-from artifacts.tasks import COMPOSITES, TASKS, hole_masks
+from artifacts.tasks import COMPOSITES, TASKS
+from artifacts.tasks.scene import hole_masks
 from engine.config import MaeConfig, ModelConfig, VqganConfig
 from engine.geometry import Geometry
 from engine.model import MaeVqgan

@@ -1,0 +1,1 @@
+"""One file a task: its name is the task's, and it holds `TASK`."""

@@ -1,0 +1,14 @@
+"""A gray picture, in colour."""
+
+from artifacts.tasks.task import Task
+from artifacts.tasks.views import gray, picture
+
+TASK = Task(
+    name="colorization",
+    source=gray,
+    target=picture,
+    metric="mse",
+    description="A gray picture in colour.",
+    recolour=True,
+    training_share=0.11,
+)

@@ -1,0 +1,14 @@
+"""A hole, filled in."""
+
+from artifacts.tasks.task import Task
+from artifacts.tasks.views import hole, picture
+
+TASK = Task(
+    name="inpaint",
+    source=hole,
+    target=picture,
+    metric="mse",
+    description="The black square filled in.",
+    refinements=("hole",),
+    training_share=0.10,
+)

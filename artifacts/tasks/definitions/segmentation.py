@@ -1,0 +1,13 @@
+"""An object's mask, from its picture."""
+
+from artifacts.tasks.task import Task
+from artifacts.tasks.views import mask, picture
+
+TASK = Task(
+    name="segmentation",
+    source=picture,
+    target=mask,
+    metric="iou",
+    description="White where the object is, black elsewhere.",
+    training_share=0.40,
+)
