@@ -4,11 +4,13 @@ PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13 python3.14; 
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; break; }; done)
 VENV ?= .venv
 BIN := $(VENV)/bin
+# Two processes; a module's tests, which share a server, stay in one.
+PYTEST := $(BIN)/python -m pytest -q -n 2 --dist loadfile
 STAMP := $(VENV)/.installed
 COMPILED := $(VENV)/.compiled
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test test-gpu lint types check bench
+.PHONY: help setup serve test test-all test-gpu coverage lint types check bench
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -33,8 +35,16 @@ $(COMPILED): $(STAMP) $(wildcard engine/*.py engine/backends/*.py) artifacts/bun
 serve: setup $(COMPILED)  ## run the server on http://127.0.0.1:8000
 	$(BIN)/vtv serve
 
-test: setup  ## run the tests
-	$(BIN)/python -m pytest -q
+# No test of these needs a program that pip does not install: it is skipped, and the last lines say so.
+test: setup  ## run the tests that take minutes
+	@echo "The tests marked slow are left out: make test-all"
+	$(PYTEST) -m 'not slow and not gpu'
+
+test-all: setup  ## run every test but those that need a GPU
+	$(PYTEST)
+
+coverage: setup  ## run every test and measure the branches that they take
+	$(PYTEST) --cov --cov-report=term:skip-covered
 
 test-gpu: setup  ## run the tests that need a GPU
 	$(BIN)/python -m pytest -q -m gpu

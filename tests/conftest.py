@@ -1,6 +1,8 @@
 """Fixtures for every tier: a tiny model with random weights, a store of tasks for it, and a real server."""
 
+import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,29 @@ import torch
 from artifacts.store.folder import Store
 from engine.checkpoint import save_model
 from engine.model import MaeVqgan
+from tests.programs import INSTALLED
 from tests.support import ANSWERS, TINY, ServerProcess, make_artifact
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--require-programs", action="store_true", help="fail tests for want of a program, in place of skipping"
+    )
+
+
+def pytest_configure() -> None:
+    """One thread a process: more gain nothing on tiny tensors, and spin while the other processes want the core."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """What `@pytest.mark.needs(PACKAGE, ...)` does."""
+    for package in [package for mark in item.iter_markers("needs") for package in mark.args]:
+        if not INSTALLED[package]:
+            missing = f"{package} is not installed: apt-get install {package}"
+            (pytest.fail if item.config.getoption("--require-programs") else pytest.skip)(missing)
 
 
 @pytest.fixture(scope="session")
@@ -42,13 +66,12 @@ def tiny_store(tmp_path_factory: pytest.TempPathFactory, tiny_model: tuple[Path,
     return store.root
 
 
-@pytest.fixture(scope="session")
-def start_server(tiny_model: tuple[Path, str], tiny_store: Path) -> Iterator[Callable[..., ServerProcess]]:
-    """Starts servers with the tiny model, unless told otherwise by VTV_ settings; ends them at the end."""
+@contextmanager
+def servers(**defaults: str) -> Iterator[Callable[..., ServerProcess]]:
+    """Starts servers, and ends those that it started."""
     started: list[ServerProcess] = []
 
     def start(**settings: str) -> ServerProcess:
-        defaults = {"model": str(tiny_model[0]), "store": str(tiny_store), "device": "cpu", "backend": "eager"}
         server = ServerProcess(**defaults | settings)
         started.append(server)
         server.wait_ready()
@@ -62,6 +85,20 @@ def start_server(tiny_model: tuple[Path, str], tiny_store: Path) -> Iterator[Cal
 
 
 @pytest.fixture(scope="session")
-def server(start_server: Callable[..., ServerProcess]) -> ServerProcess:
+def tiny_settings(tiny_model: tuple[Path, str], tiny_store: Path) -> dict[str, str]:
+    """A server's settings with the tiny model."""
+    return {"model": str(tiny_model[0]), "store": str(tiny_store), "device": "cpu", "backend": "eager"}
+
+
+@pytest.fixture(scope="module")
+def start_server(tiny_settings: dict[str, str]) -> Iterator[Callable[..., ServerProcess]]:
+    """Starts servers with the tiny model, unless told otherwise by VTV_ settings; ends them after the module."""
+    with servers(**tiny_settings) as start:
+        yield start
+
+
+@pytest.fixture(scope="session")
+def server(tiny_settings: dict[str, str]) -> Iterator[ServerProcess]:
     """One server for every test that leaves it as it was."""
-    return start_server()
+    with servers(**tiny_settings) as start:
+        yield start()

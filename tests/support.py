@@ -24,7 +24,7 @@ from engine.program import Scope
 from engine.task_vector import AnswerSettings, TaskVector, site_shapes
 
 SERVE = [sys.executable, "-m", "cli.main", "serve"]
-PATIENCE = 60.0
+PATIENCE = 120.0
 """Seconds after which something that must happen counts as not happening."""
 TINY = ModelConfig(
     "tiny",

@@ -13,7 +13,6 @@ from tests.support import ServerProcess, make_artifact, photo
 
 PAGE = examples(DOCS / "http.md")
 ADMIN_KEY = "an admin key of this test"
-needs_curl = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed: apt-get install curl")
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +37,7 @@ def own_server(
     return start_server(store=str(store), admin_key=ADMIN_KEY)
 
 
-@needs_curl
+@pytest.mark.needs("curl")
 @pytest.mark.parametrize("example", PAGE, ids=range(len(PAGE)))
 def test_an_example_does_what_the_page_says(example: Example, folder: Path, own_server: ServerProcess) -> None:
     command = example.command.replace("http://localhost:8000", own_server.url)

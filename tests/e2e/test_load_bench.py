@@ -19,6 +19,7 @@ def report_of(capsys: Capture, arguments: Sequence[str]) -> dict[str, Any]:
     return report
 
 
+@pytest.mark.slow
 def test_it_starts_a_server_and_sets_it_against_the_engine(
     tiny_model: tuple[Path, str], tiny_store: Path, tmp_path: Path, capsys: Capture
 ) -> None:
@@ -42,7 +43,7 @@ def test_tensors_in_and_out(server: ServerProcess, capsys: Capture) -> None:
     assert not report["rows"][0]["errors"]
 
 
-@pytest.mark.parametrize("arrivals", ["poisson", "fixed"])
+@pytest.mark.parametrize("arrivals", ["poisson", pytest.param("fixed", marks=pytest.mark.slow)])
 def test_an_open_loop_of_mixed_tasks_and_sizes(server: ServerProcess, capsys: Capture, arrivals: str) -> None:
     mix = ["--task", "identity:3", "--task", "segmentation", "--side", "160", "--side", "700:0.1"]
     report = report_of(capsys, ["--url", server.url, *mix, "--rate", "20,40", "--arrivals", arrivals])
@@ -52,6 +53,7 @@ def test_an_open_loop_of_mixed_tasks_and_sizes(server: ServerProcess, capsys: Ca
     assert len(report["image_bytes"]) == 2
 
 
+@pytest.mark.slow
 def test_a_sweep_writes_a_plot(server: ServerProcess, capsys: Capture, tmp_path: Path) -> None:
     plot = tmp_path / "load.png"
     asked = ["--url", server.url, "--task", "identity", "--concurrency", "4", "--sweep", "--plot", str(plot)]

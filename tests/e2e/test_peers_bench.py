@@ -17,6 +17,7 @@ Capture = pytest.CaptureFixture[str]
 SHORT = ["--passes", "2", "--seconds", "0.3", "--warm-up", "0.1", "--concurrency", "2,4", "--rate", "20"]
 
 
+@pytest.mark.slow
 def test_our_server_serves_the_simulated_accelerator(tmp_path: Path, capsys: Capture) -> None:
     plot = tmp_path / "peers.png"
     assert main(["--peer", "vtv", *SHORT, "--json", "--plot", str(plot)]) == 0
@@ -29,6 +30,7 @@ def test_our_server_serves_the_simulated_accelerator(tmp_path: Path, capsys: Cap
     assert plot.read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_the_table_and_a_server_that_gives_other_answers(
     monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:

@@ -12,11 +12,6 @@ from tests.support import ServerProcess, photo, wait_until
 
 
 @pytest.fixture(scope="module")
-def plain(start_server: Callable[..., ServerProcess]) -> ServerProcess:
-    return start_server()
-
-
-@pytest.fixture(scope="module")
 def structured(start_server: Callable[..., ServerProcess]) -> ServerProcess:
     return start_server(log_format="json")
 
@@ -33,9 +28,9 @@ def entry(server: ServerProcess, request_id: str) -> dict[str, Any]:
     return told
 
 
-def test_an_answer_is_one_line_of_text(plain: ServerProcess) -> None:
-    reply = plain.infer("identity", photo())
-    (line,) = lines_of(plain, reply.headers["x-request-id"])
+def test_an_answer_is_one_line_of_text(server: ServerProcess) -> None:
+    reply = server.infer("identity", photo())
+    (line,) = lines_of(server, reply.headers["x-request-id"])
     assert re.search(
         r" INFO vtv\.http: POST /infer 200 task=identity images=1 duration_ms=[\d.]+"
         r" queue_ms=[\d.]+ decode_ms=[\d.]+ compute_ms=[\d.]+ encode_ms=[\d.]+ request_id=",
@@ -43,17 +38,17 @@ def test_an_answer_is_one_line_of_text(plain: ServerProcess) -> None:
     )
 
 
-def test_a_problem_is_one_line_with_its_code(plain: ServerProcess) -> None:
-    reply = plain.infer("identity", b"no image")
-    (line,) = lines_of(plain, reply.headers["x-request-id"])
+def test_a_problem_is_one_line_with_its_code(server: ServerProcess) -> None:
+    reply = server.infer("identity", b"no image")
+    (line,) = lines_of(server, reply.headers["x-request-id"])
     assert "POST /infer 422 code=invalid_image task=identity images=1 duration_ms=" in line
 
 
-def test_an_address_cannot_forge_a_line(plain: ServerProcess) -> None:
-    reply = plain.client.get("/x%0A2026-01-01 forged%1b[31m")
-    (line,) = lines_of(plain, reply.headers["x-request-id"])
+def test_an_address_cannot_forge_a_line(server: ServerProcess) -> None:
+    reply = server.client.get("/x%0A2026-01-01 forged%1b[31m")
+    (line,) = lines_of(server, reply.headers["x-request-id"])
     assert "GET /x%0A2026-01-01%20forged%1b[31m 404 code=not_found" in line
-    assert not any(line.startswith("2026-01-01") for line in plain.lines)
+    assert not any(line.startswith("2026-01-01") for line in server.lines)
 
 
 def test_json_tells_the_same_in_fields(structured: ServerProcess) -> None:

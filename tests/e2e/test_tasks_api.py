@@ -19,20 +19,26 @@ KEY = "an admin's key"
 ADMIN = {"Authorization": f"Bearer {KEY}"}
 
 
-@pytest.fixture
-def store(tiny_model: tuple[Path, str], tmp_path: Path) -> Store:
-    """One task, identity, made with seed 1."""
-    make_artifact(tmp_path / "first", "identity", tiny_model[1], seed=1)
-    store = Store(tmp_path / "store")
-    store.publish(tmp_path / "first")
-    return store
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """That of `changeable`."""
+    return Store(tmp_path_factory.mktemp("changeable") / "store")
 
 
-@pytest.fixture
-def live(start_server: Callable[..., ServerProcess], store: Store) -> Iterator[ServerProcess]:
+@pytest.fixture(scope="module")
+def changeable(start_server: Callable[..., ServerProcess], store: Store) -> Iterator[ServerProcess]:
     server = start_server(store=str(store.root), admin_key=KEY)
     yield server
     assert server.stop() == 0
+
+
+@pytest.fixture
+def live(changeable: ServerProcess, made: Callable[[str, int], bytes]) -> ServerProcess:
+    """A server with one task, identity, made with seed 1."""
+    for task in installed(changeable):
+        changeable.client.delete(f"/tasks/{task}", headers=ADMIN).raise_for_status()
+    put(changeable, "identity", made("identity", 1)).raise_for_status()
+    return changeable
 
 
 @pytest.fixture
@@ -146,13 +152,13 @@ def test_the_store_is_followed(live: ServerProcess, store: Store, made: Callable
 
 
 def test_what_is_refused_leaves_the_old_one_serving(live: ServerProcess, store: Store, tmp_path: Path) -> None:
-    before = live.infer("identity", photo())
+    before, refused = live.infer("identity", photo()), live.metric("vtv_artifacts_refused_total")
     make_artifact(tmp_path / "foreign", "identity", "f" * 64, seed=9)
     foreign = store.publish(tmp_path / "foreign").hash
-    wait_until(lambda: live.metric("vtv_artifacts_refused_total") == 1, "a refusal")
+    wait_until(lambda: live.metric("vtv_artifacts_refused_total") == refused + 1, "a refusal")
     store.path_of(installed(live)["identity"]).write_bytes(b"overwritten")
     (store.tasks / "inpaint").write_bytes(b"\xff\xfe")
-    wait_until(lambda: live.metric("vtv_artifacts_refused_total") == 2, "another refusal")
+    wait_until(lambda: live.metric("vtv_artifacts_refused_total") == refused + 2, "another refusal")
     after = live.infer("identity", photo())
     assert after.headers["x-vtv-artifact"] == before.headers["x-vtv-artifact"] != foreign
     assert after.content == before.content

@@ -2,14 +2,12 @@
 
 import json
 import math
-import shutil
 import socket
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 import yaml
 
 from tests.support import PATIENCE, wait_until
@@ -17,10 +15,6 @@ from tests.support import PATIENCE, wait_until
 MONITORING = Path(__file__).parents[2] / "deploy" / "monitoring"
 CONFIG = MONITORING / "prometheus" / "prometheus.yml"
 RULES = sorted((MONITORING / "prometheus" / "rules").glob("*.yml"))
-needs_prometheus = pytest.mark.skipif(
-    not (shutil.which("prometheus") and shutil.which("promtool")),
-    reason="prometheus and promtool are not installed (Debian: apt-get install prometheus)",
-)
 _SCRAPE_SECONDS = "200ms"
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.monitoring.prometheus import CONFIG, MONITORING, RULES, dashboard, needs_prometheus, rules
+from tests.monitoring.prometheus import CONFIG, MONITORING, RULES, dashboard, rules
 
 ROOT = MONITORING.parents[1]
 COMPOSE = ROOT / "docker-compose.yml"
@@ -27,13 +27,13 @@ def passes(*command: str | Path) -> None:
     assert ended.returncode == 0, ended.stdout + ended.stderr
 
 
-@needs_prometheus
+@pytest.mark.needs("prometheus")
 def test_promtool_accepts_configuration_and_rules() -> None:
     passes("promtool", "check", "config", CONFIG)
     passes("promtool", "check", "rules", "--lint=all", "--lint-fatal", *RULES)
 
 
-@needs_prometheus
+@pytest.mark.needs("prometheus")
 def test_each_alert_rests_and_fires_as_it_should() -> None:
     tests = Path(__file__).parent / "alerts_test.yml"
     passes("promtool", "test", "rules", tests)

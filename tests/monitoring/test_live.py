@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from artifacts.store.folder import Store
-from tests.monitoring.prometheus import Prometheus, dashboard, needs_prometheus, rules
+from tests.monitoring.prometheus import Prometheus, dashboard, rules
 from tests.support import ANSWERS, ServerProcess, make_artifact, photo, wait_until
 
-pytestmark = needs_prometheus
+pytestmark = [pytest.mark.needs("prometheus"), pytest.mark.slow]
 _COMPARISON = re.compile(r" (==|!=|>=|<=|>|<) ")
 
 

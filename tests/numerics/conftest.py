@@ -12,6 +12,8 @@ from engine.backends.protocol import Backend, BackendUnavailable
 from engine.runtime import Engine
 
 ON_CPU = ("eager", "inductor", "openvino")
+SLOW = ("inductor",)
+"""Compiles for half a minute for each bucket."""
 ON_GPU = ("eager", "eager:float16", "inductor", "tensorrt")
 GetEngine = Callable[..., Engine]
 
@@ -37,7 +39,7 @@ def engine_of(tiny_model: tuple[Path, str], engine_cache: Path) -> GetEngine:
         return Engine.load(
             tiny_model[0],
             slots=6,
-            buckets=(4,) if backend == "inductor" else (2, 4),  # it compiles for half a minute each
+            buckets=(4,) if backend in SLOW else (2, 4),
             backend=backend,
             device=device,
             dtype=getattr(torch, dtype) if dtype else None,
@@ -49,7 +51,7 @@ def engine_of(tiny_model: tuple[Path, str], engine_cache: Path) -> GetEngine:
 
 @pytest.fixture(
     params=[
-        *((name, "cpu") for name in ON_CPU),
+        *(pytest.param((name, "cpu"), marks=pytest.mark.slow if name in SLOW else ()) for name in ON_CPU),
         *(pytest.param((name, "cuda"), marks=pytest.mark.gpu) for name in ON_GPU),
     ],
     ids="-".join,

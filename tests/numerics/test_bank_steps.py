@@ -55,7 +55,7 @@ def test_ten_thousand_steps(engine_of: GetEngine) -> None:
     counts = {"run": 0, "install": 0, "reuse": 0, "full": 0}
     for step in range(STEPS):
         action = draw.random()
-        if action < 0.04:
+        if action < 0.012:
             rows = [draw.choice([("", 0), *held]) for _ in range(draw.randrange(1, 5))]
             pictures = [draw.randrange(PICTURES) for _ in rows]
             found = engine.zero_shot(tiles[pictures], [slot for _, slot in rows])

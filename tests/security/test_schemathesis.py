@@ -43,7 +43,7 @@ def fuzz(server: ServerProcess, folder: Path, *which: str) -> str:
     command = [sys.executable, "-c", RUN, f"--config-file={CONFIG}", "run", f"{server.url}/openapi.json"]
     command += ["--checks", ",".join(CHECKS), "--max-examples=10", "--seed=1"]
     command += ["--continue-on-failure", "--no-color", *which]
-    environment = os.environ | {"SCHEMATHESIS_HOOKS": "tests.e2e.schemathesis_hooks", "PYTHONPATH": os.getcwd()}
+    environment = os.environ | {"SCHEMATHESIS_HOOKS": "tests.security.schemathesis_hooks", "PYTHONPATH": os.getcwd()}
     ended = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     return ended.stdout

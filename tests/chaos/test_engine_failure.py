@@ -55,7 +55,7 @@ class Served:
 
     def build(self) -> Engine:
         self.device.built += 1
-        engine = FailingEngine.load(self._model, slots=3, buckets=(1, 2), device="cpu")
+        engine = FailingEngine.load(self._model, slots=3, buckets=(1, 2), device="cpu", backend="eager")
         engine.device_state = self.device
         return engine
 

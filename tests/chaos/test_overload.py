@@ -16,8 +16,8 @@ from service.batching.jobs import Job
 from service.codec.codec import Order
 from service.codec.workers.process import Errand
 from service.request_run import Flight
-from tests import overload
-from tests.overload import Overloaded, answered, ask, coloured, raw
+from tests.chaos import overload
+from tests.chaos.overload import Overloaded, answered, ask, coloured, raw
 from tests.support import PATIENCE, wait_until
 
 LIMIT = 256
