@@ -23,7 +23,7 @@ from artifacts.data.scenes import Scenes
 from artifacts.errors import DatasetError
 from artifacts.evaluation.answer_settings import choose_settings
 from artifacts.evaluation.bootstrap import Interval, interval
-from artifacts.evaluation.metrics import METRICS
+from artifacts.evaluation.metrics import mse
 from artifacts.evaluation.ways import CONSTANT, COPY
 from artifacts.forward import answers, episode_logits
 from artifacts.job import KEPT_PROMPTS
@@ -157,15 +157,15 @@ def floors_of(model: MaeVqgan, judges: Episodes, settings: TaskVector, own: Scen
     constant = np.broadcast_to(colour, judges.answer.shape)
     return {
         NO_VECTOR: error_of(model, judges, None, settings),
-        COPY: interval(METRICS["mse"](judges.query, judges.answer)),
-        CONSTANT: interval(METRICS["mse"](constant, judges.answer)),
+        COPY: interval(mse(judges.query, judges.answer)),
+        CONSTANT: interval(mse(constant, judges.answer)),
     }
 
 
 def error_of(model: MaeVqgan, episodes: Episodes, vector: TaskVector | None, settings: TaskVector) -> Interval:
     """MSE with or without a vector, at the settings of one."""
     logits = episode_logits(model, episodes, vector, one_shot=False)
-    scores: NDArray[np.float64] = METRICS["mse"](
+    scores: NDArray[np.float64] = mse(
         answers(model, logits, episodes.query, settings.answer), episodes.answer
     )
     return interval(scores)

@@ -77,7 +77,7 @@ def validation_metric(job: Job, task: Task, vector: TaskVector) -> dict[str, obj
     """The task's metric with the chosen settings, on the validation episodes."""
     episodes = validation_episodes(job, task)
     logits = episode_logits(job.model, episodes, vector, one_shot=False)
-    scores = METRICS[task.metric](answers(job.model, logits, episodes.query, vector.answer), episodes.answer)
+    scores = METRICS[task.metric].score(answers(job.model, logits, episodes.query, vector.answer), episodes.answer)
     result = interval(scores)
     return {
         "name": task.metric,

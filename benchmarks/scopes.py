@@ -18,7 +18,7 @@ import torch
 from artifacts.data.datasets import splits
 from artifacts.data.episodes import Episodes, Pixels, make_episodes
 from artifacts.evaluation.bootstrap import Interval, interval
-from artifacts.evaluation.metrics import HIGHER_IS_BETTER, METRICS
+from artifacts.evaluation.metrics import METRICS
 from artifacts.forward import BATCH, batches, device_of, refined
 from artifacts.job import TEST_SEED, frozen_model
 from artifacts.paths import BUNDLED_MODEL, BUNDLED_STORE
@@ -109,16 +109,15 @@ def compare(painter: Painter, name: str, metric: str, episodes: Episodes, vector
     device = device_of(painter.model)
     finished = {scope: refined(cells, episodes.query, vector.answer, device) for scope, cells in decoded.items()}
     raw, own = (
-        {scope: METRICS[metric](pixels, episodes.answer) for scope, pixels in answers.items()}
+        {scope: METRICS[metric].score(pixels, episodes.answer) for scope, pixels in answers.items()}
         for answers in (decoded, finished)
     )
-    sign = 1 if HIGHER_IS_BETTER[metric] else -1
     return Row(
         name,
         metric,
         {scope: interval(scores) for scope, scores in raw.items()},
         {scope: interval(scores) for scope, scores in own.items()},
-        interval(sign * (own[Scope.ANSWER] - own[Scope.CANVAS])),
+        interval(METRICS[metric].as_loss(own[Scope.CANVAS] - own[Scope.ANSWER])),
     )
 
 

@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 
-from artifacts.evaluation.metrics import iou, mse, white
+from artifacts.evaluation.metrics import mse, published_iou, white
 from parity.checks import Checks
 from parity.forward import Image
 from parity.session import Missing, Session
@@ -75,7 +75,7 @@ def _mse(first: Image, second: Image) -> float:
 def _iou(first: Image, second: Image, offset: list[float] | None = None) -> float:
     """With an offset: the public code's colour shift of the second image before it turns black and white."""
     if not offset or not any(offset):
-        return float(iou(_crop(first)[None], _crop(second)[None])[0])
+        return float(published_iou(_crop(first)[None], _crop(second)[None])[0])
     shifted = _crop(second).astype(np.int64) + np.asarray(offset).astype(np.int64)
     one, other = white(_crop(first)), white(shifted)
     return float((one & other).sum() / (one | other).sum())

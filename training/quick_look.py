@@ -47,7 +47,7 @@ def _score(model: MaeVqgan, cells: tuple[Tensor, ...], metric: str, temperature:
             logits = model.logits("one_shot", model.normalise(canvas.to(device)))
         vectors = model.vectors(logits.float(), torch.full((len(canvas),), temperature, device=device))
         answers = model.answer_cell(model.decode("one_shot", vectors, Scope.ANSWER))
-        scores.append(METRICS[metric](to_uint8(answers), to_uint8(part[3])))
+        scores.append(METRICS[metric].score(to_uint8(answers), to_uint8(part[3])))
     return float(np.mean(np.concatenate(scores)))
 
 

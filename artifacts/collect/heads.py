@@ -11,7 +11,7 @@ from torch import Tensor
 from artifacts.collect.means import Collected, Means
 from artifacts.data.episodes import Episodes, to_pixels
 from artifacts.errors import OfflineError
-from artifacts.evaluation.metrics import HIGHER_IS_BETTER, METRICS
+from artifacts.evaluation.metrics import METRICS
 from artifacts.forward import BATCH, answer_cells, device_of, one_shot_input, to_planes
 from artifacts.progress import Progress, Steps
 from artifacts.resume import Checkpoint, State, work_key
@@ -133,8 +133,8 @@ class _Collection:
         """Candidate numbers, best one-shot answer first; as they come where none was ranked."""
         if not self.scores:
             return np.arange(len(self.candidates))
-        sign = -1 if HIGHER_IS_BETTER[self.task.metric] else 1
-        return np.argsort(sign * torch.cat(self.scores).numpy(), kind="stable")
+        losses = METRICS[self.task.metric].as_loss(torch.cat(self.scores).numpy())
+        return np.argsort(losses, kind="stable")
 
     @torch.inference_mode()
     def _rank(self, part: Episodes) -> Tensor:
@@ -144,7 +144,7 @@ class _Collection:
             planes = model.normalise(to_planes(one_shot_input(model.geometry, own), device_of(model)))
             logits = model.answer_logits("one_shot", model.logits("one_shot", planes))
             painted = to_pixels(answer_cells(model, logits, SELECTION_TEMPERATURE))
-            scores[rows] = torch.from_numpy(METRICS[self.task.metric](painted, own.answer)).double()
+            scores[rows] = torch.from_numpy(METRICS[self.task.metric].score(painted, own.answer))
         return summed(scores)
 
     @torch.inference_mode()

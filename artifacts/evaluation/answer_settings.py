@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from artifacts.data.episodes import Episodes
-from artifacts.evaluation.metrics import HIGHER_IS_BETTER, METRICS
+from artifacts.evaluation.metrics import METRICS
 from artifacts.forward import answers, episode_logits
 from artifacts.progress import Progress
 from artifacts.tasks.task import Task
@@ -33,15 +33,16 @@ def choose_settings(
     Temperatures are tried unrefined first; refinements at the best two of them.
     """
     logits = episode_logits(model, validation, vector, one_shot=False)
-    sign = 1 if HIGHER_IS_BETTER[task.metric] else -1
+    metric = METRICS[task.metric]
 
-    def score(settings: AnswerSettings) -> float:
+    def loss(settings: AnswerSettings) -> float:
         painted = answers(model, logits, validation.query, settings)
-        return sign * float(METRICS[task.metric](painted, validation.answer).mean())
+        return metric.as_loss(float(metric.score(painted, validation.answer).mean()))
 
-    scored = {AnswerSettings(t): score(AnswerSettings(t)) for t in TEMPERATURES}
-    for plain in sorted(scored, key=scored.__getitem__, reverse=True)[:BEST_TEMPERATURES]:
-        scored |= {s: score(s) for s in refinements(task, plain.temperature)}
-    best = max(scored, key=scored.__getitem__)
-    progress(f"{task.name}: {best} scores {sign * scored[best]:.4f} on {len(validation)} validation episodes")
+    losses = {AnswerSettings(t): loss(AnswerSettings(t)) for t in TEMPERATURES}
+    for plain in sorted(losses, key=losses.__getitem__)[:BEST_TEMPERATURES]:
+        losses |= {s: loss(s) for s in refinements(task, plain.temperature)}
+    best = min(losses, key=losses.__getitem__)
+    score = metric.as_loss(losses[best])
+    progress(f"{task.name}: {best} scores {score:.4f} on {len(validation)} validation episodes")
     return replace(vector, answer=best)

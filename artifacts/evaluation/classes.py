@@ -1,4 +1,7 @@
-"""IoU by class, as few-shot segmentation reports it: intersections and unions add up over a class's episodes."""
+"""IoU by class, as few-shot segmentation reports it: intersections and unions add up over a class's episodes.
+
+A class whose answers and truths are all empty scores 1, as such an episode does.
+"""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,5 +17,6 @@ def class_iou(answers: Pixels, truths: Pixels, labels: NDArray[np.int64]) -> dic
     result = {}
     for number in np.unique(labels).tolist():
         inside = labels == number
-        result[int(number)] = float(both[inside].sum() / max(1, either[inside].sum()))
+        union = either[inside].sum()
+        result[int(number)] = float(both[inside].sum() / union) if union else 1.0
     return result

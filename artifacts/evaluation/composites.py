@@ -33,14 +33,14 @@ def evaluate_composite(
         BARE: (None, False, settings),
         **{name: (vector, False, vector.answer) for name, vector in vectors.items()},
     }
-    metric = METRICS[task.metric]
-    published = {COPY: interval(metric(episodes.query, episodes.answer))}
+    score = METRICS[task.metric].score
+    published = {COPY: interval(score(episodes.query, episodes.answer))}
     own = dict(published)
     for name, (vector, one_shot, how) in ways.items():
         logits = episode_logits(model, episodes, vector, one_shot=one_shot)
         for table, chosen in ((published, PUBLISHED_ANSWER), (own, how)):
             painted = answers(model, logits, episodes.query, chosen)
-            table[name] = interval(metric(painted, episodes.answer))
+            table[name] = interval(score(painted, episodes.answer))
     return CompositeResult(task.name, task.metric, len(episodes), published, own)
 
 

@@ -53,8 +53,8 @@ def evaluate_full_size(
         for table, how in (("published", PUBLISHED_ANSWER), ("chosen", settings)):
             for name, value in logits.items():
                 painted = answers(model, value, full.query, how)
-                scores.setdefault((table, name), []).append(METRICS[task.metric](painted, full.answer))
-            scores.setdefault((table, COPY), []).append(METRICS[task.metric](full.query, full.answer))
+                scores.setdefault((table, name), []).append(METRICS[task.metric].score(painted, full.answer))
+            scores.setdefault((table, COPY), []).append(METRICS[task.metric].score(full.query, full.answer))
     tables: dict[str, dict[str, Interval]] = {"published": {}, "chosen": {}}
     for (table, name), parts in scores.items():
         tables[table][name] = interval(np.concatenate(parts))

@@ -6,7 +6,7 @@ All take answers and truths uint8 [B,H,W,3] and give float64 [B]. None needs a d
 import numpy as np
 from numpy.typing import NDArray
 from skimage.color import deltaE_ciede2000, rgb2lab
-from skimage.metrics import structural_similarity
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from artifacts.data.episodes import Pixels
 
@@ -16,9 +16,9 @@ PSNR_LIMIT = 100.0
 
 def psnr(answers: Pixels, truths: Pixels) -> NDArray[np.float64]:
     """Peak signal-to-noise ratio in dB, over all three channels; higher is better."""
-    error = ((answers.astype(np.float64) - truths) ** 2).mean((-3, -2, -1))
-    result: NDArray[np.float64] = 10 * np.log10(255**2 / np.maximum(error, 255**2 / 10 ** (PSNR_LIMIT / 10)))
-    return result
+    with np.errstate(divide="ignore"):
+        every = [peak_signal_noise_ratio(b, a, data_range=255) for a, b in zip(answers, truths, strict=True)]
+    return np.minimum(every, PSNR_LIMIT)
 
 
 def ssim(answers: Pixels, truths: Pixels) -> NDArray[np.float64]:

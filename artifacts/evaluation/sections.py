@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from artifacts.evaluation.metrics import HIGHER_IS_BETTER
+from artifacts.evaluation.metrics import METRICS
 from artifacts.evaluation.quality import QUALITY
 from artifacts.evaluation.table import TaskResult
 from artifacts.evaluation.ways import VECTOR
@@ -38,13 +38,16 @@ def ways_section(title: str, text: str, results: Sequence[TaskResult], table: st
 
 def heading(result: TaskResult) -> str:
     """A column's head: the task, its metric, and which way is better."""
-    return f"{result.task} ({'IoU ↑' if HIGHER_IS_BETTER[result.metric] else 'MSE ↓'})"
+    return f"{result.task} ({METRICS[result.metric].heading})"
 
 
 def sections(results: Sequence[TaskResult]) -> Iterator[Section]:
     """Everything a report tells in tables."""
     yield ways_section(
-        "With the answer settings chosen on validation episodes", settings_line(results), results, "chosen"
+        "With the answer settings chosen on validation episodes",
+        " ".join([settings_line(results), *map(empty_line, filter(lambda result: result.empty, results))]),
+        results,
+        "chosen",
     )
     if any(result.gains for result in results):
         title = "How much better the task vector is, paired by episode (positive is better)"
@@ -68,6 +71,12 @@ def settings_line(results: Sequence[TaskResult]) -> str:
         how = f"guided, radius {s.radius}, eps {s.eps:g}" if s.refine == "guided" else s.refine
         parts.append(f"{result.task}: {code}, refine {how}")
     return "; ".join(parts) + "."
+
+
+def empty_line(result: TaskResult) -> str:
+    """How many answers of each way count as 1 because neither they nor the truth hold anything."""
+    counts = ", ".join(f"{way} {count}" for way, count in result.empty.items() if count)
+    return f"{result.task}: answers that are empty where the truth is too count as 1: {counts or 'none'}."
 
 
 def _full_sections(results: Sequence[TaskResult]) -> Iterator[Section]:

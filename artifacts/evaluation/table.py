@@ -11,7 +11,7 @@ from artifacts.data.episodes import Episodes, Pixels, to_pixels
 from artifacts.evaluation.bootstrap import Interval, interval
 from artifacts.evaluation.classes import class_iou
 from artifacts.evaluation.full_size import FullSize
-from artifacts.evaluation.metrics import HIGHER_IS_BETTER, METRICS
+from artifacts.evaluation.metrics import METRICS, Metric, both_empty
 from artifacts.evaluation.quality import QUALITY
 from artifacts.evaluation.ways import BARE, CONSTANT, COPY, ONE_SHOT, TOKENIZER, VECTOR
 from artifacts.forward import BATCH, answer_codes, answers, device_of, episode_logits, refined
@@ -27,7 +27,8 @@ class TaskResult:
     `gains`: by how much the task vector is better than each other way at the chosen settings, paired by episode
     (positive is better, whatever the metric). `pictures` are the answers of the first episodes at the chosen
     settings, for the grids. `quality`: of pixel tasks, other measures by way and name, at the chosen settings;
-    `classes`: of segmentation, the IoU of each class by way, where classes are known. `full`: at full size.
+    `classes`: of segmentation, the IoU of each class by way, where classes are known. `empty`: of segmentation, how
+    many of a way's answers were empty where the truth is too, which counts as 1. `full`: at full size.
     """
 
     task: str
@@ -40,6 +41,7 @@ class TaskResult:
     pictures: dict[str, Pixels]
     quality: dict[str, dict[str, Interval]]
     classes: dict[str, dict[int, float]]
+    empty: dict[str, int]
     full: FullSize | None = None
 
 
@@ -66,21 +68,33 @@ def evaluate_task(
     metric = METRICS[task.metric]
     painted = {name: answers(model, value, episodes.query, PUBLISHED_ANSWER) for name, value in logits.items()}
     published = {
-        name: interval(metric(p, episodes.answer)) for name, p in ({**painted, TOKENIZER: floor} | same).items()
+        name: interval(metric.score(p, episodes.answer)) for name, p in ({**painted, TOKENIZER: floor} | same).items()
     }
     painted = {name: answers(model, value, episodes.query, settings) for name, value in logits.items()}
     pictures = {name: value[:keep] for name, value in painted.items()}
     painted |= {TOKENIZER: refined(floor, episodes.query, settings, device_of(model))} | same
-    scores = {name: metric(value, episodes.answer) for name, value in painted.items()}
-    gains = paired_gains({name: scores[name] for name in logits}, HIGHER_IS_BETTER[task.metric])
+    scores = {name: metric.score(value, episodes.answer) for name, value in painted.items()}
+    gains = paired_gains({name: scores[name] for name in logits}, metric)
     chosen = {name: interval(value) for name, value in scores.items()}
-    more = qualities(painted, episodes) if task.metric == "mse" else {}
-    classes = {}
-    if task.metric == "iou" and episodes.labels is not None:
-        classes = {name: class_iou(value, episodes.answer, episodes.labels) for name, value in painted.items()}
+    masks = painted if task.metric == "iou" else {}
     return TaskResult(
-        task.name, task.metric, settings, published, chosen, gains, len(episodes), pictures, more, classes
+        task.name,
+        task.metric,
+        settings,
+        published,
+        chosen,
+        gains,
+        len(episodes),
+        pictures,
+        quality={} if masks else qualities(painted, episodes),
+        classes={} if episodes.labels is None else by_class(masks, episodes.answer, episodes.labels),
+        empty={name: int(both_empty(value, episodes.answer).sum()) for name, value in masks.items()},
     )
+
+
+def by_class(masks: Mapping[str, Pixels], truths: Pixels, labels: NDArray[np.int64]) -> dict[str, dict[int, float]]:
+    """IoU of each class by way."""
+    return {name: class_iou(value, truths, labels) for name, value in masks.items()}
 
 
 def qualities(painted: Mapping[str, Pixels], episodes: Episodes) -> dict[str, dict[str, Interval]]:
@@ -91,12 +105,12 @@ def qualities(painted: Mapping[str, Pixels], episodes: Episodes) -> dict[str, di
     }
 
 
-def paired_gains(scores: Mapping[str, NDArray[np.float64]], higher_is_better: bool) -> dict[str, Interval]:
+def paired_gains(scores: Mapping[str, NDArray[np.float64]], metric: Metric) -> dict[str, Interval]:
     """Per-episode advantage of the task vector over every other way; empty without a task vector."""
     if VECTOR not in scores:
         return {}
-    sign = 1 if higher_is_better else -1
-    return {name: interval(sign * (scores[VECTOR] - other)) for name, other in scores.items() if name != VECTOR}
+    own = scores[VECTOR]
+    return {name: interval(metric.as_loss(other - own)) for name, other in scores.items() if name != VECTOR}
 
 
 @torch.inference_mode()

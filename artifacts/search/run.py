@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from artifacts.data.episodes import Episodes, to_pixels
-from artifacts.evaluation.metrics import HIGHER_IS_BETTER, METRICS
+from artifacts.evaluation.metrics import METRICS
 from artifacts.forward import BATCH, answer_cells, answer_codes, device_of, run_logits
 from artifacts.resume import State
 from artifacts.search.granularity import Variables
@@ -114,8 +114,8 @@ class Search:
             if codes is not None:
                 return F.cross_entropy(logits.transpose(1, 2), codes, reduction="none").mean(1).cpu()
             painted = to_pixels(answer_cells(self.model, logits, TEMPERATURE).float())
-        sign = -1.0 if HIGHER_IS_BETTER[self.task.metric] else 1.0
-        return torch.from_numpy(sign * METRICS[self.task.metric](painted, queries.answer))
+        metric = METRICS[self.task.metric]
+        return torch.from_numpy(metric.as_loss(metric.score(painted, queries.answer)))
 
     def edits(self, rows: Tensor) -> tuple[Edit, Edit]:
         """The overrides of masks over the variables, bool [B,n], one a row."""

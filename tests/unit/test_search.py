@@ -8,9 +8,6 @@ from artifacts.collect.heads import Selection, collect
 from artifacts.collect.means import Means
 from artifacts.data.episodes import Episodes, make_episodes
 from artifacts.data.scenes import Scenes
-from artifacts.evaluation.bootstrap import interval
-from artifacts.evaluation.metrics import iou, mse
-from artifacts.evaluation.table import VECTOR, paired_gains
 from artifacts.search.granularity import Variables
 from artifacts.search.run import Search
 from artifacts.search.settings import SearchSettings
@@ -142,29 +139,3 @@ def test_the_hole_is_a_quarter_of_the_side() -> None:
     mask = hole_masks(torch.tensor([84]), torch.tensor([0]), 111)
     assert mask.sum() == 27 * 27
     assert mask[0, 0, 110, 0] == 1
-
-
-def test_metrics() -> None:
-    white, black = (np.full((1, 4, 4, 3), v, np.uint8) for v in (255, 0))
-    assert iou(white, white)[0] == 1
-    assert iou(white, black)[0] == 0
-    assert np.isnan(iou(black, black)[0])
-    assert mse(white, white)[0] == 0
-    expected = np.mean([(1 / s) ** 2 for s in (0.229, 0.224, 0.225)])
-    assert mse(white, black)[0] == pytest.approx(expected)
-
-
-def test_intervals_hold_the_mean() -> None:
-    scores = np.random.default_rng(0).normal(5, 1, 400)
-    result = interval(scores)
-    assert result.low < result.mean < result.high
-    assert result.high - result.low == pytest.approx(2 * 1.96 / 20, rel=0.2)
-
-
-def test_gains_are_paired_and_positive_is_better() -> None:
-    shared = np.random.default_rng(0).normal(0, 5, 200)
-    scores = {VECTOR: shared + 0.1, "other": shared + 0.3}
-    assert paired_gains(scores, higher_is_better=True)["other"].mean == pytest.approx(-0.2)
-    gain = paired_gains(scores, higher_is_better=False)["other"]
-    assert gain.low == pytest.approx(0.2)
-    assert paired_gains({"other": shared}, higher_is_better=True) == {}
