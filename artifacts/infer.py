@@ -3,13 +3,11 @@
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-
-from artifacts.data.picture_files import read_rgb
-from artifacts.errors import OfflineError
+from artifacts.pictures.paint import paint
+from artifacts.pictures.read import read_file
+from artifacts.pictures.resize import resized
+from artifacts.pictures.write import write_file
 from artifacts.store.folder import Store
-from engine.refine_picture import refine
 from engine.runtime import Engine
 from engine.task_vector import AnswerSettings
 
@@ -19,16 +17,12 @@ def infer_file(model: Path, store: Path, image: Path, task: str, output: Path, *
     engine = Engine.load(model, slots=2, buckets=(1,), backend="eager")  # one answer is not worth a compiler
     vector = Store(store).read(task, engine.fingerprint).vector
     engine.write_slot(1, vector)
-    picture = read_rgb(image)
-    cell, tile = engine.geometry.cell, engine.geometry.tile
-    query = np.array(picture.resize((cell, cell), Image.Resampling.BICUBIC))
-    answer = engine.zero_shot(engine.geometry.query_tile(query)[None], [1])[0]
-    guide = picture if size == "original" else picture.resize((tile, tile), Image.Resampling.BICUBIC)
-    painted = refine(answer, np.array(guide), settings_for(vector.answer, refine_mode))
-    try:
-        Image.fromarray(painted).save(output)
-    except (OSError, ValueError) as error:
-        raise OfflineError(f"{output} cannot be written: {error}") from None
+    geometry = engine.geometry
+    picture = read_file(image, geometry.tile)
+    query = geometry.query_tile(resized(picture, geometry.cell))
+    answer = engine.zero_shot(query[None], [1])[0]
+    guide = read_file(image) if size == "original" else resized(picture, geometry.tile)
+    write_file(output, paint(answer, guide, settings_for(vector.answer, refine_mode), geometry.tile))
 
 
 def settings_for(settings: AnswerSettings, mode: str) -> AnswerSettings:

@@ -23,8 +23,10 @@ import simplejpeg
 from numpy.typing import NDArray
 from PIL import Image
 
+from artifacts.pictures.read import read
+from artifacts.pictures.resize import resized
+from artifacts.pictures.write import encode
 from benchmarks.traffic import at_size
-from service.codec import images
 
 Pixels = NDArray[np.uint8]
 _SAMPLE: Final = Path(str(files("service"))) / "static" / "samples" / "rabbit.jpg"
@@ -58,7 +60,7 @@ def main(args: Sequence[str]) -> int:
     rows: list[Measured] = []
     for name, side in _SIDES.items():
         rows += _reading(name, image if side == min(_SIDES.values()) else at_size(image, side), asked.repeat)
-    rows += _writing("photo", images.resized(images.read(image, sys.maxsize), _ANSWER), asked.repeat)
+    rows += _writing("photo", resized(read(image, sys.maxsize), _ANSWER), asked.repeat)
     rows += _writing("mask", _mask(), asked.repeat)
     report = {"libraries": _libraries(), "rows": [asdict(row) for row in rows]}
     if asked.output:
@@ -75,8 +77,8 @@ def _reading(name: str, file: bytes, repeat: int) -> list[Measured]:
         "Pillow, scaled decoding to twice the side": lambda: _pillow(file, 2 * _ANSWER),
         "OpenCV, area": lambda: _opencv(file),
         "simplejpeg, resized by Pillow": lambda: _shrunk(simplejpeg.decode_jpeg(file)),
-        "simplejpeg, resized by torch": lambda: images.resized(simplejpeg.decode_jpeg(file), _CELL),
-        "the service's": lambda: images.resized(images.read(file, sys.maxsize, _ANSWER), _CELL),
+        "simplejpeg, resized by torch": lambda: resized(simplejpeg.decode_jpeg(file), _CELL),
+        "the service's": lambda: resized(read(file, sys.maxsize, _ANSWER), _CELL),
     }
     return [
         Measured(f"read {name}", how, _milliseconds(way, repeat), float(np.abs(way().astype(int) - reference).mean()))
@@ -92,11 +94,11 @@ def _writing(name: str, answer: Pixels, repeat: int) -> list[Measured]:
         "PNG, OpenCV, level 1, default strategy": lambda: _opencv_png(answer, cv2.IMWRITE_PNG_STRATEGY_DEFAULT),
         "PNG, OpenCV, level 1, Huffman only": lambda: _opencv_png(answer, cv2.IMWRITE_PNG_STRATEGY_HUFFMAN_ONLY),
         "PNG, OpenCV, level 1, run lengths": lambda: _opencv_png(answer, cv2.IMWRITE_PNG_STRATEGY_RLE),
-        "PNG, the service's": lambda: images.encode(answer, "png"),
+        "PNG, the service's": lambda: encode(answer, "png"),
         "WebP, Pillow, 90, method 0": lambda: _saved(answer, "WEBP", quality=90, method=0),
         "WebP, OpenCV, 90": lambda: cv2.imencode(".webp", answer, (cv2.IMWRITE_WEBP_QUALITY, 90))[1].tobytes(),
         "JPEG, Pillow, 92": lambda: _saved(answer, "JPEG", quality=92),
-        "JPEG, the service's": lambda: images.encode(answer, "jpeg"),
+        "JPEG, the service's": lambda: encode(answer, "jpeg"),
     }
     return [
         Measured(f"write {name}", how, _milliseconds(way, repeat), size=len(way())) for how, way in ways.items()

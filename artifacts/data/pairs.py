@@ -3,11 +3,12 @@
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
-from artifacts.data.picture_files import read_rgb
 from artifacts.data.scenes import Scenes
 from artifacts.errors import DatasetError, OfflineError
+from artifacts.pictures.read import read_file
+from artifacts.pictures.resize import resized
+from engine.geometry import Pixels
 
 INPUT, OUTPUT = "input", "output"
 
@@ -48,8 +49,8 @@ def _by_name(folder: Path) -> dict[str, Path]:
     return found
 
 
-def _read(path: Path, side: int) -> "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]":
+def _read(path: Path, side: int) -> Pixels:
     try:
-        return np.asarray(read_rgb(path).resize((side, side), Image.Resampling.BICUBIC))
+        return resized(read_file(path, side), side)
     except OfflineError as error:
         raise DatasetError(str(error)) from None

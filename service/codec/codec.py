@@ -5,8 +5,10 @@ from typing import Final, NamedTuple
 
 import cv2
 
+from artifacts.pictures.paint import paint
+from artifacts.pictures.resize import resized
+from artifacts.pictures.write import encode
 from engine.geometry import Geometry
-from engine.refine_picture import refine
 from engine.task_vector import AnswerSettings
 from service.batching.jobs import Program
 from service.codec import images
@@ -72,13 +74,13 @@ class Codec:
         """Decode an image. Raises InvalidImage or UnsupportedMedia."""
         geometry = self.geometry
         query = self._read(order.source, geometry.tile)
-        cell = images.resized(query, geometry.cell)
+        cell = resized(query, geometry.cell)
         tile = geometry.query_tile(cell)
         guide: Pixels | None = tile
         if order.size == "original":
             guide = None
         elif order.settings.refine != "none":
-            guide = images.resized(query, geometry.tile)
+            guide = resized(query, geometry.tile)
         large = guide is None and self._size(order.source) > _LARGE_PIXELS
         if order.example is None:
             return Prepared("zero_shot", tile, guide, large)
@@ -86,7 +88,7 @@ class Codec:
         return Prepared("one_shot", geometry.canvas(example[0], example[1], cell), guide, large)
 
     def _cell(self, data: bytes) -> Pixels:
-        return images.resized(self._read(data, self.geometry.tile), self.geometry.cell)
+        return resized(self._read(data, self.geometry.tile), self.geometry.cell)
 
     def _read(self, source: bytes | Pixels, at_least: int | None = None) -> Pixels:
         if isinstance(source, bytes):
@@ -96,8 +98,7 @@ class Codec:
     def _size(self, source: bytes | Pixels) -> int:
         """Width times height, from the header where it is a file."""
         if isinstance(source, bytes):
-            image = images.open_image(source, self.max_pixels)
-            return image.width * image.height
+            return images.count_pixels(source, self.max_pixels)
         height, width, _ = source.shape
         return int(height * width)
 
@@ -106,15 +107,10 @@ class Codec:
         if guide is None and order.size == "original":
             guide = self._read(order.source)
         elif guide is None:
-            guide = images.resized(self._read(order.source, self.geometry.tile), self.geometry.tile)
-        picture = self._painted(answer, guide, order.settings)
-        data = images.encode(picture, order.format) if order.encoded else picture.tobytes()
+            guide = resized(self._read(order.source, self.geometry.tile), self.geometry.tile)
+        picture = paint(answer, guide, order.settings, self.geometry.tile)
+        data = encode(picture, order.format) if order.encoded else picture.tobytes()
         return Answer(data, width=picture.shape[1], height=picture.shape[0])
-
-    def _painted(self, answer: Pixels, guide: Pixels, settings: AnswerSettings) -> Pixels:
-        if settings.refine == "none" and guide.shape[:2] == (self.geometry.tile, self.geometry.tile):
-            return images.resized(answer, self.geometry.tile)  # the same picture, without a detour over floats
-        return refine(answer, guide, settings)
 
 
 def answer_settings(stored: AnswerSettings, asked: Refine) -> AnswerSettings:

@@ -11,16 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from service.codec.images import encode, from_pixels, read, resized
+from artifacts.pictures.resize import resized
+from artifacts.pictures.write import encode
+from service.codec.images import from_pixels, read
 from service.errors import InvalidImage, UnsupportedMedia
+from tests.picture_files import chunk, save
 
 LIMIT = 1_000_000
-
-
-def save(image: Image.Image, file_format: str, **options: object) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, file_format, **options)
-    return buffer.getvalue()
 
 
 def gradient(width: int = 60, height: int = 40) -> Image.Image:
@@ -124,9 +121,6 @@ def test_resized_is_square_whatever_the_aspect() -> None:
 
 def png_header(width: int, height: int) -> bytes:
     """A PNG that claims a size and holds next to nothing."""
-
-    def chunk(kind: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     return (

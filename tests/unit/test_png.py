@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from service.codec.png import write_png
+from artifacts.pictures.write_png import write_png
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 7), (7, 1), (112, 112), (333, 512), (256, 256), (256, 257)])

@@ -1,0 +1,1 @@
+"""Picture files to pixels and back, for the service and the commands alike."""
