@@ -1,7 +1,6 @@
 """Runs the application on a real socket, from settings to a clean end."""
 
 import logging
-import os
 import signal
 import socket
 import sys
@@ -45,7 +44,7 @@ def serve(
     """
     keep_freed_memory()
     try:
-        settings = Settings.load(os.environ, model=model, store=store, backend=backend, host=host, port=port)
+        settings = Settings.load(model=model, store=store, backend=backend, host=host, port=port)
         log_to_stderr(settings.log_format)
         listener = _listen(settings)
     except (SettingsError, OSError) as error:

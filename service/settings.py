@@ -2,26 +2,17 @@
 
 import ipaddress
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    SecretStr,
-    ValidationError,
-    model_validator,
-)
+from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from artifacts.paths import BUNDLED_MODEL, BUNDLED_STORE
 
 PREFIX = "VTV_"
 _MOST_CODECS = 16
-_OTLP = "OTEL_EXPORTER_OTLP_ENDPOINT"
-_OTLP_TRACES = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
+_OTLP = AliasChoices("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 
 
 class SettingsError(Exception):
@@ -35,10 +26,12 @@ def _split(value: Any) -> Any:
     return tuple(part.strip() for part in value.split(",") if part.strip())
 
 
-class Settings(BaseModel):
+class Settings(BaseSettings):
     """Everything an operator may set, checked when built. `VTV_<NAME>` sets a field from outside."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_ignore_empty=True, frozen=True, extra="forbid", protected_namespaces=()
+    )
 
     model: Path = BUNDLED_MODEL
     store: Path = BUNDLED_STORE
@@ -49,13 +42,13 @@ class Settings(BaseModel):
     """"auto" is a GPU where there is one; else a torch device name."""
     slots: int = Field(64, ge=2, le=65_536)
     """Rows of the bank: distinct tasks in flight at once, plus the no-op."""
-    buckets: Annotated[tuple[int, ...] | None, BeforeValidator(_split)] = None
+    buckets: Annotated[tuple[int, ...] | None, NoDecode, BeforeValidator(_split)] = None
     """Batch sizes to prepare; unset leaves the choice to the engine."""
 
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=0, le=65_535)
     """0 lets the system choose; the line at start-up says which."""
-    api_keys: Annotated[tuple[SecretStr, ...], BeforeValidator(_split)] = ()
+    api_keys: Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split)] = ()
     """Where there are any, answers are for requests that carry one of them."""
     admin_key: SecretStr | None = None
     """For installing and retiring tasks, which nobody may do where it is unset or empty."""
@@ -83,24 +76,24 @@ class Settings(BaseModel):
     """Where there is one, requests are traced. OpenTelemetry's own variable; its SDK reads the others itself."""
 
     @classmethod
-    def load(cls, environment: Mapping[str, str], **given: Any) -> Self:
-        """Settings from `VTV_*` variables; those in `given` that are not None win.
+    def load(cls, **flags: Any) -> Self:
+        """Settings from `VTV_*` variables; those in `flags` that are not None win.
 
-        Raises SettingsError naming the first field that is wrong, or an unknown `VTV_` variable.
+        Raises SettingsError with one line about the first that is wrong, named as it was given: `--port`, `VTV_PORT`.
         """
-        values: dict[str, Any] = {
-            name.removeprefix(PREFIX).lower(): value
-            for name, value in environment.items()
-            if name.startswith(PREFIX)
-        }
-        values |= {name: value for name, value in given.items() if value is not None}
-        values[_OTLP] = environment.get(_OTLP_TRACES) or environment.get(_OTLP, "")
+        given = {name: value for name, value in flags.items() if value is not None}
+        for name in os.environ:
+            if name.startswith(PREFIX) and name.removeprefix(PREFIX).lower() not in cls.model_fields:
+                raise SettingsError(f"{name}: there is no such setting")
         try:
-            return cls(**values)
+            return cls(**given)
         except ValidationError as error:
             first = error.errors()[0]
-            where = PREFIX + "_".join(str(part) for part in first["loc"][:1]).upper() if first["loc"] else ""
-            raise SettingsError(f"{where}: {first['msg']}".removeprefix(": ")) from None
+        message = first["msg"].removeprefix("Value error, ")
+        if not first["loc"]:
+            raise SettingsError(message)
+        name = str(first["loc"][0])
+        raise SettingsError(f"{f'--{name}' if name in given else PREFIX + name.upper()}: {_decapitalized(message)}")
 
     @model_validator(mode="after")
     def _refuse_open_door(self) -> Self:
@@ -128,3 +121,7 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def _decapitalized(words: str) -> str:
+    return words[:1].lower() + words[1:]

@@ -4,7 +4,6 @@ The application is the product's own, made by its public factory; only the engin
 """
 
 import argparse
-import os
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -26,7 +25,7 @@ def main() -> None:
     with TemporaryDirectory() as directory:
         store = make_store(Path(directory))
         load = cast(partial[Engine], partial(SimulatedEngine, asked.accelerator))  # all of Engine that the service uses
-        app = create_app(load(), load, store, Settings.load(os.environ, store=store.root))
+        app = create_app(load(), load, store, Settings.load(store=store.root))
         DrainingServer(http_config(app, port=asked.port), app.state.pipeline, drain_seconds=5).run()
 
 

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from pydantic import SecretStr
 from starlette.datastructures import Headers
 from starlette.requests import Request
 
@@ -17,7 +18,7 @@ def change(authenticator: Authenticator, key: str) -> None:
 
 
 def test_without_keys_everybody_may_ask_and_nobody_may_change() -> None:
-    authenticator = Authenticator(Settings.load({"VTV_ADMIN_KEY": " "}))
+    authenticator = Authenticator(Settings(admin_key=SecretStr(" ")))
     authenticator.may_infer(Headers())
     for key in ("", " ", "x"):
         with pytest.raises(Unauthorized, match="VTV_ADMIN_KEY"):
@@ -25,7 +26,7 @@ def test_without_keys_everybody_may_ask_and_nobody_may_change() -> None:
 
 
 def test_an_admin_key_alone_leaves_asking_open() -> None:
-    authenticator = Authenticator(Settings.load({"VTV_ADMIN_KEY": "a"}))
+    authenticator = Authenticator(Settings(admin_key=SecretStr("a")))
     authenticator.may_infer(Headers())
     change(authenticator, "a")
     with pytest.raises(Unauthorized):
@@ -33,7 +34,7 @@ def test_an_admin_key_alone_leaves_asking_open() -> None:
 
 
 def test_keys_are_compared_as_bytes() -> None:
-    authenticator = Authenticator(Settings.load({"VTV_API_KEYS": "schlüssel"}))
+    authenticator = Authenticator(Settings(api_keys=(SecretStr("schlüssel"),)))
     authenticator.may_infer(Headers(raw=[(b"authorization", "Bearer schlüssel".encode())]))
     for wrong in (b"", b"schl\xfcssel", "schlüsse".encode()):
         with pytest.raises(Unauthorized):
