@@ -3,17 +3,17 @@
 import base64
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
-TEMPLATES = Environment(
-    loader=PackageLoader("artifacts"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-)
-
 
 def write_page(path: Path, template: str, **values: object) -> None:
     """Fill a template."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined  # which a server, and `vtv tasks`, do without
+
+    package = PackageLoader("artifacts")
+    templates = Environment(
+        loader=package, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(TEMPLATES.get_template(template).render(**values) + "\n")
+    path.write_text(templates.get_template(template).render(**values) + "\n")
 
 
 def picture_source(path: Path) -> str:

@@ -11,6 +11,9 @@ from artifacts.search.options import add_search_options
 from cli import benchmarks, common, models, serving, vectors
 
 INTERRUPTED = 130
+OFFLINE_PACKAGES = ("jinja2", "scipy", "skimage", "yaml")
+"""Of the extra `offline`; a server does without them."""
+OFFLINE_INSTALL = "pip install 'visual-task-vectors[offline]'"
 BENCHMARKS = ("load", "engine", "peers", "codecs", "search", "methods", "scopes", "teach")
 
 
@@ -30,6 +33,11 @@ def _guarded(call: Callable[[], int]) -> int:
         return call()
     except (OfflineError, EngineError, common.UsageError) as error:
         print(f"vtv: {error}", file=sys.stderr)
+        return 2
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] not in OFFLINE_PACKAGES:
+            raise
+        print(f"vtv: this command needs more packages: {OFFLINE_INSTALL}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("vtv: interrupted", file=sys.stderr)

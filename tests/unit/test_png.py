@@ -7,7 +7,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from artifacts.pictures import write_png as writer
 from artifacts.pictures.write_png import write_png
+
+
+@pytest.fixture(params=["with fpng", "without"], autouse=True)
+def _fpng(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.param == "without":
+        monkeypatch.setattr(writer, "fpng", None)
+    else:
+        pytest.importorskip("fpng", reason="the extra fast-png is not installed")
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 7), (7, 1), (112, 112), (333, 512), (256, 256), (256, 257)])

@@ -12,7 +12,6 @@ from starlette.staticfiles import StaticFiles
 _STATIC: Final = Path(str(files("service"))) / "static"
 # The page needs nothing but this server: what it loads, asks and shows comes from here or was chosen by its user.
 _POLICY: Final = "default-src 'self'; img-src 'self' blob:; base-uri 'none'; form-action 'self'; frame-ancestors 'self'"
-_SWAGGER: Final = Path(str(files("fastapi_offline"))) / "static"
 
 
 def page_routes(title: str) -> APIRouter:
@@ -22,9 +21,10 @@ def page_routes(title: str) -> APIRouter:
     description = get_swagger_ui_html(
         openapi_url="openapi.json",
         title=title,
-        swagger_js_url="swagger/swagger-ui-bundle.js",
-        swagger_css_url="swagger/swagger-ui.css",
+        swagger_js_url="static/swagger/swagger-ui-bundle.js",
+        swagger_css_url="static/swagger/swagger-ui.css",
         swagger_favicon_url="static/icon.svg",
+        swagger_ui_parameters={"validatorUrl": None},  # which would be told this server's address
     ).body
 
     @router.get("/", response_class=FileResponse)
@@ -36,5 +36,4 @@ def page_routes(title: str) -> APIRouter:
         return HTMLResponse(description)
 
     router.mount("/static", StaticFiles(directory=_STATIC), "static")
-    router.mount("/swagger", StaticFiles(directory=_SWAGGER), "swagger")
     return router
