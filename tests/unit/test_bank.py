@@ -86,8 +86,18 @@ def test_a_cleared_slot_is_the_no_op_again() -> None:
         subject.clear(0)
 
 
+def test_a_bank_lies_on_its_device_alone() -> None:
+    """Two slots are the least; a mask holds one value for a whole head."""
+    subject = Bank(TINY.mae, PROGRAM, 2, torch.device("meta"))
+    assert {own.device.type for own in subject.tensors()} == {"meta"}
+    assert [own.shape[1] for own in subject.tensors()[:4]] == [2] * 4
+    assert [own.shape[-1] for own in subject.tensors()[:4]] == [16, 1, 16, 1]
+
+
 def test_a_bank_in_half_precision_rounds_the_values_alone() -> None:
     subject = Bank(TINY.mae, PROGRAM, 4, torch.device("cpu"), torch.float16)
+    half, boolean = torch.float16, torch.bool
+    assert [own.dtype for own in subject.tensors()] == [half, boolean, half, boolean, torch.float32]
     given = vector(3, 0.3)
     subject.write(1, given)
     assert torch.equal(subject.encoder_value[:, 1], given.encoder_value.half())
@@ -115,3 +125,22 @@ def test_integrity() -> None:
     subject.encoder_value = subject.encoder_value.clone()
     with pytest.raises(EngineError, match="has moved"):
         subject.check_integrity()
+
+
+@pytest.mark.parametrize("part", ["encoder", "decoder"])
+def test_values_that_are_no_numbers_are_found(part: str) -> None:
+    subject = bank()
+    getattr(subject, f"{part}_value")[0, 1, 0, 0, 0] = float("nan")
+    with pytest.raises(EngineError, match=f"the bank's {part} values"):
+        subject.check_integrity()
+
+
+@pytest.mark.parametrize(("temperature", "allowed"), [(0.0, True), (10.0, True), (-0.01, False), (10.01, False)])
+def test_temperatures_lie_between_0_and_10(temperature: float, allowed: bool) -> None:
+    subject = bank()
+    subject.temperature[1] = temperature
+    if allowed:
+        subject.check_integrity()
+    else:
+        with pytest.raises(EngineError, match=r"^a temperature in the bank is outside 0\.\.10$"):
+            subject.check_integrity()

@@ -63,6 +63,15 @@ def test_writing_a_mean_projects_to_the_mean_of_projections(model: MaeVqgan, pix
     assert torch.allclose(layer(heads.mean(0, keepdim=True).flatten(2))[0], each.mean(0), atol=1e-6)
 
 
+def test_heads_keep_their_type() -> None:
+    """float32 values written over the heads of a model in half precision."""
+    heads = torch.zeros(2, 3, 2, 4, dtype=torch.float16)
+    value, mask = torch.full((1, 3, 2, 4), 0.1), torch.ones(1, 3, 2, dtype=torch.bool)
+    banked = write_slots(value[:, None], mask[:, None, ..., None], torch.tensor([0, 0]))
+    for edit in (write(value, mask), banked):
+        assert torch.equal(edit(0, heads), torch.full_like(heads, 0.1))
+
+
 def test_recording_changes_nothing_and_sees_every_block(model: MaeVqgan, pixels: Tensor) -> None:
     encoder: list[Tensor] = []
     decoder: list[Tensor] = []
