@@ -35,7 +35,7 @@ $(COMPILED): $(STAMP) $(wildcard engine/*.py engine/backends/*.py) artifacts/bun
 serve: setup $(COMPILED)  ## run the server on http://127.0.0.1:8000
 	$(BIN)/vtv serve
 
-# No test of these needs a program that pip does not install: it is skipped, and the last lines say so.
+# What needs a tool that is missing is skipped; the last lines name the tool and the command that brings it.
 test: setup  ## run the tests that take minutes
 	@echo "The tests marked slow are left out: make test-all"
 	$(PYTEST) -m 'not slow and not gpu'
@@ -44,6 +44,7 @@ test-all: setup  ## run every test but those that need a GPU
 	$(PYTEST)
 
 coverage: setup  ## run every test and measure the branches that they take
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,docs]' -e clients/python
 	$(PYTEST) --cov --cov-report=term:skip-covered
 
 test-gpu: setup  ## run the tests that need a GPU

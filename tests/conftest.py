@@ -11,14 +11,12 @@ import torch
 from artifacts.store.folder import Store
 from engine.checkpoint import save_model
 from engine.model import MaeVqgan
-from tests.programs import INSTALLED
 from tests.support import ANSWERS, TINY, ServerProcess, make_artifact
+from tests.tools import TOOLS
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(
-        "--require-programs", action="store_true", help="fail tests for want of a program, in place of skipping"
-    )
+    parser.addoption("--require-tools", action="store_true", help="fail tests for want of a tool instead of skipping")
 
 
 def pytest_configure() -> None:
@@ -29,11 +27,12 @@ def pytest_configure() -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """What `@pytest.mark.needs(PACKAGE, ...)` does."""
-    for package in [package for mark in item.iter_markers("needs") for package in mark.args]:
-        if not INSTALLED[package]:
-            missing = f"{package} is not installed: apt-get install {package}"
-            (pytest.fail if item.config.getoption("--require-programs") else pytest.skip)(missing)
+    """What `@pytest.mark.needs(TOOL)` does."""
+    for mark in item.iter_markers("needs"):
+        tool = TOOLS[mark.args[0]]
+        if not tool.here:
+            missing = f"{mark.args[0]} is not installed: {tool.command}"
+            (pytest.fail if item.config.getoption("--require-tools") else pytest.skip)(missing)
 
 
 @pytest.fixture(scope="session")

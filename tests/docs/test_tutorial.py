@@ -1,7 +1,6 @@
 """docs/tutorial.md: its commands, in order, in an empty folder."""
 
 import os
-import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed: apt-get install curl")
+@pytest.mark.needs("curl")
 def test_the_tutorial_ends_with_a_served_task(tmp_path: Path, start_server: Callable[..., ServerProcess]) -> None:
     folder = tmp_path / "tutorial"
     folder.mkdir()

@@ -12,8 +12,8 @@ from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from tests.programs import CHROMIUM
 from tests.support import ANSWERS, PATIENCE, ServerProcess, photo
+from tests.tools import CHROMIUM
 
 pytestmark = pytest.mark.needs("chromium")
 WIDTHS = {"desktop": {"width": 1280, "height": 800}, "phone": {"width": 390, "height": 844}}
@@ -110,6 +110,7 @@ def test_a_sample_brings_its_task(page: Page) -> None:
     shown(page, "lowlight enhance")
 
 
+@pytest.mark.slow
 @one_width
 def test_the_last_picture_wins(page: Page, server: ServerProcess) -> None:
     for name in ("Rabbit", "Hole", "Gray violin"):
@@ -137,6 +138,7 @@ def test_an_example_pair_in_place_of_a_task(page: Page, server: ServerProcess) -
     shown(page, "segmentation")
 
 
+@pytest.mark.slow
 @one_width
 def test_own_pictures_by_file_drop_and_paste(page: Page, server: ServerProcess) -> None:
     def asked(image: bytes) -> bytes:
@@ -172,6 +174,7 @@ def test_a_picture_that_cannot_be_read_is_explained(page: Page) -> None:
     shown(page, "segmentation")
 
 
+@pytest.mark.slow
 def test_everything_can_be_done_with_the_keyboard(page: Page) -> None:
     def focused() -> Any:
         return page.locator(":focus")
@@ -203,6 +206,7 @@ def test_everything_can_be_done_with_the_keyboard(page: Page) -> None:
     assert outline == "solid"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_no_barrier_is_found_in_any_state(page: Page, scheme: Any) -> None:
     """axe's rules, which include names, roles, contrast and landmarks."""
@@ -225,6 +229,7 @@ def check_barriers(page: Page) -> None:
     assert found.violations_count == 0, found.generate_report()
 
 
+@pytest.mark.slow
 @one_width
 @pytest.mark.parametrize("width", [320, 390, 768, 1280, 1920])
 def test_nothing_sticks_out_at_any_width(page: Page, width: int) -> None:
@@ -251,6 +256,7 @@ def guarded(start_server: Callable[..., ServerProcess]) -> ServerProcess:
     return start_server(api_keys=KEY)
 
 
+@pytest.mark.slow
 def test_a_key_is_asked_for_where_one_is_needed(context: BrowserContext, guarded: ServerProcess) -> None:
     page = context.new_page()
     visit(page, guarded)
@@ -274,6 +280,7 @@ def test_a_key_is_asked_for_where_one_is_needed(context: BrowserContext, guarded
     shown(page, "segmentation")
 
 
+@pytest.mark.slow
 @one_width
 def test_a_server_that_is_gone_is_told(
     context: BrowserContext, start_server: Callable[..., ServerProcess], tmp_path: Path

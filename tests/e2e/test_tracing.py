@@ -149,6 +149,7 @@ def test_names_of_spans_stay_few(receiver: Receiver, traced: ServerProcess) -> N
     assert receiver.of_request("r-6")[0].name == "GET"
 
 
+@pytest.mark.slow
 def test_the_last_traces_are_sent_when_the_server_ends(
     receiver: Receiver, start_server: Callable[..., ServerProcess]
 ) -> None:
@@ -161,6 +162,7 @@ def test_the_last_traces_are_sent_when_the_server_ends(
     receiver.of_request("r-last")
 
 
+@pytest.mark.slow
 def test_an_endpoint_that_is_away_costs_no_answer(start_server: Callable[..., ServerProcess]) -> None:
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")

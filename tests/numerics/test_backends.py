@@ -76,7 +76,7 @@ def assert_logits(found: Tensor, wanted: Tensor, allowed: Tolerance) -> None:
     assert float((found.argmax(-1) == wanted.argmax(-1)).float().mean()) >= allowed.codes
 
 
-@pytest.fixture(scope="module", params=["golden", "bundled"])
+@pytest.fixture(scope="module", params=["golden", pytest.param("bundled", marks=pytest.mark.slow)])
 def model(request: pytest.FixtureRequest) -> MaeVqgan:
     return synthetic_model(SIZES["tiny"]) if request.param == "golden" else load_model(BUNDLED_MODEL)[0]
 
@@ -110,7 +110,7 @@ def test_logits_of_a_compiled_network(model: MaeVqgan, engine_cache: Path) -> No
     assert_logits(own.output, wanted, TOLERANCE[dtype])
 
 
-@pytest.mark.parametrize("backend", ["eager", "openvino"])
+@pytest.mark.parametrize("backend", ["eager", pytest.param("openvino", marks=pytest.mark.slow)])
 def test_answers_of_the_bundled_model(backend: str, engine_cache: Path) -> None:
     """The backend's own choice of type, with the bundled task vectors."""
     backend_or_skip(backend)
@@ -180,6 +180,7 @@ def test_all_false_masks_are_the_plain_model_and_all_true_ones_hide_the_picture(
         assert_close(engine, answer, engine.compiled.reference(tile[None], 1)[0])
 
 
+@pytest.mark.slow
 def test_one_shot(engine_of: GetEngine) -> None:
     plain, compiled = engine_of("eager"), engine_of("openvino")
     draw, side = np.random.default_rng(3), plain.geometry.image_size

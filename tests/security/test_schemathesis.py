@@ -49,6 +49,7 @@ def fuzz(server: ServerProcess, folder: Path, *which: str) -> str:
     return ended.stdout
 
 
+@pytest.mark.slow
 def test_every_answer_is_described(fuzzed: ServerProcess, tmp_path: Path) -> None:
     report = fuzz(fuzzed, tmp_path, "--phases=coverage,fuzzing")
     assert "14 selected / 14 total" in report

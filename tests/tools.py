@@ -1,0 +1,22 @@
+"""What some tests run that `make setup` does not install."""
+
+from importlib.util import find_spec
+from shutil import which
+from typing import NamedTuple
+
+CHROMIUM = which("chromium") or which("chromium-browser") or which("google-chrome")
+
+
+class Tool(NamedTuple):
+    """Whether it is here, and the command that brings it."""
+
+    here: bool
+    command: str
+
+
+TOOLS = {
+    "chromium": Tool(CHROMIUM is not None, "apt-get install chromium"),
+    "curl": Tool(which("curl") is not None, "apt-get install curl"),
+    "mkdocs-material": Tool(find_spec("material") is not None, "pip install -c constraints.txt -e '.[docs]'"),
+    "prometheus": Tool(bool(which("prometheus") and which("promtool")), "apt-get install prometheus"),
+}
