@@ -30,48 +30,60 @@ class Settings(BaseSettings):
     """Everything an operator may set, checked when built. `VTV_<NAME>` sets a field from outside."""
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_ignore_empty=True, frozen=True, extra="forbid", protected_namespaces=()
+        env_prefix=PREFIX,
+        env_ignore_empty=True,
+        frozen=True,
+        extra="forbid",
+        protected_namespaces=(),
+        use_attribute_docstrings=True,
     )
 
     model: Path = BUNDLED_MODEL
+    """Folder of the base model; by default the bundled one."""
     store: Path = BUNDLED_STORE
+    """Folder of the published task vectors; by default the bundled ones."""
     backend: Literal["auto", "eager", "inductor", "openvino", "tensorrt"] = "auto"
+    """What runs the model; `auto` takes the fastest that works here."""
     cache: Path | None = None
     """Where compiled engines are kept, as `vtv compile` writes them; by default in the home directory."""
     device: str = "auto"
-    """"auto" is a GPU where there is one; else a torch device name."""
+    """`cpu`, `cuda` or `cuda:1`; `auto` is a GPU where there is one."""
     slots: int = Field(64, ge=2, le=65_536)
-    """Rows of the bank: distinct tasks in flight at once, plus the no-op."""
+    """Rows of the task-vector bank: distinct tasks in flight at once, plus the no-op."""
     buckets: Annotated[tuple[int, ...] | None, NoDecode, BeforeValidator(_split)] = None
-    """Batch sizes to prepare; unset leaves the choice to the engine."""
+    """Batch sizes to compile, separated by commas; unset leaves the choice to the engine."""
 
     host: str = "127.0.0.1"
+    """Address to listen on."""
     port: int = Field(8000, ge=0, le=65_535)
-    """0 lets the system choose; the line at start-up says which."""
+    """Port to listen on; 0 lets the system choose; the line at start-up says which."""
     api_keys: Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split)] = ()
-    """Where there are any, answers are for requests that carry one of them."""
+    """Keys, separated by commas. Where there are any, a request needs one of them."""
     admin_key: SecretStr | None = None
-    """For installing and retiring tasks, which nobody may do where it is unset or empty."""
+    """Key for installing and retiring tasks, which nobody may do where it is unset."""
     allow_unauthenticated: bool = False
-    """Serve beyond this machine although requests carry no key."""
+    """Serve beyond this machine although there are no keys."""
 
     queue_limit: int = Field(256, ge=1)
     """Images in hand at once, counted from admission to reply."""
     max_wait_ms: float = Field(0.0, ge=0, le=1000)
     """How long an image may wait for an idle engine's batch to fill; 0 launches it at once."""
     max_images: int = Field(32, ge=1)
-    """Images in one request."""
+    """Images in one request, at most."""
     max_body_bytes: int = Field(32 * 2**20, ge=1024)
+    """Bytes of a request's body, at most."""
     max_pixels: int = Field(25_000_000, ge=111 * 111)
-    """Width times height of one image, read from its header before it is decoded."""
+    """Width times height of one image, at most; read from its header before it is decoded."""
     timeout_ms: int = Field(30_000, ge=1)
-    """Deadline of a request that names none; a request may shorten it, not extend it."""
+    """Deadline of a request that names none, in milliseconds; a request may shorten it, not extend it."""
     codec_processes: int | None = Field(None, ge=1, le=256)
-    """Processes that decode and encode; one more takes what is large. Unset leaves the choice to `codecs_beside`."""
+    """Processes that decode and encode; one more takes what is large. Unset: one to a core, 16 at most, and one less
+    where the engine computes on the processor."""
     drain_seconds: float = Field(20.0, ge=0)
     """How long requests in hand may take to finish after a request to stop."""
 
     log_format: Literal["text", "json"] = "text"
+    """The log's one line a request, as text or as a JSON object."""
     otlp_endpoint: str = Field("", validation_alias=_OTLP)
     """Where there is one, requests are traced. OpenTelemetry's own variable; its SDK reads the others itself."""
 
