@@ -70,7 +70,7 @@ def answers(model: MaeVqgan, logits: Tensor, queries: Pixels, settings: AnswerSe
 @torch.inference_mode()
 def refined(painted: Pixels, queries: Pixels, settings: AnswerSettings, device: torch.device) -> Pixels:
     """Answers uint8 [N,cell,cell,3] refined by their queries uint8 [N,H,W,3], at the queries' size."""
-    if device.type == "cpu":
+    if device.type == "cpu" or settings.refine == "hole":
         return np.stack([refine(cell, query, settings) for cell, query in zip(painted, queries, strict=True)])
     out = []
     for start in range(0, len(painted), BATCH):

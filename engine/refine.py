@@ -9,24 +9,34 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from engine.errors import EngineError
 from engine.task_vector import AnswerSettings
 
-BLACK = 16 / 255  # below this in every channel a query pixel may belong to a hole
 STRIP_PIXELS = 1 << 15
-HOLE_SHARE = 0.2  # least side of a hole, as a share of the picture's: a quarter is published
+LUMA = (0.299, 0.587, 0.114)  # of red, green and blue (ITU-R BT.601), as Pillow's mode L
 
 
 @torch.inference_mode()
 def refine_batch(answer: Tensor, query: Tensor, settings: AnswerSettings) -> Tensor:
-    """Answers [B,3,h,w] and queries [B,3,H,W] in [0, 1] -> [B,3,H,W] in [0, 1]."""
-    if settings.refine == "guided":
-        return guided(answer, query, settings.radius, settings.eps)
-    inside = hole_mask(query) if settings.refine == "hole" else None
-    enlarged = resize(answer, query.shape[-2:])
-    if inside is not None:
-        # In place where that changes nobody's answer: a photograph's planes take 12 bytes a pixel.
-        return torch.where(inside, enlarged, query, out=None if enlarged is answer else enlarged)
-    return enlarged
+    """Answers [B,3,h,w] and queries [B,3,H,W] in [0, 1] -> [B,3,H,W] in [0, 1].
+
+    Not for holes: each has its own size and place, and `engine.holes` fills it on the processor.
+    """
+    match settings.refine:
+        case "none":
+            return resize(answer, query.shape[-2:])
+        case "guided":
+            return guided(answer, query, settings.radius, settings.eps)
+        case "luma":
+            coloured = guided(answer, query, settings.radius, settings.eps)
+            return (_luma(query) + settings.chroma * (coloured - _luma(coloured))).clamp_(0, 1)
+        case other:
+            raise EngineError(f"refine {other!r} is not for batches")
+
+
+def _luma(planes: Tensor) -> Tensor:
+    """Brightness [B,1,H,W] of planes [B,3,H,W]."""
+    return (planes * planes.new_tensor(LUMA).view(1, 3, 1, 1)).sum(1, keepdim=True)
 
 
 def guided(answer: Tensor, query: Tensor, radius: int, eps: float) -> Tensor:
@@ -85,14 +95,6 @@ def _affine(guide: Tensor, answer: Tensor, radius: int, eps: float) -> tuple[Ten
     slope = (covariance[:, :, None] * full).sum(3)
     offset = mean_answer - (slope * mean_guide[:, None]).sum(2)
     return slope.flatten(1, 2), offset
-
-
-def hole_mask(query: Tensor) -> Tensor:
-    """Bool [B,1,H,W]: black areas at least a fifth of the side wide and high (a morphological opening)."""
-    radius = (int(query.shape[-2] * HOLE_SHARE) // 2, int(query.shape[-1] * HOLE_SHARE) // 2)
-    area = (2 * radius[0] + 1) * (2 * radius[1] + 1)
-    around = _sums((query.amax(1, keepdim=True) <= BLACK).float(), radius)
-    return _sums((around > area - 0.5).float(), radius) > 0.5
 
 
 def _box(x: Tensor, radius: int) -> Tensor:

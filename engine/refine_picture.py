@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from engine.geometry import Pixels
-from engine.refine import BLACK, HOLE_SHARE, STRIP_PIXELS, resize
+from engine.holes import Box, Hole, fill, find_hole
+from engine.refine import STRIP_PIXELS, resize
 from engine.task_vector import AnswerSettings
 
 _Planes = NDArray[np.float32]
@@ -23,20 +24,39 @@ _WIDE: Final = 16
 """Pixels; the radius from which windows are fitted around the middles of blocks only."""
 _BLOCK: Final = 3
 """Pixels a side."""
+_GRAY: Final = 128
+"""Of a colour difference: none."""
 _HARDLY: Final = 1.1
 """Times smaller, up to which two neighbours are all that a pixel is made of."""
 
 
-def refine(answer: Pixels, query: Pixels, settings: AnswerSettings) -> Pixels:
-    """Answer uint8 [cell,cell,3] -> uint8 [H,W,3] at the size of `query` uint8 [H,W,3]."""
-    if settings.refine == "guided":
-        return _guided(answer, query, settings.radius, settings.eps)
-    enlarged = _resized(answer, query.shape)
-    if settings.refine == "hole":
-        out = query.copy()
-        cv2.copyTo(enlarged, _hole_mask(query).view(np.uint8), out)
-        return out
-    return enlarged
+def refine(
+    answer: Pixels, query: Pixels, settings: AnswerSettings, hole: Hole | None = None, box: Box | None = None
+) -> Pixels:
+    """Answer uint8 [cell,cell,3] -> uint8 [H,W,3] at the size of `query` uint8 [H,W,3].
+
+    `hole` bool [H,W] is what there is to fill, by default the query's black regions; the answer is of the part `box`,
+    by default of the whole query.
+    """
+    match settings.refine:
+        case "guided":
+            return _guided(answer, query, settings.radius, settings.eps)
+        case "luma":
+            return _luma(_guided(answer, query, settings.radius, settings.eps), query, settings.chroma)
+        case "hole":
+            whole = slice(0, query.shape[0]), slice(0, query.shape[1])
+            return fill(answer, query, find_hole(query) if hole is None else hole, box or whole, settings.detail)
+        case _:
+            return _resized(answer, query.shape)
+
+
+def _luma(coloured: Pixels, query: Pixels, chroma: float) -> Pixels:
+    """The query's brightness with `chroma` times the colours of another picture of its size."""
+    out = cv2.cvtColor(coloured, cv2.COLOR_RGB2YCrCb)
+    scaled = np.clip(np.rint(_GRAY + chroma * (np.arange(256) - _GRAY)), 0, 255).astype(np.uint8)
+    out[..., 1:] = scaled[out[..., 1:]]
+    cv2.insertChannel(cv2.cvtColor(query, cv2.COLOR_RGB2GRAY), out, 0)
+    return np.asarray(cv2.cvtColor(out, cv2.COLOR_YCrCb2RGB), np.uint8)
 
 
 def _guided(answer: Pixels, query: Pixels, radius: int, eps: float) -> Pixels:
@@ -202,20 +222,6 @@ def _rows_between(size: int, wanted: int) -> tuple[NDArray[np.intp], NDArray[np.
     place = np.clip((np.arange(wanted) + 0.5) * (size / wanted) - 0.5, 0, size - 1)
     low = place.astype(np.intp)
     return low, np.minimum(low + 1, size - 1), (place - low).astype(np.float32)
-
-
-def _hole_mask(query: Pixels) -> NDArray[np.bool_]:
-    """Bool [H,W]: black areas at least a fifth of the side wide and high (a morphological opening)."""
-    red, green, blue = cv2.split(query)
-    brightest = cv2.max(cv2.max(red, green), blue)
-    height, width = (2 * (int(size * HOLE_SHARE) // 2) + 1 for size in query.shape[:2])
-
-    def sums(mask: NDArray[np.bool_]) -> NDArray[np.int32]:
-        return cv2.boxFilter(
-            mask.view(np.uint8), cv2.CV_32S, (width, height), normalize=False, borderType=cv2.BORDER_CONSTANT
-        )  # type: ignore[return-value]
-
-    return sums(sums(brightest <= BLACK * 255) == height * width) > 0
 
 
 def _resized(answer: Pixels, shape: tuple[int, ...]) -> Pixels:

@@ -9,7 +9,8 @@ from engine.config import MaeConfig
 from engine.errors import EngineError, ModelMismatch
 from engine.program import Program
 
-REFINEMENTS = ("none", "guided", "hole")
+REFINEMENTS = ("none", "guided", "hole", "luma")
+OTSU = "otsu"
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,13 +19,19 @@ class AnswerSettings:
 
     `temperature` 0 takes the likeliest code, above it the expected code. `refine`: `none`; `guided`, a local
     affine model of the answer given the query over windows of `radius` pixels of the cell, regularised by
-    `eps` (in units of [0, 1] colours squared); `hole`, the query everywhere but in its black square.
+    `eps` (in units of [0, 1] colours squared); `hole`, the query everywhere but in its hole, where `detail`
+    times the answer's structure continues the hole's border; `luma`, the query's brightness with `chroma` times
+    the colours of the guided answer. `threshold`: where a mask is cut when black and white is asked for, a
+    brightness in [0, 1], or `otsu` for each answer's own.
     """
 
     temperature: float = 0.5
     refine: str = "none"
     radius: int = 16
     eps: float = 1e-3
+    chroma: float = 1.0
+    detail: float = 1.0
+    threshold: float | str = 0.5
 
     def __post_init__(self) -> None:
         if not 0 <= self.temperature <= 10:
@@ -35,6 +42,10 @@ class AnswerSettings:
             raise EngineError(
                 f"guided refinement needs 1 <= radius <= 111 and 0 < eps < 1, not {self.radius}, {self.eps}"
             )
+        if not 0 <= self.chroma <= 10 or not 0 <= self.detail <= 1:
+            raise EngineError(f"chroma {self.chroma} is outside 0..10, or detail {self.detail} outside 0..1")
+        if self.threshold != OTSU and not (isinstance(self.threshold, float) and 0 < self.threshold < 1):
+            raise EngineError(f"threshold {self.threshold!r} is neither {OTSU!r} nor a number between 0 and 1")
 
 
 PUBLISHED_ANSWER = AnswerSettings(temperature=0.0)

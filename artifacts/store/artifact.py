@@ -34,6 +34,8 @@ REQUIRED = (
     "code",
 )
 NAME_LIMIT = 64
+FIRST_SETTINGS = ("temperature", "refine", "radius", "eps")
+"""Answer settings that every file holds."""
 
 
 @dataclass(frozen=True)
@@ -168,10 +170,11 @@ def answer_json(answer: AnswerSettings) -> str:
 
 
 def parse_answer(path: Path, text: str) -> AnswerSettings:
-    """The reverse of `answer_json`."""
+    """The reverse of `answer_json`; what a file from before a setting does not say has its default."""
     try:
         data = json.loads(text)
-        return AnswerSettings(**{field.name: data[field.name] for field in fields(AnswerSettings)})
+        known = {field.name: data[field.name] for field in fields(AnswerSettings) if field.name in data}
+        return AnswerSettings(**{name: data[name] for name in FIRST_SETTINGS} | known)
     except (json.JSONDecodeError, KeyError, TypeError, EngineError) as error:
         raise ArtifactError(f"{path.name}: answer settings are not understood: {error}") from None
 

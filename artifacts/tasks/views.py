@@ -10,9 +10,9 @@ from torch import Tensor
 
 from artifacts.errors import DatasetError
 from artifacts.tasks.scene import Scene
+from engine.refine import LUMA
 
 View = Callable[[Scene], Tensor]
-GRAY_WEIGHTS = (0.299, 0.587, 0.114)  # ITU-R 601, as Pillow's mode L
 
 
 def picture(scene: Scene) -> Tensor:
@@ -27,7 +27,7 @@ def dark(scene: Scene) -> Tensor:
 
 def gray(scene: Scene) -> Tensor:
     """Luma on all three channels."""
-    weights = scene.picture.new_tensor(GRAY_WEIGHTS).view(1, 3, 1, 1)
+    weights = scene.picture.new_tensor(LUMA).view(1, 3, 1, 1)
     return (scene.picture * weights).sum(1, keepdim=True).expand_as(scene.picture)
 
 

@@ -36,7 +36,7 @@ def vector(seed: int = 0) -> TaskVector:
         torch.rand(1, 99, 2, generator=draw) < 0.3,
         "zero_shot",
         "f" * 64,
-        AnswerSettings(0.7, "guided", 24, 1e-2),
+        AnswerSettings(0.7, "guided", 24, 1e-2, chroma=0.8, detail=0.5, threshold="otsu"),
     )
 
 
@@ -50,6 +50,11 @@ def test_round_trip(tmp_path: Path) -> None:
     assert torch.equal(loaded.vector.encoder_mask, vector().encoder_mask)
     kept = vector().encoder_value * vector().encoder_mask[..., None]
     torch.testing.assert_close(loaded.vector.encoder_value, kept, atol=2e-3, rtol=1e-3)
+
+
+def test_a_file_from_before_a_setting_has_its_default(tmp_path: Path) -> None:
+    _write(tmp_path / "old", _tensors(), _metadata())
+    assert load_artifact(tmp_path / "old").vector.answer == AnswerSettings(0.5, "none", 16, 1e-3)
 
 
 def test_unwritten_sites_hold_zero(tmp_path: Path) -> None:
@@ -96,6 +101,12 @@ HOSTILE: dict[str, tuple[Callable[[Path], None], str]] = {
         "lacks metric",
     ),
     "bad answer": (lambda p: _write(p, _tensors(), _metadata(answer='{"temperature": -1}')), "answer settings"),
+    "bad threshold": (
+        lambda p: _write(
+            p, _tensors(), _metadata(answer=json.dumps({**json.loads(_metadata()["answer"]), "threshold": "best"}))
+        ),
+        "answer settings",
+    ),
     "not finite": (
         lambda p: _write(p, {**_tensors(), "encoder.value": torch.full((2, 50, 2, 8), torch.nan)}, _metadata()),
         "not all finite",

@@ -6,7 +6,7 @@ import pytest
 from artifacts.data.recolour import recoloured
 from artifacts.data.scenes import Scenes
 from artifacts.tasks import TASKS, pair_task
-from artifacts.tasks.views import GRAY_WEIGHTS
+from engine.refine import LUMA
 
 
 def muted_scenes(count: int) -> Scenes:
@@ -18,7 +18,7 @@ def muted_scenes(count: int) -> Scenes:
 def test_luma_stays_and_hues_turn() -> None:
     scenes = muted_scenes(8)
     turned = recoloured(scenes, 3)
-    luma, turned_luma = (s.pictures @ np.array(GRAY_WEIGHTS) for s in (scenes, turned))
+    luma, turned_luma = (s.pictures @ np.array(LUMA) for s in (scenes, turned))
     np.testing.assert_allclose(turned_luma, luma, atol=1.5)
     moved = np.abs(turned.pictures.astype(int) - scenes.pictures).mean((1, 2, 3))
     assert (moved > 2).sum() >= 6

@@ -1,18 +1,17 @@
-"""Guided refinement against a plain per-pixel least-squares fit, and the hole's mask."""
+"""Guided refinement against a plain per-pixel least-squares fit, and the query's brightness kept."""
 
+import cv2
 import numpy as np
 import pytest
 import torch
 
 from engine.errors import EngineError
-from engine.refine import guided, hole_mask, refine_batch, resize
+from engine.refine import guided, refine_batch, resize
 from engine.refine_picture import refine
 from engine.task_vector import AnswerSettings
 
 
-def plain_guided(
-    answer: np.ndarray, query: np.ndarray, radius: int, eps: float
-) -> np.ndarray:
+def plain_guided(answer: np.ndarray, query: np.ndarray, radius: int, eps: float) -> np.ndarray:
     """He et al. 2010, equations 14 to 16, one window at a time."""
     height, width = query.shape[:2]
     slope, offset = np.zeros((height, width, 3, 3)), np.zeros((height, width, 3))
@@ -44,7 +43,7 @@ def test_guided_equals_the_plain_fit(radius: int, eps: float) -> None:
     np.testing.assert_allclose(got, plain_guided(answer, query, radius, eps), atol=2e-4)
 
 
-@pytest.mark.parametrize(("kind", "radius"), [("guided", 8), ("guided", 16), ("guided", 32), ("hole", 8), ("none", 8)])
+@pytest.mark.parametrize(("kind", "radius"), [("guided", 8), ("guided", 16), ("guided", 32), ("luma", 8), ("none", 8)])
 @pytest.mark.parametrize("size", [(111, 111), (333, 555), (1000, 889), (60, 700), (80, 90)])
 def test_one_picture_is_refined_as_a_batch_is(kind: str, radius: int, size: tuple[int, int]) -> None:
     draw = np.random.default_rng(size[1])
@@ -73,22 +72,22 @@ def test_guided_gives_a_blurred_mask_the_querys_edge_at_full_size() -> None:
     assert step.max() > 10 * np.median(step[step > 0])
 
 
-def test_only_the_hole_changes() -> None:
+@pytest.mark.parametrize("size", [(112, 112), (300, 224)])
+def test_luma_keeps_the_querys_brightness_and_takes_the_answers_colour(size: tuple[int, int]) -> None:
     draw = np.random.default_rng(0)
-    query = draw.integers(40, 255, (224, 300, 3), dtype=np.uint8)
-    query[50:106, 80:155] = 0
-    query[10:14, 10:14] = 0  # small and dark: not a hole
-    answer = np.full((111, 111, 3), 90, np.uint8)
-    out = refine(answer, query, AnswerSettings(0.5, "hole"))
-    inside = np.zeros((224, 300), bool)
-    inside[50:106, 80:155] = True
-    np.testing.assert_array_equal(out[~inside], query[~inside])
-    assert (out[inside] == 90).all()
+    gray = np.repeat(cv2.resize(draw.integers(60, 200, (9, 7), dtype=np.uint8), size[::-1])[..., None], 3, 2)
+    answer = np.full((111, 111, 3), (180, 100, 100), np.uint8)
+    for chroma, wanted in ((1.0, 80), (0.5, 40), (0.0, 0)):
+        out = refine(answer, gray, AnswerSettings(0.5, "luma", 8, 1e-2, chroma=chroma)).astype(int)
+        brightness = cv2.cvtColor(out.astype(np.uint8), cv2.COLOR_RGB2GRAY).astype(int)
+        assert np.abs(brightness - gray[..., 0]).max() <= 2
+        assert np.abs(out[..., 0] - out[..., 1] - wanted).max() <= 4
 
 
-def test_a_dark_picture_without_a_square_has_no_hole() -> None:
-    query = torch.rand(1, 3, 111, 111, generator=torch.Generator().manual_seed(0)) * 0.3
-    assert not hole_mask(query).any()
+def test_a_batch_fills_no_holes() -> None:
+    planes = torch.zeros(1, 3, 8, 8)
+    with pytest.raises(EngineError, match="hole"):
+        refine_batch(planes, planes, AnswerSettings(0.5, "hole"))
 
 
 def test_none_enlarges_alone() -> None:
@@ -97,7 +96,20 @@ def test_none_enlarges_alone() -> None:
     assert (refine(answer, query, AnswerSettings(0.5, "none")) == 77).all()
 
 
-@pytest.mark.parametrize("changes", [{"temperature": -1}, {"refine": "magic"}, {"radius": 0}, {"eps": 0.0}])
-def test_settings_are_checked(changes: dict[str, float]) -> None:
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"temperature": -1},
+        {"refine": "magic"},
+        {"radius": 0},
+        {"eps": 0.0},
+        {"chroma": -0.1},
+        {"detail": 1.5},
+        {"threshold": 1.0},
+        {"threshold": "best"},
+        {"threshold": None},
+    ],
+)
+def test_settings_are_checked(changes: dict[str, object]) -> None:
     with pytest.raises(EngineError):
         AnswerSettings(**changes)  # type: ignore[arg-type]
