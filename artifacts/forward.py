@@ -14,6 +14,7 @@ from engine.overrides import write
 from engine.refine import refine_batch
 from engine.refine_picture import refine
 from engine.task_vector import AnswerSettings, TaskVector
+from engine.threshold import cut
 
 BATCH = 32
 
@@ -69,15 +70,24 @@ def answers(model: MaeVqgan, logits: Tensor, queries: Pixels, settings: AnswerSe
 
 @torch.inference_mode()
 def refined(painted: Pixels, queries: Pixels, settings: AnswerSettings, device: torch.device) -> Pixels:
-    """Answers uint8 [N,cell,cell,3] refined by their queries uint8 [N,H,W,3], at the queries' size."""
+    """Answers uint8 [N,cell,cell,3] refined by their queries uint8 [N,H,W,3], at the queries' size.
+
+    With a threshold in the settings: cut to black and white.
+    """
     if device.type == "cpu" or settings.refine == "hole":
-        return np.stack([refine(cell, query, settings) for cell, query in zip(painted, queries, strict=True)])
-    out = []
+        out = [refine(cell, query, settings) for cell, query in zip(painted, queries, strict=True)]
+    else:
+        out = [picture for part in _refined_batches(painted, queries, settings, device) for picture in part]
+    return np.stack(out if settings.threshold is None else [cut(picture, settings.threshold) for picture in out])
+
+
+def _refined_batches(
+    painted: Pixels, queries: Pixels, settings: AnswerSettings, device: torch.device
+) -> Iterator[Pixels]:
     for start in range(0, len(painted), BATCH):
         rows = slice(start, start + BATCH)
         cells, guides = to_planes(painted[rows], device), to_planes(queries[rows], device)
-        out.append(to_pixels(refine_batch(cells, guides, settings)))
-    return np.concatenate(out)
+        yield to_pixels(refine_batch(cells, guides, settings))
 
 
 def answer_cells(model: MaeVqgan, logits: Tensor, temperature: float) -> Tensor:

@@ -92,6 +92,8 @@ def _serving(sub: "Subparsers[argparse.ArgumentParser]") -> None:
     infer.add_argument("-o", "--output", type=Path, required=True)
     infer.add_argument("--size", choices=["native", "original"], default="native")
     infer.add_argument("--refine", choices=["auto", "guided", "none"], default="auto")
+    infer.add_argument("--mask", type=Path, help="for inpaint: a picture, white where to paint")
+    infer.add_argument("--threshold", choices=["none", "auto"], default="none", help="auto: masks in black and white")
     _model(infer)
     _store(infer)
     infer.set_defaults(run=serving.infer)

@@ -17,9 +17,10 @@ def serve(a: Namespace) -> int:
 
 def infer(a: Namespace) -> int:
     """`vtv infer`: the same steps as the service, in this process."""
-    from artifacts.infer import infer_file
+    from artifacts.infer import Wanted, infer_file
 
-    infer_file(a.model, a.store, a.image, a.task, a.output, size=a.size, refine_mode=a.refine)
+    wanted = Wanted(a.size, a.refine, a.mask, a.threshold)
+    infer_file(a.model, a.store, a.image, a.task, a.output, wanted)
     return 0
 
 

@@ -15,3 +15,7 @@ class ModelMismatch(EngineError):
 
 class CheckpointError(EngineError):
     """A checkpoint is missing, incomplete, or not of the stated architecture."""
+
+
+class NothingToFill(EngineError):
+    """A picture has no hole, or its mask shows none; the message names the mask and may be shown to anybody."""

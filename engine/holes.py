@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.geometry import Pixels
+from engine.errors import NothingToFill
+from engine.geometry import WHITE, Pixels
 from engine.membrane import Planes, membrane, shrunk
 from engine.refine import STRIP_PIXELS
 
@@ -36,6 +37,21 @@ _WORKING_SIDE: Final = 512
 _MARGIN: Final = 4
 """Pixels around a hole that its membrane is fixed to."""
 _SQUARE: Final = np.ones((3, 3), np.uint8)
+
+
+def hole_of(picture: Pixels, mask: Pixels | None) -> Hole:
+    """Where a mask [H,W,3] of the picture's size is white, else the picture's black regions; raises NothingToFill."""
+    if mask is None:
+        hole = find_hole(picture)
+        if not hole.any():
+            raise NothingToFill("There is no black region to fill in: send a mask, white where to paint.")
+        return hole
+    if mask.shape != picture.shape:
+        raise NothingToFill("The mask must have the size of its image.")
+    white: Hole = mask.max(-1) > WHITE // 2
+    if not white.any():
+        raise NothingToFill("The mask is white nowhere: there is nothing to fill in.")
+    return white
 
 
 def find_hole(picture: Pixels) -> Hole:

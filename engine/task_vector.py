@@ -21,8 +21,8 @@ class AnswerSettings:
     affine model of the answer given the query over windows of `radius` pixels of the cell, regularised by
     `eps` (in units of [0, 1] colours squared); `hole`, the query everywhere but in its hole, where `detail`
     times the answer's structure continues the hole's border; `luma`, the query's brightness with `chroma` times
-    the colours of the guided answer. `threshold`: where a mask is cut when black and white is asked for, a
-    brightness in [0, 1], or `otsu` for each answer's own.
+    the colours of the guided answer. `threshold`: where masks are cut to black and white, a brightness in
+    [0, 1] or `otsu` for each answer's own; None for what is not a mask.
     """
 
     temperature: float = 0.5
@@ -31,7 +31,7 @@ class AnswerSettings:
     eps: float = 1e-3
     chroma: float = 1.0
     detail: float = 1.0
-    threshold: float | str = 0.5
+    threshold: float | str | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.temperature <= 10:
@@ -44,7 +44,7 @@ class AnswerSettings:
             )
         if not 0 <= self.chroma <= 10 or not 0 <= self.detail <= 1:
             raise EngineError(f"chroma {self.chroma} is outside 0..10, or detail {self.detail} outside 0..1")
-        if self.threshold != OTSU and not (isinstance(self.threshold, float) and 0 < self.threshold < 1):
+        if self.threshold not in (None, OTSU) and not (isinstance(self.threshold, float) and 0 < self.threshold < 1):
             raise EngineError(f"threshold {self.threshold!r} is neither {OTSU!r} nor a number between 0 and 1")
 
 

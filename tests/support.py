@@ -38,7 +38,7 @@ ANSWERS = {
     "identity": AnswerSettings(temperature=0.0),
     "inpaint": AnswerSettings(refine="hole"),
     "lowlight_enhance": AnswerSettings(temperature=1.0),
-    "segmentation": AnswerSettings(),
+    "segmentation": AnswerSettings(threshold="otsu"),
 }
 
 

@@ -3,23 +3,38 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from artifacts.data.episodes import Episodes
+import numpy as np
+
+from artifacts.data.episodes import Episodes, Pixels
 from artifacts.evaluation.metrics import METRICS
+from artifacts.evaluation.quality import chroma_share
 from artifacts.forward import answers, episode_logits
 from artifacts.progress import Progress
 from artifacts.tasks.task import Task
 from engine.model import MaeVqgan
-from engine.task_vector import AnswerSettings, TaskVector
+from engine.task_vector import OTSU, AnswerSettings, TaskVector
+from engine.threshold import cut
 
 TEMPERATURES = (0.0, 0.3, 0.5, 0.7, 1.0)
 BEST_TEMPERATURES = 2
 GUIDED = tuple((radius, eps) for radius in (8, 16, 24, 32) for eps in (1e-4, 1e-3))
+LUMA_GUIDED = ((8, 1e-3), (32, 1e-3))
+CHROMA = (0.5, 0.7, 0.85, 1.0, 1.2, 1.5)
+DETAIL = (0.25, 0.5, 0.75, 1.0)
+THRESHOLDS = (0.3, 0.4, 0.5, 0.6, OTSU)
+LEAST_CHROMA = 1 / 3
+"""Of the true colours' strength: gray has the smaller error until a model knows its colours well."""
 
 
 def refinements(task: Task, temperature: float) -> Iterator[AnswerSettings]:
     """Every refinement that makes sense for a task."""
     if "hole" in task.refinements:
-        yield AnswerSettings(temperature, "hole")
+        for detail in DETAIL:
+            yield AnswerSettings(temperature, "hole", detail=detail)
+    if "luma" in task.refinements:
+        for radius, eps in LUMA_GUIDED:
+            for chroma in CHROMA:
+                yield AnswerSettings(temperature, "luma", radius, eps, chroma=chroma)
     if "guided" in task.refinements:
         for radius, eps in GUIDED:
             yield AnswerSettings(temperature, "guided", radius, eps)
@@ -30,19 +45,29 @@ def choose_settings(
 ) -> TaskVector:
     """The vector with the settings that score best on the validation episodes.
 
-    Temperatures are tried unrefined first; refinements at the best two of them.
+    Temperatures are tried unrefined first; refinements at the best two of them. Masks are scored as they are cut.
+    Of answers to gray queries those with a third of the true colours come first.
     """
     logits = episode_logits(model, validation, vector, one_shot=False)
     metric = METRICS[task.metric]
 
-    def loss(settings: AnswerSettings) -> float:
+    def losses(settings: AnswerSettings) -> Iterator[tuple[AnswerSettings, tuple[bool, float]]]:
         painted = answers(model, logits, validation.query, settings)
-        return metric.as_loss(float(metric.score(painted, validation.answer).mean()))
+        pale = "luma" in task.refinements and chroma_share(painted, validation.answer) < LEAST_CHROMA
+        for threshold in THRESHOLDS if task.metric == "iou" else (None,):
+            out = painted if threshold is None else _cut_all(painted, threshold)
+            loss = metric.as_loss(float(metric.score(out, validation.answer).mean()))
+            yield replace(settings, threshold=threshold), (pale, loss)
 
-    losses = {AnswerSettings(t): loss(AnswerSettings(t)) for t in TEMPERATURES}
-    for plain in sorted(losses, key=losses.__getitem__)[:BEST_TEMPERATURES]:
-        losses |= {s: loss(s) for s in refinements(task, plain.temperature)}
-    best = min(losses, key=losses.__getitem__)
-    score = metric.as_loss(losses[best])
+    tried = dict(pair for temperature in TEMPERATURES for pair in losses(AnswerSettings(temperature)))
+    ranked = dict.fromkeys(settings.temperature for settings in sorted(tried, key=tried.__getitem__))
+    for temperature in list(ranked)[:BEST_TEMPERATURES]:
+        tried |= dict(pair for settings in refinements(task, temperature) for pair in losses(settings))
+    best = min(tried, key=tried.__getitem__)
+    score = metric.as_loss(tried[best][1])
     progress(f"{task.name}: {best} scores {score:.4f} on {len(validation)} validation episodes")
     return replace(vector, answer=best)
+
+
+def _cut_all(painted: Pixels, threshold: float | str) -> Pixels:
+    return np.stack([cut(picture, threshold) for picture in painted])

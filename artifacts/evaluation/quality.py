@@ -33,5 +33,10 @@ def colour_difference(answers: Pixels, truths: Pixels) -> NDArray[np.float64]:
     return np.asarray([float(deltaE_ciede2000(rgb2lab(a), rgb2lab(b)).mean()) for a, b in pairs])
 
 
+def chroma_share(answers: Pixels, truths: Pixels) -> float:
+    """How strong the answers' colours are beside the true ones: deviations over channels, means over all pixels."""
+    return float(answers.std(-1).mean() / max(1e-9, truths.std(-1).mean()))
+
+
 QUALITY = {"PSNR, dB ↑": psnr, "SSIM ↑": ssim, "CIEDE2000 ↓": colour_difference}
 """By the heading of their column."""

@@ -107,7 +107,6 @@ def test_none_enlarges_alone() -> None:
         {"detail": 1.5},
         {"threshold": 1.0},
         {"threshold": "best"},
-        {"threshold": None},
     ],
 )
 def test_settings_are_checked(changes: dict[str, object]) -> None:

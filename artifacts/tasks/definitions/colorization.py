@@ -9,6 +9,7 @@ TASK = Task(
     target=picture,
     metric="mse",
     description="A gray picture in colour.",
+    refinements=("luma",),
     recolour=True,
     training_share=0.11,
 )

@@ -8,7 +8,7 @@ TASK = Task(
     source=hole,
     target=picture,
     metric="mse",
-    description="The black square filled in.",
+    description="The black hole, or what the mask shows, filled in.",
     refinements=("hole",),
     training_share=0.10,
 )
