@@ -20,15 +20,14 @@ from typing import Any, Final
 import cv2
 import numpy as np
 import simplejpeg
-from numpy.typing import NDArray
 from PIL import Image
 
 from artifacts.pictures.read import read
 from artifacts.pictures.resize import resized
 from artifacts.pictures.write import encode
 from benchmarks.traffic import at_size
+from engine.geometry import Pixels
 
-Pixels = NDArray[np.uint8]
 _SAMPLE: Final = Path(str(files("service"))) / "static" / "samples" / "rabbit.jpg"
 _SIDES: Final = {"0.1 MP": 320, "2 MP": 1600, "12 MP": 4000}
 _CELL, _ANSWER = 111, 112

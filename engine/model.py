@@ -25,7 +25,8 @@ class MaeVqgan(nn.Module):
         super().__init__()
         self.config = config
         self.geometry = Geometry(config.mae.image_size, config.mae.patch_size)
-        self.programs = {p.name: p for p in (programs.one_shot(self.geometry), programs.zero_shot(self.geometry))}
+        both = (programs.one_shot(self.geometry), programs.zero_shot(self.geometry))
+        self.programs: dict[str, Program] = {program.name: program for program in both}
         self.mae = Mae(config.mae)
         self.vae = Vqgan(config.vqgan)
         with torch.device("cpu"):  # no checkpoint holds these: they need values even in a model made without

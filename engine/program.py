@@ -5,11 +5,14 @@ A program is a pure function of fixed shapes but for the batch (DESIGN.md, The m
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from engine.geometry import Geometry, Quadrant
+
+ProgramName = Literal["zero_shot", "one_shot"]
 
 
 class Scope(StrEnum):
@@ -28,7 +31,7 @@ class Program:
     `groups`: per part (encoder, decoder) the tokens of each group at `group` granularity, class token first.
     """
 
-    name: str
+    name: ProgramName
     visible: tuple[int, ...]
     covered: tuple[int, ...]
     answer: tuple[int, ...]
@@ -63,7 +66,7 @@ def zero_shot(geometry: Geometry) -> Program:
     return _program("zero_shot", geometry, geometry.visible_zero_shot, geometry.lower_half)
 
 
-def _program(name: str, geometry: Geometry, visible: tuple[int, ...], covered: tuple[int, ...]) -> Program:
+def _program(name: ProgramName, geometry: Geometry, visible: tuple[int, ...], covered: tuple[int, ...]) -> Program:
     position = {patch: index for index, patch in enumerate(covered)}
     answer = tuple(position[patch] for patch in geometry.quadrant_patches[Quadrant.ANSWER])
     return Program(name, visible, covered, answer, _groups(geometry, visible), _groups(geometry, covered))

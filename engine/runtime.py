@@ -13,11 +13,11 @@ from engine.backends.choice import AUTO, BACKENDS, choose
 from engine.cache import EngineCache, default_root
 from engine.checkpoint import load_model
 from engine.compiled_engine import CompiledEngine, CompileSpec
-from engine.cuda_graphs import Captured
+from engine.cuda_graphs import IN_FLIGHT, Captured
 from engine.errors import EngineError
 from engine.geometry import Pixels
 from engine.model import MaeVqgan
-from engine.program import Scope
+from engine.program import ProgramName, Scope
 from engine.runner import Pending, bucket_for
 from engine.task_vector import TaskVector
 from engine.tolerance import TOLERANCE, psnr
@@ -105,26 +105,35 @@ class Engine:
         vector.check(self.model.config.mae, self.model.program("zero_shot"), self.fingerprint)
         self.compiled.install(slot, vector)
 
-    def submit(self, tiles: Pixels, slots: Sequence[int]) -> Pending:
-        """Start a zero-shot batch; on a GPU it computes while the host prepares the next, two at most.
+    @property
+    def in_flight(self) -> int:
+        """How many batches may be submitted and not collected: two on a GPU; a CPU computes while it submits."""
+        return IN_FLIGHT if self.device.type == "cuda" else 1
 
-        Query tiles uint8 [B,tile,tile,3], a slot for each row; `result()` gives answers uint8 [B,cell,cell,3].
+    def submit(self, program: ProgramName, pixels: Pixels, slots: Sequence[int] = ()) -> Pending:
+        """Start a batch; a GPU computes it while the host prepares the next. `result()` of what is returned gives
+        the answers uint8 [B,cell,cell,3]. `pixels` may be reused at once.
+
+        zero_shot: query tiles uint8 [B,tile,tile,3] and a slot for each row. one_shot: canvases uint8 [B,S,S,3]
+        whose answer is empty; no slots. Raises EngineError for other shapes, and beyond `in_flight` batches.
         """
-        self._check(tiles, self.geometry.tile)
-        if len(slots) != len(tiles):
-            raise EngineError(f"{len(tiles)} tiles need as many slots, not {len(slots)}")
+        if program == "one_shot":
+            self._check(pixels, self.geometry.image_size)
+            return self.compiled.one_shot.submit(pixels, ())
+        self._check(pixels, self.geometry.tile)
+        if len(slots) != len(pixels):
+            raise EngineError(f"{len(pixels)} tiles need as many slots, not {len(slots)}")
         if not all(0 <= slot < self.bank.slots for slot in slots):
             raise EngineError(f"slots are 0..{self.bank.slots - 1}, not {sorted(set(slots))}")
-        return self.compiled.zero_shot.submit(tiles, slots)
+        return self.compiled.zero_shot.submit(pixels, slots)
 
     def zero_shot(self, tiles: Pixels, slots: Sequence[int]) -> Pixels:
         """Query tiles uint8 [B,tile,tile,3], a slot for each row -> answers uint8 [B,cell,cell,3]."""
-        return self.submit(tiles, slots).result()
+        return self.submit("zero_shot", tiles, slots).result()
 
     def one_shot(self, canvases: Pixels) -> Pixels:
         """Canvases uint8 [B,S,S,3] whose answer is empty -> answers uint8 [B,cell,cell,3]."""
-        self._check(canvases, self.geometry.image_size)
-        return self.compiled.one_shot.submit(canvases, ()).result()
+        return self.submit("one_shot", canvases).result()
 
     def bucket_for(self, batch: int) -> int:
         """The smallest batch size that holds `batch` rows."""

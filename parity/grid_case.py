@@ -12,11 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from engine.geometry import Geometry, Quadrant
+from engine.geometry import Geometry, Pixels, Quadrant
 from parity.checks import Arrays, Checks
 from parity.session import Missing, read_arrays
 
-Pixels = NDArray[np.uint8]
 Counts = NDArray[np.int64]
 """A cell [cell,cell,3] in units of 1/510."""
 

@@ -15,11 +15,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from artifacts.store.folder import Store
 from engine.runtime import Engine
 from engine.task_vector import TaskVector
-from service.errors import InvalidRequest, ServiceError, from_http_exception, problem
+from service.errors import InvalidRequest, ServiceError
 from service.http.auth import Authenticator
 from service.http.fast_path import DirectRoutes
 from service.http.infer_handler import InferHandler
 from service.http.middleware import RequestGuard
+from service.http.problems import from_http_exception, problem
 from service.http.routes.infer import infer_routes
 from service.http.routes.operations import operation_routes
 from service.http.routes.page import page_routes
@@ -27,7 +28,7 @@ from service.http.routes.tasks import task_routes
 from service.http.schemas import Readiness
 from service.memory import settle
 from service.oip.routes import tensor_routes, v2_routes
-from service.pipeline import Pipeline
+from service.pipeline.pipeline import Pipeline
 from service.settings import Settings
 from service.tasks.registry import TaskRegistry
 from service.tasks.store_watcher import StoreWatcher

@@ -4,16 +4,9 @@ Nothing of an exception, a path or an address reaches a client: a `detail` is wr
 the place that raises, never taken from another exception. What went wrong inside goes to the log.
 """
 
-import json
 from collections.abc import Mapping, Sequence
-from http import HTTPStatus
 from types import MappingProxyType
 from typing import Any, ClassVar
-
-from starlette.exceptions import HTTPException
-from starlette.responses import Response
-
-MEDIA_TYPE = "application/problem+json"
 
 
 class ServiceError(Exception):
@@ -133,31 +126,3 @@ class DeadlineExceeded(ServiceError):
     code = "deadline_exceeded"
     title = "Deadline exceeded"
     detail = "The answer was not ready within the time the request allowed."
-
-
-def problem(error: ServiceError, path: str = "") -> Response:
-    """The reply for `error` to a request of `path`; under /v2 it has the member `error` that that protocol asks for."""
-    body = {
-        "type": f"urn:vtv:problem:{error.code}",
-        "title": error.title,
-        "status": error.status,
-        "detail": error.detail,
-        "code": error.code,
-        **error.extensions(),
-        **({"error": error.detail} if path.startswith("/v2") else {}),
-    }
-    return Response(json.dumps(body), error.status, dict(error.headers), MEDIA_TYPE)
-
-
-def from_http_exception(error: HTTPException, methods: Sequence[str] = ()) -> ServiceError:
-    """The framework's own refusals, in our words; `methods` are what the address takes."""
-    match error.status_code:
-        case HTTPStatus.NOT_FOUND:
-            return NotFound()
-        case HTTPStatus.METHOD_NOT_ALLOWED:
-            own = (error.headers or {}).get("Allow", "")
-            return MethodNotAllowed(methods or [own])
-        case status if status < HTTPStatus.INTERNAL_SERVER_ERROR:
-            return InvalidRequest()
-        case _:
-            return ServiceError()

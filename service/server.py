@@ -20,7 +20,7 @@ from engine.runtime import Engine
 from service.app import create_app
 from service.http.protocol import HttpProtocol
 from service.memory import keep_freed_memory
-from service.pipeline import Pipeline
+from service.pipeline.pipeline import Pipeline
 from service.settings import Settings, SettingsError
 from service.telemetry.access_log import log_to_stderr
 

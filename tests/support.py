@@ -1,5 +1,6 @@
 """Helpers for every tier: a tiny architecture, artifacts for it, pictures, and a real server process."""
 
+import asyncio
 import io
 import os
 import re
@@ -8,8 +9,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any, Self, TypeVar
 
 import httpx
 import numpy as np
@@ -23,6 +25,7 @@ from engine.network import ZeroShot
 from engine.program import Scope
 from engine.task_vector import AnswerSettings, TaskVector, site_shapes
 
+T = TypeVar("T")
 SERVE = [sys.executable, "-m", "cli.main", "serve"]
 PATIENCE = 120.0
 """Seconds after which something that must happen counts as not happening."""
@@ -107,6 +110,33 @@ def wait_until(condition: Callable[[], bool], what: str = "it") -> None:
     while not condition():
         assert time.monotonic() < limit, f"{what} did not happen"
         time.sleep(0.005)
+
+
+class EventLoop:
+    """An event loop that runs on a thread of its own for as long as a `with` block lasts."""
+
+    def __enter__(self) -> Self:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.run(_cancel_others())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """What `work` returns or raises, once it is done."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(PATIENCE)
+
+
+async def _cancel_others() -> None:
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
 
 
 class ServerProcess:

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-Pixels = NDArray[np.uint8]
+from engine.geometry import Pixels
+
 STEP: Final = 24
 TASKS: Final = ("colorization", "identity", "inpaint", "lowlight_enhance", "segmentation")
 

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from benchmarks.peers.answers import Pixels
+from engine.geometry import Pixels
 
 SIDE = 112
 cv2.setNumThreads(1)

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from benchmarks.peers.accelerator import MAX_BATCH, Accelerator
-from benchmarks.peers.answers import TASKS, Pixels, painted
+from benchmarks.peers.answers import TASKS, painted
+from engine.geometry import Pixels
 
 if TYPE_CHECKING:
     from engine.runtime import Engine

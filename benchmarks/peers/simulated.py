@@ -12,9 +12,10 @@ from artifacts.store.folder import Store
 from benchmarks.peers.accelerator import MAX_BATCH, Accelerator
 from benchmarks.peers.answers import TASKS, painted
 from engine.config import MaeConfig, ModelConfig, VqganConfig
+from engine.geometry import Pixels
 from engine.model import MaeVqgan
+from engine.program import ProgramName
 from engine.task_vector import AnswerSettings, TaskVector, site_shapes
-from service.batching.jobs import Pixels
 
 _FINGERPRINT: Final = "0" * 64
 _CONFIG: Final = ModelConfig(
@@ -39,6 +40,7 @@ class SimulatedEngine:
     fallbacks: Final = ()
     buckets: Final = (1, 2, 4, 8, 16, MAX_BATCH)
     max_batch: Final = MAX_BATCH
+    in_flight: Final = 2
 
     def __init__(self, lock_file: Path) -> None:
         self.device = torch.device("meta")  # beside the processor, and on it nothing is computed
@@ -54,19 +56,17 @@ class SimulatedEngine:
     def write_slot(self, slot: int, vector: TaskVector) -> None:
         self._task_of[slot] = vector.answer.radius - 1
 
-    def zero_shot(self, tiles: Pixels, slots: Sequence[int]) -> Pixels:
-        """Query tiles uint8 [B,tile,tile,3] -> answers uint8 [B,cell,cell,3]."""
-        self._accelerator.compute(len(tiles))
-        return painted(tiles, [self._task_of[slot] for slot in slots])[:, 1:, :-1]
+    def submit(self, program: ProgramName, pixels: Pixels, slots: Sequence[int] = ()) -> "Future[Pixels]":
+        """Queue a batch on the accelerator: query tiles uint8 [B,tile,tile,3] or canvases uint8 [B,S,S,3] ->
+        uint8 [B,cell,cell,3], which for a canvas is the query's cell."""
+        return self._stream.submit(self.compute, program, pixels, slots)
 
-    def one_shot(self, canvases: Pixels) -> Pixels:
-        """Canvases uint8 [B,S,S,3] -> the query's cell of each."""
-        self._accelerator.compute(len(canvases))
-        return canvases[:, self.geometry.tile + 1 :, : self.geometry.cell]
-
-    def submit(self, tiles: Pixels, slots: Sequence[int]) -> "Future[Pixels]":
-        """Queue a batch on the accelerator."""
-        return self._stream.submit(self.zero_shot, tiles, slots)
+    def compute(self, program: ProgramName, pixels: Pixels, slots: Sequence[int]) -> Pixels:
+        """What `submit` does on the accelerator's own thread."""
+        self._accelerator.compute(len(pixels))
+        if program == "one_shot":
+            return pixels[:, self.geometry.tile + 1 :, : self.geometry.cell]
+        return painted(pixels, [self._task_of[slot] for slot in slots])[:, 1:, :-1]
 
 
 def make_store(directory: Path) -> Store:

@@ -1,26 +1,20 @@
 """What travels from an admitted request to the engine and back."""
 
-from collections.abc import Callable
+import asyncio
 from dataclasses import dataclass
-from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
+from engine.geometry import Pixels
+from engine.program import ProgramName
 from service.errors import ServiceError
-
-Program = Literal["zero_shot", "one_shot"]
-Pixels = NDArray[np.uint8]
 
 
 @dataclass(slots=True, eq=False)
 class Ticket:
-    """An admitted request. Once closed, none of its jobs is launched."""
+    """An admitted request."""
 
     images: int
     client: str = ""
     """Whose turn its jobs wait for."""
-    closed: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -28,19 +22,20 @@ class Job:
     """One image on its way through the engine. Times are time.monotonic() seconds."""
 
     ticket: Ticket
-    program: Program
+    program: ProgramName
     pixels: Pixels
     """uint8 [112, 112, 3], or [224, 224, 3] for one_shot."""
     slot: int
     task: str
     deadline: float
-    finish: Callable[["Job"], None]
-    """For whoever `deliver` hands the job to: what to do once `answer` or `error` is set."""
     queued_at: float = 0.0
     launched_at: float | None = None
-    began_at: float = 0.0
+    started_at: float = 0.0
     """When the engine began with its batch: one may be launched behind another."""
-    landed_at: float = 0.0
+    finished_at: float = 0.0
     answer: Pixels | None = None
     """uint8 [111, 111, 3]."""
-    error: ServiceError | None = None
+    error: type[ServiceError] | None = None
+    """What to raise in place of an answer. A type, as an error that was raised would hold on to the job."""
+    done: asyncio.Future[None] | None = None
+    """Whoever waits for `answer` or `error`, on the event loop."""

@@ -11,7 +11,7 @@ from time import monotonic
 from typing import Final
 
 from service.batching.batcher import Batcher
-from service.batching.launcher import BatchEngine
+from service.batching.engine import BatchEngine
 
 log: Final = logging.getLogger("vtv.supervisor")
 _DELAYS: Final = (0.0, 1.0, 2.0, 4.0, 8.0)

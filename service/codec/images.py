@@ -7,7 +7,7 @@ from typing import Final
 from artifacts.pictures.errors import PictureError, TooManyPixels, UnsupportedFormat
 from artifacts.pictures.read import count_pixels as _count_pixels
 from artifacts.pictures.read import read as _read
-from engine.geometry import Pixels as Pixels
+from engine.geometry import Pixels
 from service.errors import InvalidImage, UnsupportedMedia
 
 _TOO_MANY_PIXELS: Final = "An image has more pixels than this server accepts."

@@ -1,10 +1,10 @@
-"""Reads the four forms of `POST /infer` into one: a Call."""
+"""Reads the forms of `POST /infer` into one: a Call."""
 
 import asyncio
 import base64
 import binascii
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final, Literal
 
@@ -13,11 +13,11 @@ from starlette.datastructures import FormData, QueryParams, UploadFile
 from starlette.formparsers import MultiPartException
 from starlette.requests import ClientDisconnect, Request
 
-from service.codec.images import Pixels
 from service.errors import ClientClosed, InvalidImage, InvalidRequest, UnsupportedMedia
-from service.http.schemas import InferRequest, Options
+from service.http.schemas import InferRequest
+from service.pipeline.call import Call, Options
 
-Form = Literal["raw", "json", "multipart", "tensors"]
+Form = Literal["raw", "json", "multipart"]
 _FILES: Final = frozenset({"image", "example_input", "example_output"})
 _LONGEST_NAME: Final = 100
 """Characters of a name that a client sent, in the complaint about it."""
@@ -25,20 +25,13 @@ _TASK_OR_EXAMPLE: Final = "Give a task, or example_input and example_output: one
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
-    """What is asked for, whichever way it was sent. Image files are not decoded yet."""
+class InferCall(Call):
+    """A call of `POST /infer`."""
 
-    form: Form
-    options: Options
-    images: Sequence[bytes | Pixels]
-    """Files, or RGB uint8 [H,W,3]."""
-    example: tuple[bytes, bytes] | None = None
-    """A solved pair (input, output); there is a task if and only if there is no example."""
-    encoded: bool = True
-    """Answers are files; else their pixels' bytes."""
+    form: Form = field(kw_only=True)
 
 
-async def read_call(request: Request, max_images: int) -> Call:
+async def read_call(request: Request, max_images: int) -> InferCall:
     """Read and check a request's body. Raises the ServiceError that says what is wrong with it."""
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     try:
@@ -72,16 +65,16 @@ def _options(query: bytes) -> Options:
     return read_options(_values(query))
 
 
-def _from_raw(request: Request, body: bytes) -> Call:
+def _from_raw(request: Request, body: bytes) -> InferCall:
     options = _options(request.scope["query_string"])
     if options.task is None:
         raise InvalidRequest("The query parameter task is missing.")
     if not body:
         raise InvalidRequest("The body is empty: it must be the image file.")
-    return Call("raw", options, [body])
+    return InferCall(options, [body], form="raw")
 
 
-def _from_json(body: bytes) -> Call:
+def _from_json(body: bytes) -> InferCall:
     try:
         asked = InferRequest.model_validate_json(body)
     except ValidationError as error:
@@ -90,10 +83,10 @@ def _from_json(body: bytes) -> Call:
         images = [base64.b64decode(text, validate=True) for text in asked.images]
     except (binascii.Error, ValueError):
         raise InvalidImage("An image is not valid base64.") from None
-    return Call("json", asked, images)
+    return InferCall(asked, images, form="json")
 
 
-async def _read_form(request: Request) -> Call:
+async def _read_form(request: Request) -> InferCall:
     try:
         async with request.form() as form:
             return await _from_form(form)
@@ -101,7 +94,7 @@ async def _read_form(request: Request) -> Call:
         raise InvalidRequest("The multipart body is malformed.") from None
 
 
-async def _from_form(form: FormData) -> Call:
+async def _from_form(form: FormData) -> InferCall:
     # What is no file of ours is an option, and refused by its name if it is none.
     options = read_options({name: form[name] for name in form if name not in _FILES})
     images = await _files(form, "image")
@@ -111,12 +104,12 @@ async def _from_form(form: FormData) -> Call:
     if not any(pair):
         if options.task is None:
             raise InvalidRequest(f"The field task is missing. {_TASK_OR_EXAMPLE}")
-        return Call("multipart", options, images)
+        return InferCall(options, images, form="multipart")
     if options.task is not None:
         raise InvalidRequest(_TASK_OR_EXAMPLE)
     if len(pair[0]) != 1 or len(pair[1]) != 1:
         raise InvalidRequest("A one-shot request needs one example_input and one example_output file.")
-    return Call("multipart", options, images, (pair[0][0], pair[1][0]))
+    return InferCall(options, images, (pair[0][0], pair[1][0]), form="multipart")
 
 
 async def _files(form: FormData, name: str) -> list[bytes]:

@@ -1,22 +1,24 @@
 """What all forms of inference request have in common: key, deadline, count, headers, problems."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from http import HTTPStatus
-from time import monotonic, perf_counter, time_ns
+from time import perf_counter, time_ns
 from typing import Final, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.errors import DeadlineExceeded, InvalidRequest, ServiceError, problem
+from service.errors import InvalidRequest, ServiceError
 from service.http.auth import Authenticator
-from service.http.calls import Call, task_in
-from service.pipeline import Outcome, Pipeline
-from service.request_run import Timing
+from service.http.calls import task_in
+from service.http.problems import problem
+from service.pipeline.call import Call, Outcome
+from service.pipeline.interruption import Interruption
+from service.pipeline.pipeline import Pipeline
 from service.telemetry.metrics import Metrics
 from service.telemetry.record import Record
+from service.telemetry.timing import Timing
 
 TIMEOUT_HEADER: Final = "X-VTV-Timeout-Ms"
 AnyCall = TypeVar("AnyCall", bound=Call)
@@ -65,17 +67,14 @@ class InferHandler:
         self.authenticator.may_infer(request.headers)
         record.task = self._named_task(request)
         self.pipeline.check_room()
-        deadline = monotonic() + _timeout_seconds(request, self.timeout_ms)
-        try:
-            async with asyncio.timeout(deadline - monotonic()):
-                call = await read()
-        except TimeoutError:
-            raise DeadlineExceeded from None
-        record.images = len(call.images)
-        if call.options.task is not None:
-            record.task = self.pipeline.registry.artifact(call.options.task).task
-        record.admitted_ns = time_ns()
-        outcome = await self.pipeline.answer(call, self.authenticator.client(request), request.receive, deadline)
+        with Interruption(_timeout_seconds(request, self.timeout_ms)) as interruption:
+            call = await read()
+            record.images = len(call.images)
+            if call.options.task is not None:
+                record.task = self.pipeline.registry.artifact(call.options.task).task
+            record.admitted_ns = time_ns()
+            interruption.watch(request.receive)
+            outcome = await self.pipeline.answer(call, self.authenticator.client(request), interruption)
         record.timing = outcome.timing
         response = await write(call, outcome)
         response.raw_headers.append((b"server-timing", outcome.timing.header().encode()))

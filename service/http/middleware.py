@@ -11,7 +11,8 @@ from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.errors import InvalidRequest, PayloadTooLarge, ServiceError, problem
+from service.errors import InvalidRequest, PayloadTooLarge, ServiceError
+from service.http.problems import problem
 from service.telemetry.record import Record
 
 log: Final = logging.getLogger("vtv.guard")

@@ -4,16 +4,17 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from service.http.schemas import InferReply, InferRequest, Options, Problem, TensorReply, TensorRequest
+from service.http.schemas import InferReply, InferRequest, Problem
+from service.pipeline.call import Options
 
-_BINARY: Final = {"type": "string", "format": "binary"}
+BINARY: Final = {"type": "string", "format": "binary"}
 _IMAGES: Final = ("image/jpeg", "image/png", "image/webp")
 
 PROBLEM: Final[dict[str, Any]] = {
     "description": "Problem details",
     "content": {"application/problem+json": {"schema": Problem.model_json_schema()}},
 }
-_PROBLEMS: Final = {
+_CODES: Final = {
     "400": "invalid_request: a field is missing or wrong",
     "401": "unauthorized: a valid key is needed",
     "404": "unknown_task: `tasks` lists what is installed",
@@ -25,9 +26,11 @@ _PROBLEMS: Final = {
     "503": "not_ready: see Retry-After",
     "504": "deadline_exceeded",
 }
+PROBLEMS: Final[dict[str, Any]] = {status: {**PROBLEM, "description": about} for status, about in _CODES.items()}
+"""Of an inference request, by status."""
 
 
-def _inlined(model: type[BaseModel]) -> dict[str, Any]:
+def inlined(model: type[BaseModel]) -> dict[str, Any]:
     """A schema that stands on its own: references into its own definitions resolved."""
     schema = model.model_json_schema()
     definitions = schema.pop("$defs", {})
@@ -44,14 +47,14 @@ def _inlined(model: type[BaseModel]) -> dict[str, Any]:
 
 
 def _form(required: list[str], **files: dict[str, Any]) -> dict[str, Any]:
-    options = dict(_inlined(Options)["properties"])
+    options = dict(inlined(Options)["properties"])
     if "task" not in required:
         del options["task"]
     return {"type": "object", "required": required, "properties": {**options, **files}}
 
 
-_FILES: Final = {"type": "array", "items": _BINARY, "minItems": 1, "description": "Repeat for several."}
-_REPLY_HEADERS: Final = {
+_FILES: Final = {"type": "array", "items": BINARY, "minItems": 1, "description": "Repeat for several."}
+REPLY_HEADERS: Final = {
     name: {"description": about, "schema": {"type": "string"}}
     for name, about in (
         ("X-Request-ID", "The caller's own where it is sane."),
@@ -60,7 +63,7 @@ _REPLY_HEADERS: Final = {
     )
 }
 
-_REQUEST_HEADERS: Final[list[dict[str, Any]]] = [
+REQUEST_HEADERS: Final[list[dict[str, Any]]] = [
     {
         "name": "X-VTV-Timeout-Ms",
         "in": "header",
@@ -84,8 +87,8 @@ def _query(name: str, schema: dict[str, Any]) -> dict[str, Any]:
 
 INFER: Final[dict[str, Any]] = {
     "parameters": [
-        *(_query(name, schema) for name, schema in _inlined(Options)["properties"].items()),
-        *_REQUEST_HEADERS,
+        *(_query(name, schema) for name, schema in inlined(Options)["properties"].items()),
+        *REQUEST_HEADERS,
     ],
     "requestBody": {
         "required": True,
@@ -97,56 +100,26 @@ INFER: Final[dict[str, Any]] = {
                         _form(
                             ["example_input", "example_output", "image"],
                             image=_FILES,
-                            example_input=_BINARY,
-                            example_output=_BINARY,
+                            example_input=BINARY,
+                            example_output=BINARY,
                         )
                         | {"title": "One-shot"},
                     ]
                 }
             },
-            "application/json": {"schema": _inlined(InferRequest)},
-            **{media_type: {"schema": _BINARY} for media_type in _IMAGES},
+            "application/json": {"schema": inlined(InferRequest)},
+            **{media_type: {"schema": BINARY} for media_type in _IMAGES},
         },
     },
     "responses": {
         "200": {
             "description": "The answer's file, or JSON where several images or JSON were asked for.",
-            "headers": _REPLY_HEADERS,
+            "headers": REPLY_HEADERS,
             "content": {
-                **{media_type: {"schema": _BINARY} for media_type in _IMAGES},
-                "application/json": {"schema": _inlined(InferReply)},
+                **{media_type: {"schema": BINARY} for media_type in _IMAGES},
+                "application/json": {"schema": inlined(InferReply)},
             },
         },
-        **{status: {**PROBLEM, "description": about} for status, about in _PROBLEMS.items()},
-    },
-}
-
-TENSORS: Final[dict[str, Any]] = {
-    "parameters": [
-        {
-            "name": "Inference-Header-Content-Length",
-            "in": "header",
-            "schema": {"type": "integer", "minimum": 0},
-            "description": "Bytes of the JSON part, where tensors follow it (binary tensor extension).",
-        },
-        *_REQUEST_HEADERS,
-    ],
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/json": {"schema": _inlined(TensorRequest)},
-            "application/octet-stream": {"schema": _BINARY},
-        },
-    },
-    "responses": {
-        "200": {
-            "description": "One output, `answer`; in the binary form where the request asks for that.",
-            "headers": _REPLY_HEADERS,
-            "content": {
-                "application/json": {"schema": _inlined(TensorReply)},
-                "application/octet-stream": {"schema": _BINARY},
-            },
-        },
-        **{status: {**PROBLEM, "description": about} for status, about in _PROBLEMS.items()},
+        **PROBLEMS,
     },
 }

@@ -5,12 +5,12 @@ from collections.abc import Callable
 
 from starlette.responses import Response
 
-from service.http.calls import Call
+from service.http.calls import InferCall
 from service.http.schemas import InferReply, Output, TimingMs
-from service.pipeline import Outcome
+from service.pipeline.call import Outcome
 
 
-def reply(call: Call, accept: str, outcome: Outcome, model: str) -> Response:
+def reply(call: InferCall, accept: str, outcome: Outcome, model: str) -> Response:
     """The reply to `call`: bytes for the raw form, or for one image unless the client prefers JSON."""
     media_type = f"image/{call.options.format}"
     if call.form == "raw" or (

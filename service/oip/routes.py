@@ -6,14 +6,14 @@ from typing import Final
 from fastapi import APIRouter, Request, Response
 from starlette.requests import ClientDisconnect
 
-from service.batching.batcher import State
 from service.errors import ClientClosed, NotReady, UnsupportedMedia
 from service.http.auth import SECURITY
 from service.http.infer_handler import InferHandler
-from service.http.openapi import PROBLEM, TENSORS
-from service.http.schemas import Live, ModelMetadata, ModelReady, Ready, ServerMetadata, TensorMetadata
+from service.http.openapi import PROBLEM
+from service.oip.openapi import TENSORS
+from service.oip.schemas import Live, ModelMetadata, ModelReady, Ready, ServerMetadata, TensorMetadata
 from service.oip.tensors import JSON_SIZE_HEADER, TensorCall, json_part, read_tensors, tensor_reply
-from service.pipeline import Outcome
+from service.pipeline.call import Outcome
 
 _PREFIX: Final = "/v2"
 _TAG: Final = "Open Inference Protocol"
@@ -28,7 +28,7 @@ def v2_routes(handler: InferHandler, version: str) -> APIRouter:
     registry, batcher = handler.pipeline.registry, handler.pipeline.batcher
 
     def check_ready() -> None:
-        if batcher.state is not State.READY:
+        if not batcher.ready:
             raise NotReady
 
     @router.get("", summary="The server")

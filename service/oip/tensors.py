@@ -17,11 +17,11 @@ import numpy as np
 from pydantic import ValidationError
 from starlette.responses import Response
 
-from service.codec.images import Pixels
+from engine.geometry import Pixels
 from service.errors import InvalidImage, InvalidRequest
-from service.http.calls import Call, complaint, read_options
-from service.http.schemas import InputTensor, TensorRequest
-from service.pipeline import Outcome
+from service.http.calls import complaint, read_options
+from service.oip.schemas import InputTensor, TensorRequest
+from service.pipeline.call import Call, Outcome
 
 JSON_SIZE_HEADER: Final = "Inference-Header-Content-Length"
 """Bytes of the JSON part, where tensors follow it."""
@@ -68,7 +68,7 @@ def read_tensors(body: bytes, json_size: str | None, task: str, max_images: int)
     else:
         binary = asked.parameters.get("binary_data_output", False)
     return TensorCall(
-        "tensors", read_options({"task": task, **options}), images, encoded=encoded, id=asked.id, binary=binary is True
+        read_options({"task": task, **options}), images, encoded=encoded, id=asked.id, binary=binary is True
     )
 
 

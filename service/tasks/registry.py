@@ -1,16 +1,15 @@
 """Installed tasks, and which of them lie in the bank right now."""
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Final
 
 from artifacts.store.artifact import Artifact
 from engine.errors import BankFull
 from engine.slots import SlotTable
 from engine.task_vector import TaskVector
 from service.errors import QueueFull, UnknownTask
-from service.http.schemas import TaskInfo
+from service.tasks.task_info import TaskInfo, describe
 
 
 class TaskRegistry:
@@ -63,18 +62,3 @@ class TaskRegistry:
 
     def info(self, task: str) -> TaskInfo:
         return describe(self.artifact(task))
-
-
-def describe(artifact: Artifact) -> TaskInfo:
-    """What clients are told about a task. Raises ValueError for metadata that is not understood."""
-    return TaskInfo(
-        name=artifact.task,
-        description=artifact.description,
-        artifact=artifact.hash,
-        metric=_metric(artifact.metadata.get("metric")),
-        created=artifact.metadata.get("created"),
-    )
-
-
-def _metric(text: str | None) -> Any:
-    return json.loads(text) if text else None

@@ -18,8 +18,8 @@ from artifacts.store.folder import Store
 from engine.errors import ModelMismatch
 from engine.task_vector import TaskVector
 from service.errors import InvalidRequest, ServiceError, UnknownTask
-from service.http.schemas import TaskInfo
-from service.tasks.registry import TaskRegistry, describe
+from service.tasks.registry import TaskRegistry
+from service.tasks.task_info import TaskInfo, describe
 from service.telemetry.metrics import Metrics
 
 log: Final = logging.getLogger("vtv.tasks")

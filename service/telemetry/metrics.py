@@ -4,7 +4,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Final, Literal, get_args
+from typing import Final, Literal, Protocol, get_args
 
 import torch
 from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
@@ -12,7 +12,6 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoM
 from prometheus_client.registry import Collector
 
 from engine.slots import SlotTable
-from service.batching.batcher import Batcher, BatchReport, State
 
 DropReason = Literal["disconnected", "deadline", "queue_full", "draining"]
 
@@ -36,6 +35,26 @@ class BuildInfo:
     device: str
     passed_over: int = 0
     """Better backends that do not work here."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchReport:
+    """What is counted of a batch: its images, their distinct tasks, how long it took."""
+
+    size: int
+    tasks: int
+    seconds: float
+
+
+class QueueState(Protocol):
+    """What is told of the batcher at every scrape."""
+
+    @property
+    def admitted(self) -> int: ...
+    @property
+    def limit(self) -> int: ...
+    @property
+    def ready(self) -> bool: ...
 
 
 class Metrics:
@@ -92,9 +111,9 @@ class Metrics:
         for reason in get_args(DropReason):
             self._dropped.labels(reason)
 
-    def observe(self, batcher: Batcher, slots: SlotTable) -> None:
+    def observe(self, queue: QueueState, slots: SlotTable) -> None:
         """Report the state of these two at every scrape."""
-        self.registry.register(_Snapshot(self._build, batcher, slots))
+        self.registry.register(_Snapshot(self._build, queue, slots))
 
     def request(self, task: str, code: int, seconds: float) -> None:
         """One inference request is answered. `task` is only ever an installed task's name."""
@@ -133,16 +152,16 @@ class Metrics:
 class _Snapshot(Collector):
     """State that lives elsewhere, read when scraped."""
 
-    def __init__(self, build: BuildInfo, batcher: Batcher, slots: SlotTable) -> None:
+    def __init__(self, build: BuildInfo, queue: QueueState, slots: SlotTable) -> None:
         self._build = build
-        self._batcher = batcher
+        self._queue = queue
         self._slots = slots
 
     def collect(self) -> Iterator[Metric]:
-        batcher, slots = self._batcher, self._slots
-        yield _gauge("vtv_queue_depth", "Images in hand.", batcher.admitted)
-        yield _gauge("vtv_queue_limit", "Images in hand at most.", batcher.limit)
-        yield _gauge("vtv_engine_ready", "1 when warmed up and checked.", batcher.state is State.READY)
+        queue, slots = self._queue, self._slots
+        yield _gauge("vtv_queue_depth", "Images in hand.", queue.admitted)
+        yield _gauge("vtv_queue_limit", "Images in hand at most.", queue.limit)
+        yield _gauge("vtv_engine_ready", "1 when warmed up and checked.", queue.ready)
         yield _gauge("vtv_engine_fallbacks", "Better backends that do not work here.", self._build.passed_over)
         bank = GaugeMetricFamily("vtv_bank_slots", "Rows of the bank but the no-op.", labels=["state"])
         bank.add_metric(["pinned"], slots.pinned)

@@ -6,7 +6,7 @@ from typing import Final
 
 from starlette.types import Scope
 
-from service.request_run import Timing
+from service.telemetry.timing import Timing
 
 _KEY: Final = "vtv.record"
 PROBES: Final = frozenset({"/healthz", "/readyz", "/metrics", "/v2/health/live", "/v2/health/ready"})

@@ -18,9 +18,10 @@ from PIL import Image
 
 from benchmarks.peers.answers import STEP
 from benchmarks.peers.simulated import SimulatedEngine, make_store
+from engine.geometry import Pixels
+from engine.program import ProgramName
 from engine.runtime import Engine
 from service.app import create_app
-from service.batching.jobs import Pixels
 from service.server import DrainingServer
 from service.settings import Settings
 from tests.support import wait_until
@@ -35,13 +36,13 @@ class GatedEngine(SimulatedEngine):
         self.launched: list[list[int]] = []
         """For each batch, the colours of its images."""
 
-    def submit(self, tiles: Pixels, slots: Sequence[int]) -> "Future[Pixels]":
-        self.launched.append([colour_at(tile, 60, 60) for tile in tiles])
-        return super().submit(tiles, slots)
+    def submit(self, program: ProgramName, pixels: Pixels, slots: Sequence[int] = ()) -> "Future[Pixels]":
+        self.launched.append([colour_at(tile, 60, 60) for tile in pixels])
+        return super().submit(program, pixels, slots)
 
-    def zero_shot(self, tiles: Pixels, slots: Sequence[int]) -> Pixels:
+    def compute(self, program: ProgramName, pixels: Pixels, slots: Sequence[int]) -> Pixels:
         self.gate.wait()
-        return super().zero_shot(tiles, slots)
+        return super().compute(program, pixels, slots)
 
 
 class Overloaded:

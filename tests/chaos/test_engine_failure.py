@@ -9,9 +9,11 @@ import pytest
 import uvicorn
 
 from artifacts.store.folder import Store
+from engine.geometry import Pixels
+from engine.program import ProgramName
+from engine.runner import Pending
 from engine.runtime import Engine
 from service.app import create_app
-from service.batching.jobs import Pixels
 from service.server import DrainingServer
 from service.settings import Settings
 from tests.support import PATIENCE, photo, wait_until
@@ -30,10 +32,10 @@ class FailingEngine(Engine):
 
     device_state: Device
 
-    def zero_shot(self, tiles: Pixels, slots: Sequence[int]) -> Pixels:
+    def submit(self, program: ProgramName, pixels: Pixels, slots: Sequence[int] = ()) -> Pending:
         if self.device_state.broken:
             raise RuntimeError("secret detail: the device fell off the bus")
-        return super().zero_shot(tiles, slots)
+        return super().submit(program, pixels, slots)
 
 
 class Served:

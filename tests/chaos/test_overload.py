@@ -13,9 +13,9 @@ import pytest
 from benchmarks.peers.accelerator import MAX_BATCH
 from benchmarks.peers.answers import TASKS
 from service.batching.jobs import Job
-from service.codec.codec import Order
-from service.codec.workers.process import Errand
-from service.request_run import Flight
+from service.codec.spec import ImageSpec
+from service.codec.workers.process import CodecJob
+from service.pipeline.request_run import RequestRun
 from tests.chaos import overload
 from tests.chaos.overload import Overloaded, answered, ask, coloured, raw
 from tests.support import PATIENCE, wait_until
@@ -198,7 +198,8 @@ def test_an_answered_request_leaves_nothing_to_the_garbage_collector(server: Ove
     try:
         asyncio.run(some())
         wait_until(lambda: server.batcher.admitted == 0, "the end of every request")
-        left = [kind.__name__ for thing in gc.get_objects() if (kind := type(thing)) in (Flight, Job, Errand, Order)]
+        kinds = (RequestRun, Job, CodecJob, ImageSpec)
+        left = [kind.__name__ for thing in gc.get_objects() if (kind := type(thing)) in kinds]
     finally:
         gc.enable()
-    assert sorted(left) in ([], ["Flight", "Job"])  # the engine's threads may still hold the last one
+    assert left in ([], ["Job"])  # the engine's threads may still hold the last one

@@ -44,10 +44,10 @@ def test_two_in_flight_answer_as_one_after_the_other(engine: Engine) -> None:
     draw, tiles = random.Random(0), tiles_for(engine, 8)
     batches = [[draw.randrange(TASKS + 1) for _ in range(draw.randrange(1, 9))] for _ in range(60)]
     wanted = [engine.zero_shot(tiles[: len(slots)], slots) for slots in batches]
-    flying = [engine.submit(tiles[: len(batches[0])], batches[0])]
+    flying = [engine.submit("zero_shot", tiles[: len(batches[0])], batches[0])]
     found = []
     for slots in batches[1:]:
-        flying.append(engine.submit(tiles[: len(slots)], slots))
+        flying.append(engine.submit("zero_shot", tiles[: len(slots)], slots))
         found.append(flying.pop(0).result())
     found.append(flying.pop().result())
     assert all(np.array_equal(a, b) for a, b in zip(found, wanted, strict=True))
@@ -56,9 +56,9 @@ def test_two_in_flight_answer_as_one_after_the_other(engine: Engine) -> None:
 def test_an_install_waits_for_the_batch_under_way_and_not_the_host_for_it(engine: Engine) -> None:
     tiles = tiles_for(engine, 8)
     old = engine.zero_shot(tiles, [5] * 8)
-    pending = engine.submit(tiles, [5] * 8)
+    pending = engine.submit("zero_shot", tiles, [5] * 8)
     engine.write_slot(5, random_vector(engine.model, engine.fingerprint, 99))
-    after = engine.submit(tiles, [5] * 8)
+    after = engine.submit("zero_shot", tiles, [5] * 8)
     assert np.array_equal(pending.result(), old)
     assert psnr(after.result(), old) < 40
     engine.write_slot(5, random_vector(engine.model, engine.fingerprint, 5))
@@ -84,9 +84,9 @@ def test_rows_agree_with_float32_eager(engine: Engine) -> None:
 
 def test_three_in_flight_are_refused(engine: Engine) -> None:
     tiles = tiles_for(engine, 1)
-    flying = [engine.submit(tiles, [0]) for _ in range(2)]
+    flying = [engine.submit("zero_shot", tiles, [0]) for _ in range(2)]
     with pytest.raises(EngineError, match="2 batches are in flight"):
-        engine.submit(tiles, [0])
+        engine.submit("zero_shot", tiles, [0])
     for pending in flying:
         pending.result()
 

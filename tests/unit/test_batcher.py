@@ -1,24 +1,28 @@
 """service.batching.batcher: the state machine, against an engine whose every batch the test lets through by hand."""
 
+import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from queue import Queue
 
 import numpy as np
 import pytest
-import torch
-from numpy.typing import NDArray
 
+from engine.geometry import Pixels
+from engine.program import ProgramName
+from engine.runner import Done, Pending
 from engine.task_vector import TaskVector
-from service.batching.batcher import Batcher, BatchReport, State
-from service.batching.jobs import Job, Program, Ticket
+from service.batching.batcher import Batcher, State
+from service.batching.jobs import Job, Ticket
 from service.errors import DeadlineExceeded, NotReady, QueueFull, ServiceError
+from service.telemetry.metrics import BatchReport
+from tests.support import EventLoop
 
 PATIENCE = 10.0
 """Seconds after which something that must happen counts as not happening."""
-Pixels = NDArray[np.uint8]
 
 
 class GatedEngine:
@@ -26,6 +30,7 @@ class GatedEngine:
 
     max_batch = 4
     buckets = (1, 2, 4)
+    in_flight = 1
 
     def __init__(self) -> None:
         self.calls: Queue[tuple[str, list[int]]] = Queue()
@@ -39,13 +44,10 @@ class GatedEngine:
     def write_slot(self, slot: int, vector: TaskVector) -> None:
         self.calls.put(("write", [slot]))
 
-    def zero_shot(self, tiles: Pixels, slots: Sequence[int]) -> Pixels:
-        return self._compute("zero_shot", tiles, list(slots))
+    def submit(self, program: ProgramName, pixels: Pixels, slots: Sequence[int]) -> Pending:
+        return Done(self.compute(program, pixels, list(slots) if program == "zero_shot" else [0] * len(pixels)))
 
-    def one_shot(self, canvases: Pixels) -> Pixels:
-        return self._compute("one_shot", canvases, [0] * len(canvases))
-
-    def _compute(self, program: str, pixels: Pixels, slots: list[int]) -> Pixels:
+    def compute(self, program: str, pixels: Pixels, slots: list[int]) -> Pixels:
         self.calls.put((program, slots))
         assert self.permits.acquire(timeout=PATIENCE)
         if self.broken:
@@ -56,44 +58,66 @@ class GatedEngine:
 class AheadEngine(GatedEngine):
     """Can be launched one batch ahead; computes on a thread of its own, as a GPU does on its stream."""
 
-    device = torch.device("meta")
+    in_flight = 2
 
     def __init__(self) -> None:
         super().__init__()
         self.launched: Queue[list[int]] = Queue()
         self._stream = ThreadPoolExecutor(1)
 
-    def submit(self, tiles: Pixels, slots: Sequence[int]) -> "Future[Pixels]":
+    def submit(self, program: ProgramName, pixels: Pixels, slots: Sequence[int]) -> "Future[Pixels]":
         self.launched.put(list(slots))
-        return self._stream.submit(self.zero_shot, tiles, slots)
+        return self._stream.submit(self.compute, program, pixels, list(slots))
 
 
 class Bench:
-    """A batcher, its engine, and everything it delivered."""
+    """A batcher, its engine, an event loop that asks it, and every job that came back, in that order."""
 
-    def __init__(self, limit: int = 16, engine: GatedEngine | None = None, max_wait: float = 0.0) -> None:
+    def __init__(
+        self, loop: EventLoop, limit: int = 16, engine: GatedEngine | None = None, max_wait: float = 0.0
+    ) -> None:
         self.engine = engine or GatedEngine()
         self.delivered: Queue[Job] = Queue()
         self.reports: list[BatchReport] = []
-        self.batcher = Batcher(self.engine, limit, self._deliver, self.reports.append, max_wait=max_wait)
-
-    def _deliver(self, jobs: Sequence[Job]) -> None:
-        for job in jobs:
-            self.delivered.put(job)
+        self.batcher = Batcher(self.engine, limit, self.reports.append, max_wait=max_wait)
+        self._loop = loop
+        self._asked: dict[Job, asyncio.Task[None]] = {}
 
     def job(
         self,
         slot: int = 1,
-        program: Program = "zero_shot",
+        program: ProgramName = "zero_shot",
         deadline: float = float("inf"),
         ticket: Ticket | None = None,
     ) -> Job:
         pixels = np.full(3, 10, np.uint8)
-        return Job(ticket or Ticket(1), program, pixels, slot, f"task-{slot}", deadline, lambda job: None)
+        return Job(ticket or Ticket(1), program, pixels, slot, f"task-{slot}", deadline)
 
     def submit(self, *jobs: Job) -> None:
-        for job in jobs:
-            self.batcher.submit(job)
+        """All are queued when this returns."""
+
+        async def ask(job: Job) -> None:
+            with suppress(ServiceError):
+                await self.batcher.infer(job)
+            self.delivered.put(job)
+
+        async def ask_all() -> None:
+            self._asked |= {job: asyncio.create_task(ask(job)) for job in jobs}
+            await asyncio.sleep(0)
+
+        self._loop.run(ask_all())
+
+    def abandon(self, *jobs: Job) -> None:
+        """Whoever waits for them leaves."""
+
+        async def cancel_all() -> None:
+            tasks = [self._asked[job] for job in jobs]
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+            assert all(task.cancelled() for task in tasks)
+
+        self._loop.run(cancel_all())
 
     def called(self) -> tuple[str, list[int]]:
         return self.engine.calls.get(timeout=PATIENCE)
@@ -110,8 +134,14 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 
 @pytest.fixture
-def bench() -> Iterator[Bench]:
-    bench = Bench()
+def loop() -> Iterator[EventLoop]:
+    with EventLoop() as loop:
+        yield loop
+
+
+@pytest.fixture
+def bench(loop: EventLoop) -> Iterator[Bench]:
+    bench = Bench(loop)
     bench.batcher.start()
     wait_until(lambda: bench.batcher.state is State.READY)
     yield bench
@@ -159,7 +189,7 @@ def test_no_batch_exceeds_the_engine_and_order_is_kept(bench: Bench) -> None:
 def test_a_bucket_is_filled_rather_than_padded_where_padding_costs_more(bench: Bench) -> None:
     occupy(bench)
     for images in (1, 2, 4):
-        bench.batcher._times["zero_shot"].observe(images, float(images))
+        bench.batcher._schedule.times["zero_shot"].observe(images, float(images))
     bench.submit(*(bench.job(slot) for slot in (1, 2, 3)))
     bench.engine.permits.release(3)
     assert bench.called() == ("zero_shot", [1, 2])
@@ -198,22 +228,32 @@ def test_an_abandoned_job_is_not_computed(bench: Bench) -> None:
     bench.submit(*gone)
     stays = bench.job(slot=4)
     bench.submit(stays)
-    bench.batcher.abandon(ticket, gone)
+    bench.abandon(*gone)
     bench.engine.permits.release(2)
     assert bench.called() == ("zero_shot", [4])
     assert bench.take(2) == [busy, stays]
     assert all(job.launched_at is None for job in gone)
 
 
-def test_a_job_that_arrives_after_its_ticket_closed_is_not_computed(bench: Bench) -> None:
+def test_one_job_that_is_abandoned_leaves_the_others_of_its_ticket(bench: Bench) -> None:
     busy = occupy(bench)
-    ticket = Ticket(1)
-    bench.batcher.abandon(ticket, [])
-    late, stays = bench.job(slot=2, ticket=ticket), bench.job(slot=4)
-    bench.submit(late, stays)
+    ticket = Ticket(2)
+    gone, stays = bench.job(slot=2, ticket=ticket), bench.job(slot=4, ticket=ticket)
+    bench.submit(gone, stays)
+    bench.abandon(gone)
     bench.engine.permits.release(2)
     assert bench.take(2) == [busy, stays]
-    assert late.launched_at is None
+    assert gone.launched_at is None
+
+
+def test_a_job_that_is_abandoned_on_the_engine_harms_nobody(bench: Bench) -> None:
+    busy = occupy(bench)
+    stays = bench.job(slot=4)
+    bench.submit(stays)
+    bench.abandon(busy)
+    bench.engine.permits.release(2)
+    assert bench.take(1) == [stays]
+    assert busy.launched_at is not None
 
 
 def test_a_job_past_its_deadline_is_dropped_before_launch(bench: Bench) -> None:
@@ -223,7 +263,7 @@ def test_a_job_past_its_deadline_is_dropped_before_launch(bench: Bench) -> None:
     bench.engine.permits.release(2)
     assert bench.called() == ("zero_shot", [4])
     assert bench.take(3) == [busy, late, stays]
-    assert isinstance(late.error, DeadlineExceeded)
+    assert late.error is DeadlineExceeded
     assert late.launched_at is None
 
 
@@ -236,16 +276,16 @@ def test_an_engine_failure_ends_readiness_before_anyone_is_told(bench: Bench) ->
     failed = bench.take(2)
     assert bench.batcher.state is State.FAILED
     assert set(failed) == {busy, waiting}
-    assert all(type(job.error) is ServiceError for job in failed)
+    assert all(job.error is ServiceError for job in failed)
     with pytest.raises(NotReady):
         bench.batcher.admit(1)
     late = bench.job()
     bench.submit(late)
-    assert isinstance(bench.take(1)[0].error, NotReady)
+    assert bench.take(1)[0].error is NotReady
 
 
-def test_a_failed_warm_up_never_becomes_ready() -> None:
-    bench = Bench()
+def test_a_failed_warm_up_never_becomes_ready(loop: EventLoop) -> None:
+    bench = Bench(loop)
     bench.engine.broken = True
     bench.batcher.start()
     wait_until(lambda: bench.batcher.state is State.FAILED)
@@ -253,9 +293,9 @@ def test_a_failed_warm_up_never_becomes_ready() -> None:
         bench.batcher.admit(1)
 
 
-def test_nothing_is_admitted_before_the_warm_up() -> None:
+def test_nothing_is_admitted_before_the_warm_up(loop: EventLoop) -> None:
     with pytest.raises(NotReady):
-        Bench().batcher.admit(1)
+        Bench(loop).batcher.admit(1)
 
 
 def test_draining_finishes_what_is_in_hand_and_admits_nothing(bench: Bench) -> None:
@@ -276,17 +316,17 @@ def test_stopping_fails_what_waits(bench: Bench) -> None:
     bench.submit(waiting)
     stopper = threading.Thread(target=bench.batcher.stop)
     stopper.start()
-    wait_until(lambda: bench.batcher._queues.stopped)
+    wait_until(lambda: bench.batcher._stopped)
     bench.engine.permits.release()
     stopper.join()
-    assert isinstance(bench.take(2)[1].error, NotReady)
+    assert bench.take(2)[1].error is NotReady
 
 
 @pytest.fixture
-def ahead() -> Iterator[tuple[Bench, AheadEngine]]:
+def ahead(loop: EventLoop) -> Iterator[tuple[Bench, AheadEngine]]:
     """An engine that can be launched ahead, and a batcher that has it busy with one job."""
     engine = AheadEngine()
-    bench = Bench(engine=engine)
+    bench = Bench(loop, engine=engine)
     bench.batcher.start()
     wait_until(lambda: bench.batcher.state is State.READY)
     occupy(bench)
@@ -339,7 +379,7 @@ def test_both_batches_in_flight_are_told_of_a_failure(ahead: tuple[Bench, AheadE
     engine.permits.release(2)
     failed = bench.take(6)
     assert {job.slot for job in failed} == {9, 1, 2, 3, 4, 5}
-    assert all(type(job.error) is ServiceError for job in failed)
+    assert all(job.error is ServiceError for job in failed)
     assert bench.batcher.state is State.FAILED
 
 
@@ -349,15 +389,15 @@ def test_stopping_finishes_what_is_in_flight(ahead: tuple[Bench, AheadEngine]) -
     assert engine.launched.get(timeout=PATIENCE) == [1, 2, 3, 4]
     stopper = threading.Thread(target=bench.batcher.stop)
     stopper.start()
-    wait_until(lambda: bench.batcher._queues.stopped)
+    wait_until(lambda: bench.batcher._stopped)
     engine.permits.release(2)
     stopper.join()
     jobs = bench.take(6)
     assert [job.error is None for job in jobs] == [True] * 5 + [False]
 
 
-def test_an_idle_engine_may_be_told_to_wait_for_a_full_batch() -> None:
-    bench = Bench(max_wait=1e6)
+def test_an_idle_engine_may_be_told_to_wait_for_a_full_batch(loop: EventLoop) -> None:
+    bench = Bench(loop, max_wait=1e6)
     bench.batcher.start()
     wait_until(lambda: bench.batcher.state is State.READY)
     bench.submit(*(bench.job(slot) for slot in (1, 2, 3)))
@@ -368,8 +408,8 @@ def test_an_idle_engine_may_be_told_to_wait_for_a_full_batch() -> None:
     bench.batcher.stop()
 
 
-def test_nobody_waits_for_company_longer_than_the_cap() -> None:
-    bench = Bench(max_wait=0.01)
+def test_nobody_waits_for_company_longer_than_the_cap(loop: EventLoop) -> None:
+    bench = Bench(loop, max_wait=0.01)
     bench.batcher.start()
     wait_until(lambda: bench.batcher.state is State.READY)
     bench.submit(bench.job(slot=1))

@@ -12,7 +12,8 @@ import pytest
 
 import vtv_client
 from service import errors as told
-from service.errors import ServiceError, problem
+from service.errors import ServiceError
+from service.http.problems import problem
 from vtv_client import AsyncClient, Client
 from vtv_client._call import Call, Target
 from vtv_client._requests import tasks

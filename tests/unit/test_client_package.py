@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from service.errors import ClientClosed, ServiceError
-from service.http.schemas import Options as ServedOptions
-from service.http.schemas import TaskInfo
+from service.pipeline.call import Options as ServedOptions
+from service.tasks.task_info import TaskInfo
 from vtv_client import Answer, Options, Task
 from vtv_client.errors import BY_CODE
 

@@ -10,7 +10,8 @@ from time import monotonic
 import httpx
 import pytest
 
-from service.errors import InvalidImage, NotReady, problem
+from service.errors import InvalidImage, NotReady
+from service.http.problems import problem
 from tests.support import PATIENCE
 from vtv_client import Answer, AsyncClient, Client
 from vtv_client import InvalidImage as Unreadable

@@ -5,10 +5,9 @@ import pytest
 
 from engine.geometry import Geometry
 from engine.task_vector import AnswerSettings
-from service.codec.codec import Codec, Order
+from service.codec.codec import Codec
+from service.codec.spec import ImageSpec, Size
 from service.errors import InvalidImage
-from service.http.calls import Call
-from service.http.schemas import Options, Size
 from tests.support import photo
 
 CODEC = Codec(Geometry(), 4_300_000)
@@ -18,13 +17,12 @@ CODEC = Codec(Geometry(), 4_300_000)
     ("width", "size", "large"), [(2100, "original", True), (2100, "native", False), (1900, "original", False)]
 )
 def test_large_is_what_is_painted_at_a_large_size(width: int, size: Size, large: bool) -> None:
-    files = photo(width, 2000), np.zeros((2000, width, 3), np.uint8)
-    call = Call("raw", Options(task="identity", size=size), files)
-    for index in range(2):
-        assert CODEC.prepare(Order.of(call, index, AnswerSettings())).large is large
+    for source in (photo(width, 2000), np.zeros((2000, width, 3), np.uint8)):
+        spec = ImageSpec(source, None, size, "png", True, AnswerSettings())
+        assert CODEC.decode(spec).large is large
 
 
 def test_pixels_are_limited_as_files_are() -> None:
-    call = Call("tensors", Options(task="identity"), [np.zeros((2000, 2200, 3), np.uint8)])
+    spec = ImageSpec(np.zeros((2000, 2200, 3), np.uint8), None, "native", "png", True, AnswerSettings())
     with pytest.raises(InvalidImage, match="more pixels"):
-        CODEC.prepare(Order.of(call, 0, AnswerSettings()))
+        CODEC.decode(spec)

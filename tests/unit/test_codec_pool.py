@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.geometry import Geometry
+from engine.geometry import Geometry, Pixels
 from engine.task_vector import AnswerSettings
-from service.codec.codec import Answer, Codec, Order, Prepared
-from service.codec.images import Pixels
+from service.codec.codec import Codec, Decoded, EncodedAnswer
+from service.codec.spec import ImageSpec
+from service.codec.workers.fork_server import ForkServer
 from service.codec.workers.frames import Frame, Frames, framed
 from service.codec.workers.pool import CodecPool
-from service.codec.workers.process import Errand, ForkServer
+from service.codec.workers.process import CodecJob
 from service.errors import InvalidImage, ServiceError, UnsupportedMedia
 from tests.support import PATIENCE, photo
 
@@ -26,14 +27,14 @@ GEOMETRY, LIMIT = Geometry(), 5_000_000
 PAINTED = np.random.default_rng(0).integers(0, 256, (GEOMETRY.cell, GEOMETRY.cell, 3), np.uint8)
 
 
-def order(source: bytes | Pixels, size: Any = "native", example: tuple[bytes, bytes] | None = None) -> Order:
-    return Order(source, example, size, "png", True, AnswerSettings(refine="guided"))
+def spec(source: bytes | Pixels, size: Any = "native", example: tuple[bytes, bytes] | None = None) -> ImageSpec:
+    return ImageSpec(source, example, size, "png", True, AnswerSettings(refine="guided"))
 
 
-def tensor(height: int, width: int) -> Order:
+def tensor(height: int, width: int) -> ImageSpec:
     """Pixels in and out, unrefined: hardly any work."""
     pixels = np.random.default_rng(1).integers(0, 256, (height, width, 3), np.uint8)
-    return Order(pixels, None, "native", "png", False, AnswerSettings(refine="none"))
+    return ImageSpec(pixels, None, "native", "png", False, AnswerSettings(refine="none"))
 
 
 @asynccontextmanager
@@ -46,19 +47,17 @@ async def running(processes: int = 1, on_death: Callable[[], None] = lambda: Non
         pool.stop()
 
 
-async def prepared(pool: CodecPool, what: Order, alone: bool = False) -> tuple[Errand, Prepared]:
+async def decoded(pool: CodecPool, what: ImageSpec, alone: bool = False) -> tuple[CodecJob, Decoded]:
     """Raises the ServiceError that it fails with."""
-    ready: asyncio.Future[Prepared] = asyncio.get_running_loop().create_future()
-    errand = pool.prepare(what, ready.set_result, ready.set_exception, alone)
-    return errand, await asyncio.wait_for(ready, PATIENCE)
+    job = CodecJob(what, alone)
+    async with asyncio.timeout(PATIENCE):
+        return job, await pool.decode(job)
 
 
-async def finished(pool: CodecPool, errand: Errand, answer: Pixels) -> Answer:
+async def encoded(pool: CodecPool, job: CodecJob, answer: Pixels) -> EncodedAnswer:
     """Raises the ServiceError that it fails with."""
-    done: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-    errand.failed = done.set_exception
-    pool.finish(errand, answer, done.set_result)
-    return await asyncio.wait_for(done, PATIENCE)
+    async with asyncio.timeout(PATIENCE):
+        return await pool.encode(job, answer)
 
 
 def children(parent: int) -> list[int]:
@@ -81,41 +80,41 @@ async def until(condition: Callable[[], bool]) -> None:
 @pytest.mark.parametrize(
     "what",
     [
-        order(photo()),
-        order(photo(300, 200), "original"),
-        order(np.zeros((40, 60, 3), np.uint8)),
-        order(photo(), example=(photo(seed=1), photo(seed=2))),
-        order(photo(2100, 2000), "original"),  # painted large: read again at the end
-        order(np.zeros((600, 700, 3), np.uint8)),  # a large file
+        spec(photo()),
+        spec(photo(300, 200), "original"),
+        spec(np.zeros((40, 60, 3), np.uint8)),
+        spec(photo(), example=(photo(seed=1), photo(seed=2))),
+        spec(photo(2100, 2000), "original"),  # painted large: read again at the end
+        spec(np.zeros((600, 700, 3), np.uint8)),  # a large file
         tensor(112, 112),
         tensor(300, 300),
     ],
 )
 @pytest.mark.parametrize("alone", [False, True])
-def test_it_does_what_the_codec_does(what: Order, alone: bool) -> None:
-    async def through_a_process() -> tuple[Prepared, Answer]:
+def test_it_does_what_the_codec_does(what: ImageSpec, alone: bool) -> None:
+    async def through_a_process() -> tuple[Decoded, EncodedAnswer]:
         async with running() as pool:
-            errand, ready = await prepared(pool, what, alone)
-            return ready, await finished(pool, errand, PAINTED)
+            job, ready = await decoded(pool, what, alone)
+            return ready, await encoded(pool, job, PAINTED)
 
     ready, answer = asyncio.run(through_a_process())
     codec = Codec(GEOMETRY, LIMIT)
-    expected = codec.prepare(what)
+    expected = codec.decode(what)
     assert (ready.program, ready.large) == (expected.program, expected.large)
     assert np.array_equal(ready.pixels, expected.pixels)
-    assert answer == codec.finish(PAINTED, what, expected.guide)
+    assert answer == codec.encode(PAINTED, what, expected.guide)
 
 
 def test_errors_come_back_as_they_are(caplog: pytest.LogCaptureFixture) -> None:
     async def refused() -> None:
         async with running() as pool:
             with pytest.raises(UnsupportedMedia):
-                await prepared(pool, order(b"GIF89a"))
+                await decoded(pool, spec(b"GIF89a"))
             with pytest.raises(InvalidImage, match="more pixels"):
-                await prepared(pool, order(np.zeros((2500, 2500, 3), np.uint8)))
-            errand, _ = await prepared(pool, order(photo()))
+                await decoded(pool, spec(np.zeros((2500, 2500, 3), np.uint8)))
+            job, _ = await decoded(pool, spec(photo()))
             with pytest.raises(ServiceError) as unforeseen:
-                await finished(pool, errand, np.zeros((0, 0, 3), np.uint8))
+                await encoded(pool, job, np.zeros((0, 0, 3), np.uint8))
             assert unforeseen.type is ServiceError  # and no traceback for the client
 
     asyncio.run(refused())
@@ -128,10 +127,10 @@ def test_few_pixels_need_no_process(caplog: pytest.LogCaptureFixture) -> None:
 
     async def without_any() -> None:
         pool = CodecPool(1, GEOMETRY, LIMIT, lambda: None)  # not started
-        errand, _ = await prepared(pool, tensor(112, 112))
+        job, _ = await decoded(pool, tensor(112, 112))
         with pytest.raises(ServiceError):
-            await finished(pool, errand, np.zeros((0, 0, 3), np.uint8))
-        assert (await finished(pool, errand, PAINTED)).width == GEOMETRY.tile
+            await encoded(pool, job, np.zeros((0, 0, 3), np.uint8))
+        assert (await encoded(pool, job, PAINTED)).width == GEOMETRY.tile
         pool.stop()
 
     asyncio.run(without_any())
@@ -141,14 +140,14 @@ def test_few_pixels_need_no_process(caplog: pytest.LogCaptureFixture) -> None:
 @pytest.mark.parametrize("refine", ["guided", "hole", "none"])
 def test_for_who_is_alone_no_second_process_is_woken(refine: Any) -> None:
     """An answer of the engine's size is painted where it is: what it needs came with the picture."""
-    what = order(photo())._replace(settings=AnswerSettings(refine=refine))
+    what = spec(photo())._replace(settings=AnswerSettings(refine=refine))
 
-    async def without_the_process() -> Answer:
+    async def without_the_process() -> EncodedAnswer:
         pool = CodecPool(1, GEOMETRY, LIMIT, lambda: None)
         await pool.start()
-        errand, _ = await prepared(pool, what, alone=True)
+        job, _ = await decoded(pool, what, alone=True)
         pool.stop()
-        return await finished(pool, errand, PAINTED)
+        return await encoded(pool, job, PAINTED)
 
     assert asyncio.run(without_the_process()) == undisturbed(what)
 
@@ -158,7 +157,7 @@ def test_many_at_once_each_get_their_own() -> None:
 
     async def all_of_them() -> list[int]:
         async with running(2) as pool:
-            ready = await asyncio.gather(*(prepared(pool, order(picture)) for picture in pictures))
+            ready = await asyncio.gather(*(decoded(pool, spec(picture)) for picture in pictures))
             return [int(one.pixels[60, 60, 0]) for _, one in ready]
 
     assert asyncio.run(all_of_them()) == [int(picture[0, 0, 0]) for picture in pictures]
@@ -167,30 +166,53 @@ def test_many_at_once_each_get_their_own() -> None:
 def test_what_is_given_up_is_not_heard_of() -> None:
     async def give_up_half() -> list[int]:
         heard: list[int] = []
+
+        async def hear(pool: CodecPool, index: int) -> None:
+            await decoded(pool, spec(photo(seed=index)))
+            heard.append(index)
+
         async with running() as pool:
-            for index in range(40):
-                errand = pool.prepare(
-                    order(photo(seed=index)), lambda _, index=index: heard.append(index), lambda _: None
-                )
-                if index % 2:
-                    pool.give_up(errand)
+            tasks = [asyncio.create_task(hear(pool, index)) for index in range(40)]
+            await asyncio.sleep(0)  # all are asked for: some of a process, some wait
+            for task in tasks[1::2]:
+                task.cancel()
             await until(lambda: len(heard) == 20)
-            await prepared(pool, order(photo()))
+            await decoded(pool, spec(photo()))
         return heard
 
     assert sorted(asyncio.run(give_up_half())) == list(range(0, 40, 2))
 
 
+@pytest.mark.parametrize("when", ["as it is decoded", "as it is decoded and told", "as it waits for the engine"])
+def test_a_picture_that_is_given_up_is_kept_nowhere(when: str) -> None:
+    async def give_up() -> list[set[int]]:
+        async with running() as pool:
+            job = CodecJob(spec(photo()))
+            task = asyncio.create_task(pool.decode(job))
+            await asyncio.sleep(0)
+            if when == "as it is decoded":
+                task.cancel()
+            await until(lambda: job.process is not None and job.process.backlog() == 0)
+            if when == "as it waits for the engine":
+                await task
+            task.cancel()
+            pool.forget(job)
+            await decoded(pool, spec(photo()), alone=True)
+            return [process._kept for process in pool._processes]
+
+    assert asyncio.run(give_up()) == [set()]
+
+
 def test_processes_that_die_are_replaced(caplog: pytest.LogCaptureFixture) -> None:
     async def killed(with_the_fork_server: bool, pool: CodecPool) -> None:
-        errand, _ = await prepared(pool, order(photo()))
+        job, _ = await decoded(pool, spec(photo()))
         fork_servers, processes = codec_processes()
         assert len(processes) == 3
         for process in (fork_servers if with_the_fork_server else []) + processes:
             os.kill(process, signal.SIGKILL)
         await until(lambda: len(set(codec_processes()[1]) - set(processes)) == 3)
         assert (codec_processes()[0] == fork_servers) is not with_the_fork_server
-        assert await finished(pool, errand, PAINTED) == undisturbed(order(photo()))
+        assert await encoded(pool, job, PAINTED) == undisturbed(spec(photo()))
 
     deaths: list[None] = []
 
@@ -204,28 +226,28 @@ def test_processes_that_die_are_replaced(caplog: pytest.LogCaptureFixture) -> No
     assert "a codec process died" in caplog.text
 
 
-def undisturbed(what: Order) -> Answer:
+def undisturbed(what: ImageSpec) -> EncodedAnswer:
     codec = Codec(GEOMETRY, LIMIT)
-    return codec.finish(PAINTED, what, codec.prepare(what).guide)
+    return codec.encode(PAINTED, what, codec.decode(what).guide)
 
 
 @pytest.mark.parametrize(
-    "what", [order(photo()), order(photo(300, 200), "original"), order(photo(2100, 2000), "original")]
+    "what", [spec(photo()), spec(photo(300, 200), "original"), spec(photo(2100, 2000), "original")]
 )
 @pytest.mark.parametrize("noticed", [True, False])
-def test_an_answer_survives_the_process_that_was_to_encode_it(what: Order, noticed: bool) -> None:
+def test_an_answer_survives_the_process_that_was_to_encode_it(what: ImageSpec, noticed: bool) -> None:
     """Another reads the picture again; whether or not the death was noticed before the answer came."""
 
-    async def killed() -> Answer:
+    async def killed() -> EncodedAnswer:
         async with running() as pool:
-            errand, _ = await prepared(pool, what)
+            job, _ = await decoded(pool, what)
             processes = codec_processes()[1]
             for process in processes:
                 os.kill(process, signal.SIGKILL if noticed else signal.SIGSTOP)
             if noticed:
                 await until(lambda: not set(codec_processes()[1]) & set(processes))
-                return await finished(pool, errand, PAINTED)
-            answer = asyncio.create_task(finished(pool, errand, PAINTED))
+                return await encoded(pool, job, PAINTED)
+            answer = asyncio.create_task(encoded(pool, job, PAINTED))
             await asyncio.sleep(0)  # it is sent, and nobody reads it
             for process in processes:
                 os.kill(process, signal.SIGKILL)
@@ -237,12 +259,12 @@ def test_an_answer_survives_the_process_that_was_to_encode_it(what: Order, notic
 def test_a_picture_that_kills_every_process_is_given_up() -> None:
     async def killed_again() -> None:
         async with running() as pool:
-            errand, _ = await prepared(pool, order(photo()))
-            errand.tries += 1  # it was sent to another before
+            job, _ = await decoded(pool, spec(photo()))
+            job.tries += 1  # it was sent to another before
             processes = codec_processes()[1]
             for process in processes:
                 os.kill(process, signal.SIGSTOP)
-            answer = asyncio.create_task(finished(pool, errand, PAINTED))
+            answer = asyncio.create_task(encoded(pool, job, PAINTED))
             await asyncio.sleep(0)
             for process in processes:
                 os.kill(process, signal.SIGKILL)

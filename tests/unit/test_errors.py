@@ -1,4 +1,4 @@
-"""service.errors: problem details as the contract names them."""
+"""service.errors and service.http.problems: problem details as the contract names them."""
 
 import json
 from typing import Any
@@ -7,10 +7,11 @@ import pytest
 from starlette.exceptions import HTTPException
 
 from service import errors
+from service.http.problems import from_http_exception, problem
 
 
 def body(error: errors.ServiceError) -> dict[str, Any]:
-    reply = errors.problem(error)
+    reply = problem(error)
     assert reply.media_type == "application/problem+json"
     assert reply.status_code == error.status
     return dict(json.loads(bytes(reply.body)))
@@ -47,7 +48,7 @@ def test_unknown_task_lists_the_installed_ones() -> None:
 
 @pytest.mark.parametrize("error", [errors.QueueFull(), errors.NotReady()])
 def test_temporary_refusals_say_when_to_come_back(error: errors.ServiceError) -> None:
-    assert int(errors.problem(error).headers["Retry-After"]) > 0
+    assert int(problem(error).headers["Retry-After"]) > 0
 
 
 @pytest.mark.parametrize(
@@ -55,11 +56,11 @@ def test_temporary_refusals_say_when_to_come_back(error: errors.ServiceError) ->
     [(404, "not_found"), (405, "method_not_allowed"), (400, "invalid_request"), (500, "internal")],
 )
 def test_the_frameworks_errors_lose_their_own_words(status: int, code: str) -> None:
-    told = body(errors.from_http_exception(HTTPException(status, "/srv/secret: KeyError")))
+    told = body(from_http_exception(HTTPException(status, "/srv/secret: KeyError")))
     assert told["code"] == code
     assert "secret" not in json.dumps(told)
 
 
 def test_method_not_allowed_keeps_the_allow_header() -> None:
-    error = errors.from_http_exception(HTTPException(405, headers={"Allow": "POST"}))
-    assert errors.problem(error).headers["Allow"] == "POST"
+    error = from_http_exception(HTTPException(405, headers={"Allow": "POST"}))
+    assert problem(error).headers["Allow"] == "POST"

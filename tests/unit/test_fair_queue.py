@@ -13,7 +13,7 @@ PIXELS = np.zeros(3, np.uint8)
 
 
 def job(client: str, queued_at: float = 0.0) -> Job:
-    made = Job(Ticket(1, client), "zero_shot", PIXELS, 0, "task", float("inf"), lambda done: None)
+    made = Job(Ticket(1, client), "zero_shot", PIXELS, 0, "task", float("inf"))
     made.queued_at = queued_at
     return made
 

@@ -4,8 +4,9 @@ import pytest
 from pydantic import ValidationError
 
 from service.http.replies import prefers_image
-from service.http.schemas import InferRequest, Options
-from service.request_run import Timing
+from service.http.schemas import InferRequest
+from service.pipeline.call import Options
+from service.telemetry.timing import Timing
 
 
 def test_defaults_are_the_contracts() -> None:

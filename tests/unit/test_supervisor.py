@@ -3,17 +3,20 @@
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from queue import Queue
+from contextlib import suppress
 
 import numpy as np
 import pytest
 
+from engine.geometry import Pixels
+from engine.program import ProgramName
+from engine.runner import Done
 from engine.task_vector import TaskVector
 from service.batching.batcher import Batcher, State
-from service.batching.jobs import Job, Pixels, Ticket
+from service.batching.jobs import Job, Ticket
 from service.batching.supervisor import Supervisor
 from service.errors import NotReady, ServiceError
-from tests.support import wait_until
+from tests.support import EventLoop, wait_until
 
 
 class FragileEngine:
@@ -21,6 +24,7 @@ class FragileEngine:
 
     max_batch = 4
     buckets = (1, 2, 4)
+    in_flight = 1
 
     def __init__(self, works: bool = True) -> None:
         self._works = works
@@ -33,32 +37,25 @@ class FragileEngine:
     def write_slot(self, slot: int, vector: TaskVector) -> None:
         self._slots[slot] = vector
 
-    def zero_shot(self, tiles: Pixels, slots: Sequence[int]) -> Pixels:
-        if not tiles.all():
+    def submit(self, program: ProgramName, pixels: Pixels, slots: Sequence[int]) -> Done:
+        if not pixels.all():
             raise RuntimeError("a kernel failed")
-        return np.array([[self._slots[slot].decoder_value] for slot in slots], np.uint8)
-
-    def one_shot(self, canvases: Pixels) -> Pixels:
-        raise NotImplementedError
+        return Done(np.array([[self._slots[slot].decoder_value] for slot in slots], np.uint8))
 
 
 class Bench:
     """A supervised batcher; `builds` says of each engine to come whether it works, None that it cannot be made."""
 
-    def __init__(self, *builds: bool | None, delays: Sequence[float] = (0.0, 0.0)) -> None:
-        self.done: Queue[Job] = Queue()
+    def __init__(self, loop: EventLoop, *builds: bool | None, delays: Sequence[float] = (0.0, 0.0)) -> None:
+        self._loop = loop
         self.restarts = 0
         self._builds = list(builds)
         failed = threading.Event()
-        self.batcher = Batcher(FragileEngine(), 16, self._deliver, lambda report: None, failed.set)
+        self.batcher = Batcher(FragileEngine(), 16, lambda report: None, failed.set)
         self.supervisor = Supervisor(self.batcher, failed, self._build, self._count, delays)
         self.batcher.start()
         self.supervisor.start()
         self.wait_for(State.READY)
-
-    def _deliver(self, jobs: Sequence[Job]) -> None:
-        for job in jobs:
-            self.done.put(job)
 
     def _count(self) -> None:
         self.restarts += 1
@@ -73,23 +70,26 @@ class Bench:
         wait_until(lambda: self.batcher.state is state, state.value)
 
     def ask(self, pixel: int, slot: int = 1) -> Job:
-        job = Job(Ticket(1), "zero_shot", np.full(3, pixel, np.uint8), slot, "t", time.monotonic() + 60, lambda j: None)
-        self.batcher.submit(job)
-        return self.done.get(timeout=10)
+        job = Job(Ticket(1), "zero_shot", np.full(3, pixel, np.uint8), slot, "t", time.monotonic() + 60)
+        with suppress(ServiceError):
+            self._loop.run(self.batcher.infer(job))
+        return job
 
 
 @pytest.fixture
 def start() -> Iterator[Callable[..., Bench]]:
     benches: list[Bench] = []
 
-    def start(*builds: bool | None, delays: Sequence[float] = (0.0, 0.0)) -> Bench:
-        benches.append(Bench(*builds, delays=delays))
-        return benches[-1]
+    with EventLoop() as loop:
 
-    yield start
-    for bench in benches:
-        bench.supervisor.stop()
-        bench.batcher.stop()
+        def start(*builds: bool | None, delays: Sequence[float] = (0.0, 0.0)) -> Bench:
+            benches.append(Bench(loop, *builds, delays=delays))
+            return benches[-1]
+
+        yield start
+        for bench in benches:
+            bench.supervisor.stop()
+            bench.batcher.stop()
 
 
 def vector(value: int) -> TaskVector:
@@ -103,7 +103,7 @@ def test_a_failed_batch_is_told_and_the_next_one_is_answered_by_a_new_engine(sta
     bench.batcher.write(2, vector(6))
     assert bench.ask(1).answer == [5]
     failed = bench.ask(0)
-    assert type(failed.error) is ServiceError
+    assert failed.error is ServiceError
     bench.wait_for(State.READY)
     # Every slot is what it was, also one that the failed engine had not been asked for.
     assert (bench.ask(1).answer, bench.ask(1, slot=2).answer) == ([5], [6])
@@ -115,7 +115,7 @@ def test_nothing_is_admitted_until_the_new_engine_is_checked(start: Callable[...
     bench.ask(0)
     with pytest.raises(NotReady):
         bench.batcher.admit(1)
-    assert isinstance(bench.ask(1).error, NotReady)
+    assert bench.ask(1).error is NotReady
     assert bench.restarts == 0
 
 

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.codec.codec import Answer
+from service.codec.codec import EncodedAnswer
 from service.errors import InvalidImage, InvalidRequest
 from service.oip.tensors import TensorCall, read_tensors, tensor_reply
-from service.pipeline import Outcome
-from service.request_run import Timing
+from service.pipeline.call import Outcome
+from service.telemetry.timing import Timing
 
 PIXELS = np.arange(2 * 4 * 5 * 3, dtype=np.uint8).reshape(2, 4, 5, 3)
 
@@ -137,7 +137,7 @@ def test_any_payload_is_read_or_refused(payload: bytes) -> None:
 @pytest.mark.parametrize("encoded", [False, True])
 def test_replies_say_what_they_hold(binary: bool, encoded: bool) -> None:
     call = read(image(), id="x", parameters={"binary_data_output": binary} | ({"format": "png"} if encoded else {}))
-    answers = [Answer(pixels.tobytes(), 5, 4) for pixels in PIXELS]
+    answers = [EncodedAnswer(pixels.tobytes(), 5, 4) for pixels in PIXELS]
     reply = tensor_reply(call, Outcome(answers, Timing(), None))
     body = bytes(reply.body)
     size = int(reply.headers.get("inference-header-content-length", len(body)))

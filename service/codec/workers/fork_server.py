@@ -1,42 +1,41 @@
-"""Forks the codec's processes: `python -m service.codec.workers.fork_server DESCRIPTOR NICENESS`.
+"""The server's hold on the process that forks the codec's processes."""
 
-A process of one thread that has imported what they need, so that each costs milliseconds and little memory of its
-own. It forks one for each socket that comes over DESCRIPTOR, and ends when that closes; as its children end when
-theirs do, none outlives the server, however that ends.
-"""
-
-import gc
 import os
-import signal
 import socket
+import subprocess
 import sys
-from contextlib import suppress
-
-import torch
-
-from service.codec.workers.worker import work
-from service.memory import keep_freed_memory
+from typing import Final
 
 
-def main() -> None:
-    """Fork until the server hangs up."""
-    # The server decides when to stop: a terminal sends its signals to all.
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the children
-    os.nice(int(sys.argv[2]))
-    torch.set_num_threads(1)
-    keep_freed_memory()
-    gc.freeze()  # the collector would write to pages that are shared
-    with socket.socket(fileno=int(sys.argv[1])) as control:
-        while descriptors := socket.recv_fds(control, 1, 1)[1]:
-            with socket.socket(fileno=descriptors[0]) as channel:
-                if os.fork() == 0:
-                    control.close()
-                    with suppress(ConnectionError):
-                        work(channel)
-                    os._exit(0)
+class ForkServer:
+    """It is started when first needed, and again should it be gone. What it does is in `fork_server_main`."""
 
+    def __init__(self, niceness: int) -> None:
+        self._niceness: Final = niceness
+        self._process: subprocess.Popen[bytes] | None = None
+        self._control: socket.socket | None = None
 
-if __name__ == "__main__":
-    main()
+    def fork(self, channel: socket.socket) -> None:
+        """Have a process serve the other end of `channel`. Raises OSError."""
+        if self._process is None or self._process.poll() is not None:
+            self.close()
+            self._open()
+        assert self._control is not None
+        socket.send_fds(self._control, [b"!"], [channel.fileno()])
+
+    def close(self) -> None:
+        """Its children live on until their channels close."""
+        if self._control is not None:
+            self._control.close()
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+        self._control = self._process = None
+
+    def _open(self) -> None:
+        self._control, theirs = socket.socketpair()
+        with theirs:
+            module = "service.codec.workers.fork_server_main"
+            command = [sys.executable, "-m", module, str(theirs.fileno()), str(self._niceness)]
+            one_thread = os.environ | {"OMP_NUM_THREADS": "1"}  # for the libraries that read it as they are loaded
+            self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()], env=one_thread)

@@ -7,11 +7,11 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from engine.geometry import Geometry
+from engine.geometry import Geometry, Pixels
+from engine.program import ProgramName
 from engine.task_vector import AnswerSettings
-from service.batching.jobs import Program
-from service.codec.codec import Answer, Order, Prepared
-from service.codec.images import Pixels
+from service.codec.codec import Decoded, EncodedAnswer
+from service.codec.spec import ImageSpec
 from service.codec.workers.frames import Frame, framed
 from service.errors import InvalidImage, ServiceError, UnsupportedMedia
 
@@ -19,8 +19,8 @@ _CHANNELS: Final = 3
 _REFUSALS: Final[dict[str, type[ServiceError]]] = {error.code: error for error in (InvalidImage, UnsupportedMedia)}
 
 
-class Begin(NamedTuple):
-    """The first message, answered by a Begun when the process is ready."""
+class Start(NamedTuple):
+    """The first message, answered by Started when the process is ready."""
 
     image_size: int
     patch_size: int
@@ -31,56 +31,56 @@ class Begin(NamedTuple):
         return Geometry(self.image_size, self.patch_size)
 
 
-class Prepare(NamedTuple):
-    """Decode the picture of an order, and keep what its answer will need."""
+class Decode(NamedTuple):
+    """Decode a picture, and keep what its answer will need."""
 
     number: int
-    order: Order
+    spec: ImageSpec
     alone: bool = False
     """Nobody else is there: what can be sent along with the picture is, and not kept."""
 
 
-class Finish(NamedTuple):
-    """Refine and encode the answer, uint8 [cell, cell, 3], to a prepared picture; then forget it."""
+class Encode(NamedTuple):
+    """Refine and encode the answer, uint8 [cell, cell, 3], to a picture that is kept; then forget it."""
 
     number: int
     answer: Pixels
 
 
-class Paint(NamedTuple):
+class EncodeWithSource(NamedTuple):
     """The same for a picture that is not kept, and is read again: a large one, or one whose process died."""
 
     number: int
-    order: Order
+    spec: ImageSpec
     answer: Pixels
 
 
 class Forget(NamedTuple):
-    """No answer will come for a prepared picture."""
+    """No answer will come for a picture that is kept."""
 
     number: int
 
 
-class Begun(NamedTuple):
-    """Ready for orders."""
+class Started(NamedTuple):
+    """To Start: ready for commands."""
 
 
-class Ready(NamedTuple):
-    """To Prepare. What is large, or comes with its guide, is not kept: `Paint` the answer, or finish it elsewhere."""
-
-    number: int
-    prepared: Prepared
-
-
-class Done(NamedTuple):
-    """To Finish and Paint."""
+class DecodeDone(NamedTuple):
+    """To Decode. What is large, or comes with its guide, is not kept: `EncodeWithSource`, or encode it elsewhere."""
 
     number: int
-    answer: Answer
+    decoded: Decoded
+
+
+class EncodeDone(NamedTuple):
+    """To Encode and EncodeWithSource."""
+
+    number: int
+    answer: EncodedAnswer
 
 
 class Refused(NamedTuple):
-    """To Prepare: what is wrong with the file."""
+    """To Decode and EncodeWithSource: what is wrong with the file."""
 
     number: int
     code: str
@@ -98,33 +98,34 @@ class Failed(NamedTuple):
     traceback: str
 
 
-Request = Prepare | Finish | Paint | Forget
-Reply = Begun | Ready | Done | Refused | Failed
+Command = Decode | Encode | EncodeWithSource | Forget
+StepReply = DecodeDone | EncodeDone | Refused | Failed
+Reply = Started | StepReply
 
 
-def packed(message: Begin | Request | Reply) -> bytes:
+def packed(message: Start | Command | Reply) -> bytes:
     """As it is sent."""
     number, about = 0, b""
     parts: tuple[bytes, ...] = ()
     match message:
-        case Prepare(number, order, alone):
-            about, parts = _written(alone, *_about(order)), _files(order)
-        case Paint(number, order, answer):
-            about, parts = _written(*_about(order)), (answer.tobytes(), *_files(order))
-        case Finish(number, answer):
+        case Decode(number, spec, alone):
+            about, parts = _written(alone, *_about(spec)), _files(spec)
+        case EncodeWithSource(number, spec, answer):
+            about, parts = _written(*_about(spec)), (answer.tobytes(), *_files(spec))
+        case Encode(number, answer):
             parts = (answer.tobytes(),)
-        case Ready(number, prepared):
-            about = _written(prepared.program, prepared.large)
-            parts = prepared.pixels.tobytes(), *(() if prepared.guide is None else (prepared.guide.tobytes(),))
-        case Done(number, answer):
-            about, parts = _written(answer.width, answer.height), (answer.data,)
+        case DecodeDone(number, decoded):
+            about = _written(decoded.program, decoded.large)
+            parts = decoded.pixels.tobytes(), *(() if decoded.guide is None else (decoded.guide.tobytes(),))
+        case EncodeDone(number, encoded):
+            about, parts = _written(encoded.width, encoded.height), (encoded.data,)
         case Refused(number, code, detail):
             parts = (code.encode(), detail.encode())
         case Failed(number, trace):
             parts = (trace.encode(),)
         case Forget(number):
             pass
-        case Begin() | Begun():
+        case Start() | Started():
             about = _written(*message)
     return framed(Frame(_KINDS[type(message)], number, about, parts))
 
@@ -144,21 +145,21 @@ def _read(about: bytes) -> tuple[Any, ...]:
     return tuple(json.loads(about))
 
 
-def _about(order: Order) -> tuple[Any, ...]:
-    """All of an order but its files. The shape is None where the source is one."""
-    source, _, *options, settings = order
+def _about(spec: ImageSpec) -> tuple[Any, ...]:
+    """All of a spec but its files. The shape is None where the source is one."""
+    source, _, *options, settings = spec
     shape = None if isinstance(source, bytes) else source.shape
     return shape, *options, settings.temperature, settings.refine, settings.radius, settings.eps
 
 
-def _files(order: Order) -> tuple[bytes, ...]:
-    source, example, *_ = order
+def _files(spec: ImageSpec) -> tuple[bytes, ...]:
+    source, example, *_ = spec
     return source if isinstance(source, bytes) else source.tobytes(), *(example or ())
 
 
-def _order(parts: Sequence[bytes], shape: Any, size: Any, form: Any, encoded: bool, *settings: Any) -> Order:
+def _spec(parts: Sequence[bytes], shape: Any, size: Any, form: Any, encoded: bool, *settings: Any) -> ImageSpec:
     source, *example = parts
-    return Order(
+    return ImageSpec(
         source if shape is None else np.frombuffer(source, np.uint8).reshape(shape),
         (example[0], example[1]) if example else None,
         size,
@@ -171,13 +172,17 @@ def _order(parts: Sequence[bytes], shape: Any, size: Any, form: Any, encoded: bo
 _settings = lru_cache(AnswerSettings)
 
 
-def _prepare(frame: Frame, alone: bool, *about: Any) -> Prepare:
-    return Prepare(frame.number, _order(frame.parts, *about), alone)
+def _decode(frame: Frame, alone: bool, *about: Any) -> Decode:
+    return Decode(frame.number, _spec(frame.parts, *about), alone)
 
 
-def _ready(frame: Frame, program: Program, large: bool) -> Ready:
+def _encode_with_source(frame: Frame, *about: Any) -> EncodeWithSource:
+    return EncodeWithSource(frame.number, _spec(frame.parts[1:], *about), _square(frame.parts[0]))
+
+
+def _decode_done(frame: Frame, program: ProgramName, large: bool) -> DecodeDone:
     pixels, *guide = map(_square, frame.parts)
-    return Ready(frame.number, Prepared(program, pixels, guide[0] if guide else None, large))
+    return DecodeDone(frame.number, Decoded(program, pixels, guide[0] if guide else None, large))
 
 
 def _square(data: bytes) -> Pixels:
@@ -186,14 +191,14 @@ def _square(data: bytes) -> Pixels:
 
 
 _FROM_FRAME: Final[dict[type, Callable[[Frame], Any]]] = {
-    Begin: lambda frame: Begin(*_read(frame.about)),
-    Begun: lambda frame: Begun(),
-    Prepare: lambda frame: _prepare(frame, *_read(frame.about)),
-    Finish: lambda frame: Finish(frame.number, _square(frame.parts[0])),
-    Paint: lambda frame: Paint(frame.number, _order(frame.parts[1:], *_read(frame.about)), _square(frame.parts[0])),
+    Start: lambda frame: Start(*_read(frame.about)),
+    Started: lambda frame: Started(),
+    Decode: lambda frame: _decode(frame, *_read(frame.about)),
+    Encode: lambda frame: Encode(frame.number, _square(frame.parts[0])),
+    EncodeWithSource: lambda frame: _encode_with_source(frame, *_read(frame.about)),
     Forget: lambda frame: Forget(frame.number),
-    Ready: lambda frame: _ready(frame, *_read(frame.about)),
-    Done: lambda frame: Done(frame.number, Answer(frame.parts[0], *_read(frame.about))),
+    DecodeDone: lambda frame: _decode_done(frame, *_read(frame.about)),
+    EncodeDone: lambda frame: EncodeDone(frame.number, EncodedAnswer(frame.parts[0], *_read(frame.about))),
     Refused: lambda frame: Refused(frame.number, *(part.decode() for part in frame.parts)),
     Failed: lambda frame: Failed(frame.number, frame.parts[0].decode()),
 }

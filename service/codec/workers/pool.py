@@ -12,12 +12,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from engine.geometry import Geometry
-from service.codec.codec import Answer, Codec, Order, Prepared
-from service.codec.images import Pixels
-from service.codec.in_process import Here
-from service.codec.workers.messages import Begin
-from service.codec.workers.process import CodecProcess, Errand, ForkServer
+from engine.geometry import Geometry, Pixels
+from service.codec.codec import Codec, Decoded, EncodedAnswer
+from service.codec.in_process import InProcessCodec
+from service.codec.spec import ImageSpec
+from service.codec.workers.fork_server import ForkServer
+from service.codec.workers.messages import DecodeDone, EncodeDone, Failed, Refused, Start, StepReply
+from service.codec.workers.process import CodecJob, CodecProcess
 from service.errors import ServiceError
 
 log: Final = logging.getLogger("vtv.codec")
@@ -41,13 +42,13 @@ class CodecPool:
         self, processes: int, geometry: Geometry, max_pixels: int, on_death: Callable[[], None], niceness: int = 0
     ) -> None:
         """`on_death` is called whenever a process has died; `niceness` is added to this process's own."""
-        self._begin = Begin(geometry.image_size, geometry.patch_size, max_pixels)
-        self._here = Here(Codec(geometry, max_pixels))
+        self._start = Start(geometry.image_size, geometry.patch_size, max_pixels)
+        self._in_process = InProcessCodec(Codec(geometry, max_pixels))
         self._size = processes
         self._processes: list[CodecProcess] = []
-        self._large: CodecProcess | None = None
-        self._small = _Line()
-        self._big = _Line()
+        self._large_process: CodecProcess | None = None
+        self._small = _Waiting()
+        self._large = _Waiting()
         self._fork_server = ForkServer(niceness)
         self._on_death = on_death
         self._numbers = 0
@@ -61,69 +62,68 @@ class CodecPool:
         """What is under way is not finished."""
         for task in self._replacing:
             task.cancel()
-        for process in [*self._processes, self._large]:
+        for process in [*self._processes, self._large_process]:
             if process is not None:
                 process.close()
         self._fork_server.close()
 
-    def prepare(
-        self,
-        order: Order,
-        prepared: Callable[[Prepared], None],
-        failed: Callable[[ServiceError], None],
-        alone: bool = False,
-    ) -> Errand:
+    async def decode(self, job: CodecJob) -> Decoded:
         """Decode a picture as soon as a process has time for it; here and now where that is less work.
 
-        Who is `alone` waits for every process that has to be woken: this one does what it may.
+        Who is `alone` waits for every process that has to be woken: this one does what it may. Raises InvalidImage,
+        UnsupportedMedia or ServiceError. Until the job is finished, or forgotten, some process keeps its picture.
         """
-        errand = Errand(order, prepared, failed, alone)
-        if self._here.takes(order, alone):
-            self._here.prepare(errand)
-            return errand
-        self._line(errand).to_prepare.append(errand)
+        if self._in_process.takes(job.spec, job.alone):
+            job.decoded = self._in_process.decode(job.spec)
+            return job.decoded
+        reply = job.expect()
+        self._queue_of(job).to_decode.append(job)
         self._send_waiting()
-        return errand
+        done = _checked(await reply)
+        assert isinstance(done, DecodeDone)
+        return done.decoded
 
-    def finish(self, errand: Errand, answer: Pixels, finished: Callable[[Answer], None]) -> None:
-        """Refine and encode the answer, uint8 [cell, cell, 3], to a prepared picture."""
-        errand.finished = finished
-        if errand.here is not None:
-            self._here.finish(errand, answer)
-            return
-        errand.answer = answer
-        if errand.home is not None and errand.home.alive:
-            errand.home.finish(errand, answer)
+    async def encode(self, job: CodecJob, answer: Pixels) -> EncodedAnswer:
+        """Refine and encode the answer, uint8 [cell, cell, 3], to a decoded picture. Raises ServiceError."""
+        if job.decoded is not None:
+            return self._in_process.encode(answer, job.spec, job.decoded)
+        job.answer = answer
+        reply = job.expect()
+        if job.process is not None and job.process.alive:
+            job.process.encode(job, answer)
         else:
-            self._line(errand).to_paint.append(errand)
+            self._queue_of(job).to_encode.append(job)
             self._send_waiting()
+        done = _checked(await reply)
+        assert isinstance(done, EncodeDone)
+        return done.answer
 
-    def give_up(self, errand: Errand) -> None:
+    @staticmethod
+    def forget(job: CodecJob) -> None:
         """Nothing more is wanted of a picture."""
-        errand.given_up = True
-        if errand.home is not None:
-            errand.home.forget(errand)
+        if job.process is not None:
+            job.process.forget(job)
 
-    def _line(self, errand: Errand) -> "_Line":
-        return self._big if errand.paints_large or _is_large(errand.order) else self._small
+    def _queue_of(self, job: CodecJob) -> "_Waiting":
+        return self._large if job.large or _is_large(job.spec) else self._small
 
     def _send_waiting(self) -> None:
         self._send(self._small, self._processes)
-        self._send(self._big, [self._large] if self._large else [])
+        self._send(self._large, [self._large_process] if self._large_process else [])
 
-    def _send(self, line: "_Line", processes: Sequence[CodecProcess]) -> None:
-        while line.to_paint and processes:
-            errand = line.to_paint.popleft()
-            if not errand.given_up and errand.answer is not None:
-                min(processes, key=CodecProcess.pictures).finish(errand, errand.answer)
-        while line.to_prepare and processes:
-            process = min(processes, key=CodecProcess.pictures)
-            if process.pictures() >= _AHEAD:
+    def _send(self, waiting: "_Waiting", processes: Sequence[CodecProcess]) -> None:
+        while waiting.to_encode and processes:
+            job = waiting.to_encode.popleft()
+            if not job.abandoned and job.answer is not None:
+                min(processes, key=CodecProcess.backlog).encode(job, job.answer)
+        while waiting.to_decode and processes:
+            process = min(processes, key=CodecProcess.backlog)
+            if process.backlog() >= _AHEAD:
                 return
-            errand = line.to_prepare.popleft()
-            if not errand.given_up:
+            job = waiting.to_decode.popleft()
+            if not job.abandoned:
                 self._numbers += 1
-                process.prepare(errand, self._numbers)
+                process.decode(job, self._numbers)
 
     async def _add(self, large: bool) -> None:
         """Raises OSError."""
@@ -133,7 +133,7 @@ class CodecPool:
             with theirs:
                 self._fork_server.fork(theirs)
             await asyncio.get_running_loop().create_unix_connection(lambda: process, sock=ours)
-            await process.begin(self._begin)
+            await process.start(self._start)
             # It may have died between its last word and this line.
             if not process.alive:
                 raise ConnectionError("a codec process ended as it became ready")
@@ -142,37 +142,29 @@ class CodecPool:
             ours.close()
             raise
         if large:
-            self._large = process
+            self._large_process = process
         else:
             self._processes.append(process)
         self._send_waiting()
 
-    def _died(self, process: CodecProcess, preparing: Sequence[Errand], finishing: Sequence[Errand]) -> None:
-        large = process is self._large
+    def _died(self, process: CodecProcess, decoding: Sequence[CodecJob], encoding: Sequence[CodecJob]) -> None:
+        large = process is self._large_process
         if large:
-            self._large = None
+            self._large_process = None
         elif process in self._processes:
             self._processes.remove(process)
         else:
             return  # `_add` sees it
         log.error("a codec process died; another takes its place")
         self._on_death()
-        for errand in preparing:
-            self._try_again(errand, self._line(errand).to_prepare)
-        for errand in finishing:
-            self._try_again(errand, self._line(errand).to_paint)
+        for job in decoding:
+            _try_again(job, self._queue_of(job).to_decode)
+        for job in encoding:
+            _try_again(job, self._queue_of(job).to_encode)
         self._send_waiting()
         task = asyncio.get_running_loop().create_task(self._replace(large))
         self._replacing.add(task)
         task.add_done_callback(self._replacing.discard)
-
-    @staticmethod
-    def _try_again(errand: Errand, line: deque[Errand]) -> None:
-        if errand.tries < _TRIES:
-            errand.tries += 1
-            line.append(errand)
-        else:
-            errand.failed(ServiceError())
 
     async def _replace(self, large: bool) -> None:
         while True:
@@ -184,14 +176,34 @@ class CodecPool:
 
 
 @dataclass(slots=True)
-class _Line:
+class _Waiting:
     """Who waits for a process."""
 
-    to_prepare: deque[Errand] = field(default_factory=deque)
-    to_paint: deque[Errand] = field(default_factory=deque)
+    to_decode: deque[CodecJob] = field(default_factory=deque)
+    to_encode: deque[CodecJob] = field(default_factory=deque)
     """Those with an answer whose picture is kept nowhere, or was in a process that died."""
 
 
-def _is_large(order: Order) -> bool:
-    sources = (order.source, *(order.example or ()))
+def _try_again(job: CodecJob, waiting: deque[CodecJob]) -> None:
+    if job.tries < _TRIES:
+        job.tries += 1
+        waiting.append(job)
+    else:
+        job.resolve(Failed(job.number, f"{_TRIES} processes died over this picture"))
+
+
+def _checked(reply: StepReply) -> DecodeDone | EncodeDone:
+    """What was asked for. Raises the ServiceError that the reply is in its place."""
+    match reply:
+        case Refused():
+            raise reply.error
+        case Failed():
+            log.error("a codec step failed: %s", reply.traceback)
+            raise ServiceError
+        case _:
+            return reply
+
+
+def _is_large(spec: ImageSpec) -> bool:
+    sources = (spec.source, *(spec.example or ()))
     return sum(len(source) if isinstance(source, bytes) else source.nbytes for source in sources) > _LARGE_BYTES

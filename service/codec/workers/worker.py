@@ -1,6 +1,6 @@
 """A codec process: reads pictures, and refines and encodes answers, one at a time, until the server hangs up.
 
-The server sends orders; a prepared picture stays here until its answer comes or it is forgotten. Answers go before
+The server sends commands; a decoded picture stays here until its answer comes or it is forgotten. Answers go before
 pictures: whoever is nearly done is not held up by those that come in.
 """
 
@@ -11,21 +11,22 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
-from service.codec.codec import Codec, Order, Prepared
+from service.codec.codec import Codec, Decoded
+from service.codec.spec import ImageSpec
 from service.codec.workers.frames import Frames
 from service.codec.workers.messages import (
-    Begin,
-    Begun,
-    Done,
+    Command,
+    Decode,
+    DecodeDone,
+    Encode,
+    EncodeDone,
+    EncodeWithSource,
     Failed,
-    Finish,
     Forget,
-    Paint,
-    Prepare,
-    Ready,
     Refused,
-    Reply,
-    Request,
+    Start,
+    Started,
+    StepReply,
     packed,
     unpacked,
 )
@@ -39,21 +40,21 @@ class Worker:
 
     def __init__(self, codec: Codec) -> None:
         self._codec = codec
-        self._kept: dict[int, tuple[Order, Prepared]] = {}
+        self._kept: dict[int, tuple[ImageSpec, Decoded]] = {}
 
-    def prepare(self, message: Prepare) -> Ready:
-        prepared = self._codec.prepare(message.order)
-        sent = prepared if message.alone else replace(prepared, guide=None)
+    def decode(self, message: Decode) -> DecodeDone:
+        decoded = self._codec.decode(message.spec)
+        sent = decoded if message.alone else replace(decoded, guide=None)
         if sent.guide is None and not sent.large:
-            self._kept[message.number] = message.order, prepared
-        return Ready(message.number, sent)
+            self._kept[message.number] = message.spec, decoded
+        return DecodeDone(message.number, sent)
 
-    def finish(self, message: Finish) -> Done:
-        order, prepared = self._kept.pop(message.number)
-        return Done(message.number, self._codec.finish(message.answer.copy(), order, prepared.guide))
+    def encode(self, message: Encode) -> EncodeDone:
+        spec, decoded = self._kept.pop(message.number)
+        return EncodeDone(message.number, self._codec.encode(message.answer.copy(), spec, decoded.guide))
 
-    def paint(self, message: Paint) -> Done:
-        return Done(message.number, self._codec.finish(message.answer.copy(), message.order, None))
+    def encode_with_source(self, message: EncodeWithSource) -> EncodeDone:
+        return EncodeDone(message.number, self._codec.encode(message.answer.copy(), message.spec, None))
 
     def forget(self, message: Forget) -> None:
         self._kept.pop(message.number, None)
@@ -62,24 +63,24 @@ class Worker:
 def work(channel: socket.socket) -> None:
     """Serve the other end of `channel` until it closes."""
     inbox = _Inbox(channel)
-    begin = inbox.first()
-    worker = Worker(Codec(begin.geometry, begin.max_pixels))
-    channel.sendall(packed(Begun()))
+    start = inbox.first()
+    worker = Worker(Codec(start.geometry, start.max_pixels))
+    channel.sendall(packed(Started()))
     while (message := inbox.next()) is not None:
         match message:
-            case Prepare():
-                reply = _attempted(worker.prepare, message)
-            case Finish():
-                reply = _attempted(worker.finish, message)
-            case Paint():
-                reply = _attempted(worker.paint, message)
+            case Decode():
+                reply = _attempted(worker.decode, message)
+            case Encode():
+                reply = _attempted(worker.encode, message)
+            case EncodeWithSource():
+                reply = _attempted(worker.encode_with_source, message)
             case Forget():
                 worker.forget(message)
                 continue
         channel.sendall(packed(reply))
 
 
-def _attempted(step: Callable[[Any], Reply], message: Prepare | Finish | Paint) -> Reply:
+def _attempted(step: Callable[[Any], StepReply], message: Decode | Encode | EncodeWithSource) -> StepReply:
     try:
         return step(message)
     except ServiceError as error:
@@ -95,18 +96,18 @@ class _Inbox:
         self._channel = channel
         self._chunk = memoryview(bytearray(_CHUNK))
         self._frames = Frames()
-        self._pictures: deque[Prepare] = deque()
-        self._others: deque[Finish | Paint | Forget] = deque()
+        self._pictures: deque[Decode] = deque()
+        self._others: deque[Encode | EncodeWithSource | Forget] = deque()
 
-    def first(self) -> Begin:
+    def first(self) -> Start:
         """Raises ConnectionError."""
         while size := self._channel.recv_into(self._chunk):
             for message in self._frames.feed(self._chunk[:size]):
-                begin: Begin = unpacked(message)
-                return begin
+                start: Start = unpacked(message)
+                return start
         raise ConnectionError("the server hung up")
 
-    def next(self) -> Request | None:
+    def next(self) -> Command | None:
         """The next one; None once the other end has closed."""
         while self._receive(wait=not (self._others or self._pictures)):
             if self._others:
@@ -124,8 +125,8 @@ class _Inbox:
         except ConnectionError:
             return False
         for frame in self._frames.feed(self._chunk[:size]):
-            message: Request = unpacked(frame)
-            if isinstance(message, Prepare):
+            message: Command = unpacked(frame)
+            if isinstance(message, Decode):
                 self._pictures.append(message)
             else:
                 self._others.append(message)

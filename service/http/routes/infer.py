@@ -3,11 +3,11 @@
 from fastapi import APIRouter, Request, Response
 
 from service.http.auth import SECURITY
-from service.http.calls import Call, read_call
+from service.http.calls import InferCall, read_call
 from service.http.infer_handler import InferHandler
 from service.http.openapi import INFER
 from service.http.replies import reply
-from service.pipeline import Outcome
+from service.pipeline.call import Outcome
 
 
 def infer_routes(handler: InferHandler, max_images: int, model: str) -> APIRouter:
@@ -19,10 +19,10 @@ def infer_routes(handler: InferHandler, max_images: int, model: str) -> APIRoute
     async def infer(request: Request) -> Response:
         """Paint the answer to each image, for a task (zero-shot) or after an example pair (one-shot)."""
 
-        async def read() -> Call:
+        async def read() -> InferCall:
             return await read_call(request, max_images)
 
-        async def write(call: Call, outcome: Outcome) -> Response:
+        async def write(call: InferCall, outcome: Outcome) -> Response:
             return reply(call, request.headers.get("accept", ""), outcome, model)
 
         return await handler.answer(request, read, write)

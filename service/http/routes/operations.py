@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from service.batching.batcher import Batcher, State
+from service.batching.batcher import Batcher
 from service.errors import NotReady
 from service.http.openapi import PROBLEM
 from service.http.schemas import Health, Readiness
@@ -20,7 +20,7 @@ def operation_routes(batcher: Batcher, metrics: Metrics, ready: Readiness) -> AP
 
     @router.get("/readyz", summary="Warmed up, checked, not draining", responses={503: PROBLEM})
     async def readyz() -> Readiness:
-        if batcher.state is not State.READY:
+        if not batcher.ready:
             raise NotReady
         return ready
 

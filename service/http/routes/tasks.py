@@ -8,9 +8,10 @@ from starlette.requests import ClientDisconnect
 from service.errors import ClientClosed
 from service.http.auth import API_KEY, BEARER, Authenticator
 from service.http.openapi import PROBLEM
-from service.http.schemas import TaskInfo, TaskList
+from service.http.schemas import TaskList
 from service.tasks.registry import TaskRegistry
 from service.tasks.store_watcher import StoreWatcher
+from service.tasks.task_info import TaskInfo
 
 _FILE: Final = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
 _UPLOAD: Final[dict[str, Any]] = {"requestBody": {"required": True, "content": _FILE}}

@@ -6,27 +6,27 @@ from queue import SimpleQueue
 from types import TracebackType
 from typing import Final, Generic, Self, TypeVar
 
-from service.batching.jobs import Pixels
-from service.batching.launcher import Collect
+from engine.geometry import Pixels
+from engine.runner import Pending
 
 BatchT = TypeVar("BatchT")
 
 
-class Collector(Generic[BatchT]):
+class CompletionThread(Generic[BatchT]):
     """A thread for as long as a `with` block lasts; leaving it waits for everything that was put in.
 
     `done` gets each batch with its answers, `failed` what the first batch raised that went wrong: nothing is
-    collected after that.
+    waited for after that.
     """
 
     def __init__(self, done: Callable[[BatchT, Pixels], None], failed: Callable[[Exception], None]) -> None:
         self._done: Final = done
         self._failed: Final = failed
-        self._batches: SimpleQueue[tuple[BatchT, Collect] | None] = SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="collector", daemon=True)
+        self._batches: SimpleQueue[tuple[BatchT, Pending] | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="completion", daemon=True)
 
-    def put(self, batch: BatchT, collect: Collect) -> None:
-        self._batches.put((batch, collect))
+    def put(self, batch: BatchT, pending: Pending) -> None:
+        self._batches.put((batch, pending))
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -40,9 +40,9 @@ class Collector(Generic[BatchT]):
 
     def _run(self) -> None:
         while entry := self._batches.get():
-            batch, collect = entry
+            batch, pending = entry
             try:
-                self._done(batch, collect())
+                self._done(batch, pending.result())
             except Exception as error:
                 self._failed(error)
                 return

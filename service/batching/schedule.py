@@ -1,0 +1,127 @@
+"""Which jobs the engine gets next, and when: the batcher's policy, without its threads.
+
+An idle engine takes what waits at once, unless it was told that a job may wait a little for company. One batch
+holds one program's jobs and any mix of tasks. An engine that can be launched ahead gets a second batch while it
+computes the first: a full one at once; what would leave room waits for company until the engine is about to be
+free, so that it never idles.
+"""
+
+import math
+import time
+from dataclasses import dataclass
+from typing import Final, get_args
+
+from engine.program import ProgramName
+from service.batching.batch_times import BatchTimes
+from service.batching.engine import BatchEngine
+from service.batching.fair_queue import FairQueue
+from service.batching.jobs import Job
+
+_LEAD: Final = 0.2
+"""The part of a batch's time before whose end the next one is launched."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """Jobs on the engine."""
+
+    jobs: list[Job]
+    launched_at: float
+    """time.monotonic() seconds."""
+
+    @property
+    def program(self) -> ProgramName:
+        return self.jobs[0].program
+
+
+class Schedule:
+    """The jobs that wait, the batches in flight, and what both say about the next batch.
+
+    Not thread-safe: the batcher calls it under its lock.
+    """
+
+    def __init__(self, engine: BatchEngine, max_wait: float) -> None:
+        """`max_wait` is how many seconds a job may wait for an idle engine's batch to fill."""
+        programs: tuple[ProgramName, ...] = get_args(ProgramName)
+        self.times: Final = {program: BatchTimes(engine.buckets) for program in programs}
+        self._queues: Final = {program: FairQueue() for program in programs}
+        self._in_flight: list[Batch] = []
+        self._most_in_flight: Final = engine.in_flight
+        self._max_batch: Final = engine.max_batch
+        self._max_wait: Final = max_wait
+        self._free_since = 0.0
+
+    def push(self, job: Job) -> None:
+        self._queues[job.program].push(job)
+
+    def remove(self, job: Job) -> None:
+        """Take a job out, where it still waits."""
+        self._queues[job.program].remove(job)
+
+    def waiting(self) -> int:
+        """Jobs in the queues, those on the engine not counted."""
+        return sum(map(len, self._queues.values()))
+
+    def has_room(self) -> bool:
+        """Whether the engine takes another batch."""
+        return len(self._in_flight) < self._most_in_flight
+
+    def seconds_to_launch(self) -> float | None:
+        """How long the next batch has to wait for company; None where nobody waits, or until a batch is done."""
+        _, queue = self._next()
+        if not queue or not self.has_room():
+            return None
+        if len(queue) >= self._max_batch:
+            return 0.0
+        due = queue.oldest() + self._max_wait
+        if self._in_flight:
+            due = max(due, self._nearly_free())
+        return max(0.0, due - time.monotonic()) if due < math.inf else None
+
+    def take(self) -> tuple[Batch | None, list[Job]]:
+        """The next batch, which is in flight from now on; and who is too late."""
+        program, queue = self._next()
+        now = time.monotonic()
+        size = self.times[program].next_batch(len(queue))
+        jobs: list[Job] = []
+        expired: list[Job] = []
+        while queue and len(jobs) < size:
+            job = queue.pop()
+            if job.deadline <= now:
+                expired.append(job)
+            else:
+                job.launched_at = now
+                jobs.append(job)
+        if not jobs:
+            return None, expired
+        batch = Batch(jobs, now)
+        self._in_flight.append(batch)
+        return batch, expired
+
+    def complete(self, batch: Batch) -> float:
+        """Its answers are there; batches end in the order of their launch. How many seconds it took."""
+        now = time.monotonic()
+        started = max(batch.launched_at, self._free_since)
+        for job in batch.jobs:
+            job.started_at, job.finished_at = started, now
+        self._free_since = now
+        self.times[batch.program].observe(len(batch.jobs), now - started)
+        self._in_flight.remove(batch)
+        return now - started
+
+    def clear(self) -> list[Job]:
+        """Every job that waits or is in flight, taken out."""
+        left = [job for queue in self._queues.values() for job in queue.drain()]
+        left += [job for batch in self._in_flight for job in batch.jobs]
+        self._in_flight.clear()
+        return left
+
+    def _next(self) -> tuple[ProgramName, FairQueue]:
+        """The program that has somebody waiting longest, and its queue."""
+        return min(self._queues.items(), key=lambda item: item[1].oldest())
+
+    def _nearly_free(self) -> float:
+        """When to launch behind the batch in flight; infinity where nothing is known of its like."""
+        batch = self._in_flight[-1]
+        seconds = self.times[batch.program].expected(len(batch.jobs))
+        return max(batch.launched_at, self._free_since) + (1 - _LEAD) * seconds

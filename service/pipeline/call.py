@@ -1,0 +1,49 @@
+"""What is asked for and what is answered, whichever way it was sent."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from artifacts.store.artifact import Artifact
+from engine.geometry import Pixels
+from service.codec.codec import EncodedAnswer
+from service.codec.spec import Format, Refine, Size
+from service.telemetry.timing import Timing
+
+
+class Options(BaseModel):
+    """How the answer is wanted; the same in every form of request."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    task: str | None = Field(None, min_length=1, max_length=200, description="Name of an installed task.")
+    size: Size = Field("native", description="`native` is 112 x 112 pixels, `original` is the query's size.")
+    refine: Refine = Field(
+        "auto", description="`auto` does what the task's artifact says; `guided` follows the query's edges."
+    )
+    format: Format = Field("png", description="File format of the answer.")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request. Image files are not decoded yet."""
+
+    options: Options
+    images: Sequence[bytes | Pixels]
+    """Files, or RGB uint8 [H,W,3]."""
+    example: tuple[bytes, bytes] | None = None
+    """A solved pair (input, output); there is a task if and only if there is no example."""
+    encoded: bool = True
+    """Answers are files; else their pixels' bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A call's answers, in the order of its images."""
+
+    answers: list[EncodedAnswer]
+    timing: Timing
+    """Of the image that was answered last."""
+    artifact: Artifact | None
+    """The task vector that was used."""

@@ -1,0 +1,125 @@
+"""Answers a call: admission, its task's slot in the bank, and what is counted of those who get no answer."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from engine.runtime import Engine
+from engine.task_vector import AnswerSettings
+from service.batching.batcher import Batcher, State
+from service.batching.jobs import Ticket
+from service.batching.supervisor import Supervisor
+from service.codec.workers.pool import CodecPool
+from service.errors import ClientClosed, DeadlineExceeded, NotReady, QueueFull, ServiceError
+from service.pipeline.call import Call, Outcome
+from service.pipeline.interruption import Interruption
+from service.pipeline.request_run import RequestRun, TimedAnswer, answer_settings
+from service.settings import Settings
+from service.tasks.registry import TaskRegistry
+from service.telemetry.metrics import DropReason, Metrics
+from service.telemetry.timing import Timing
+
+_NO_SLOT: Final = 0
+_DROPPED: Final[Mapping[type[BaseException], DropReason]] = {
+    DeadlineExceeded: "deadline",
+    ClientClosed: "disconnected",
+}
+_NICER: Final = 5
+"""Codec processes beside an engine elsewhere: what decodes more than is computed, or holds up who answers, helps
+nobody. Where the engine computes on the same processor, an answer that only has to be encoded would wait for it."""
+
+
+class Pipeline:
+    """The engine, its batcher and the codec processes, as one object with a beginning and an end."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        rebuild: Callable[[], Engine],
+        registry: TaskRegistry,
+        metrics: Metrics,
+        settings: Settings,
+    ) -> None:
+        """`rebuild` makes another engine like `engine`, in case that one fails."""
+        self.registry: Final = registry
+        self.tile: Final = engine.geometry.tile
+        self._metrics = metrics
+        where = engine.device.type
+        self._codecs = CodecPool(
+            settings.codecs_beside(where),
+            engine.geometry,
+            settings.max_pixels,
+            metrics.codec_process_died,
+            niceness=0 if where == "cpu" else _NICER,
+        )
+        failed = threading.Event()
+        self.batcher: Final = Batcher(
+            engine, settings.queue_limit, metrics.batch, failed.set, settings.max_wait_ms / 1e3
+        )
+        self.supervisor: Final = Supervisor(self.batcher, failed, rebuild, metrics.engine_restarted)
+
+    async def start(self) -> None:
+        """Returns when pictures can be read; the engine is still warming up then. Raises OSError."""
+        self.batcher.start()
+        self.supervisor.start()
+        await self._codecs.start()
+
+    async def stop(self) -> None:
+        """Returns when the batch under way is done."""
+        await asyncio.to_thread(self.supervisor.stop)
+        await asyncio.to_thread(self.batcher.stop)
+        self._codecs.stop()
+
+    def check_room(self) -> None:
+        """Raises NotReady or QueueFull, and counts it, where not even one image would be admitted now.
+
+        For a look before a body is read: what is refused anyway must not cost those in hand.
+        """
+        try:
+            self.batcher.check_room()
+        except ServiceError as error:
+            self._count_refusal(error)
+            raise
+
+    async def answer(self, call: Call, client: str, interruption: Interruption) -> Outcome:
+        """Answer `call`, inside the block of `interruption`.
+
+        Images of one `client` wait behind each other, those of several take turns. Raises the ServiceError that ended
+        it. Cancelled, nothing more of it is computed.
+        """
+        artifact = self.registry.artifact(call.options.task) if call.options.task else None
+        try:
+            ticket = self.batcher.admit(len(call.images), client)
+            try:
+                if artifact is None:
+                    answers = await self._run(call, ticket, AnswerSettings(), _NO_SLOT, interruption)
+                else:
+                    with self.registry.pinned(artifact, self.batcher.write) as slot:
+                        answers = await self._run(call, ticket, artifact.vector.answer, slot, interruption)
+            finally:
+                self.batcher.release(ticket)
+        except ServiceError as error:
+            self._count_refusal(error)
+            raise
+        return Outcome([answer for answer, _ in answers], Timing.longest(timing for _, timing in answers), artifact)
+
+    async def _run(
+        self, call: Call, ticket: Ticket, stored: AnswerSettings, slot: int, interruption: Interruption
+    ) -> list[TimedAnswer]:
+        settings = answer_settings(stored, call.options.refine)
+        run = RequestRun(self._codecs, self.batcher, self._metrics, call, ticket, slot, settings, interruption.deadline)
+        try:
+            return await run.answers()
+        except (asyncio.CancelledError, DeadlineExceeded) as error:
+            reason = _DROPPED.get(interruption.reason or type(error))
+            if reason is not None and not run.fully_launched:
+                self._metrics.dropped(reason)
+            raise
+
+    def _count_refusal(self, error: ServiceError) -> None:
+        """At admission and after it: a bank of which every slot is in use, a batcher that stops."""
+        if isinstance(error, QueueFull):
+            self._metrics.dropped("queue_full")
+        elif isinstance(error, NotReady) and self.batcher.state is State.DRAINING:
+            self._metrics.dropped("draining")
