@@ -12,7 +12,7 @@ from artifacts.evaluation.full_size import EPISODES, evaluate_full_size
 from artifacts.evaluation.report import write_report
 from artifacts.evaluation.table import TaskResult, evaluate_task
 from artifacts.evaluation.ways import VECTOR
-from artifacts.job import TEST_SEED, Job, mean_answer, test_episodes
+from artifacts.job import TEST_SEED, Job, held_out_episodes, mean_answer
 from artifacts.store.artifact import load_artifact
 from artifacts.store.folder import Store
 from artifacts.tasks import COMPOSITES, TASKS
@@ -62,7 +62,7 @@ def evaluate_split(options: EvaluateOptions, job: Job, fold: int | None) -> list
     for name in options.tasks or [n for n in store.names() if n in TASKS or n in COMPOSITES]:
         task = find_task(name, options.dataset)
         vectors, settings = chosen_vectors(options, job, store, task)
-        episodes = test_episodes(job, task, options.episodes)
+        episodes = held_out_episodes(job, task, options.episodes)
         result = evaluate_task(job.model, task, episodes, vectors, settings, mean_answer(job, task))
         if options.full_size is not None:
             count = min(options.episodes, EPISODES)

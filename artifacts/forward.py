@@ -64,8 +64,13 @@ def episode_logits(model: MaeVqgan, episodes: Episodes, vector: TaskVector | Non
 @torch.inference_mode()
 def answers(model: MaeVqgan, logits: Tensor, queries: Pixels, settings: AnswerSettings) -> Pixels:
     """Answer logits [N,P,codes] and queries uint8 [N,H,W,3] -> answers uint8 [N,H,W,3], as the service paints them."""
-    parts = [to_pixels(answer_cells(model, part, settings.temperature)) for part in logits.split(BATCH)]
-    return refined(np.concatenate(parts), queries, settings, device_of(model))
+    return refined(decoded(model, logits, settings.temperature), queries, settings, device_of(model))
+
+
+@torch.inference_mode()
+def decoded(model: MaeVqgan, logits: Tensor, temperature: float) -> Pixels:
+    """Answer logits [N,P,codes] -> answers as decoded, uint8 [N,cell,cell,3]."""
+    return np.concatenate([to_pixels(answer_cells(model, part, temperature)) for part in logits.split(BATCH)])
 
 
 @torch.inference_mode()

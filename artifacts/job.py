@@ -92,7 +92,7 @@ def validation_episodes(job: Job, task: Task) -> Episodes:
     return _episodes(job, task, "validation", VALIDATION_EPISODES, job.settings.seed + 3)
 
 
-def test_episodes(job: Job, task: Task, count: int) -> Episodes:
+def held_out_episodes(job: Job, task: Task, count: int) -> Episodes:
     """What results are reported on: nothing is made or chosen on them."""
     return make_episodes(job.scenes["test"], task, count, TEST_SEED)
 

@@ -15,7 +15,7 @@ from artifacts.collect.means import zero_shot_values
 from artifacts.data.datasets import find_task
 from artifacts.evaluation.bootstrap import Interval
 from artifacts.evaluation.composites import evaluate_composite
-from artifacts.job import Job, load_job, test_episodes
+from artifacts.job import Job, held_out_episodes, load_job
 from artifacts.paths import BUNDLED_MODEL
 from artifacts.resume import beside
 from artifacts.search.settings import SearchSettings, method_settings
@@ -72,7 +72,7 @@ def compare(job: Job, task: Task, methods: Sequence[str], episodes: int) -> list
     artifacts = {name: load_artifact(path, job.fingerprint) for name, path in paths.items()}
     vectors = {name: artifact.vector for name, artifact in artifacts.items()}
     result = evaluate_composite(
-        job.model, task, test_episodes(job, task, episodes), vectors, AnswerSettings()
+        job.model, task, held_out_episodes(job, task, episodes), vectors, AnswerSettings()
     )
     rows = []
     for name, own in result.own.items():

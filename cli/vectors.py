@@ -146,7 +146,7 @@ def _compare(a: Namespace, name: str, composed: "TaskVector") -> int:
 
     from artifacts.data.datasets import find_task
     from artifacts.evaluation.composites import composite_table, evaluate_composite
-    from artifacts.job import test_episodes
+    from artifacts.job import held_out_episodes
     from artifacts.store.artifact import load_artifact
     from artifacts.store.folder import Store
 
@@ -155,7 +155,7 @@ def _compare(a: Namespace, name: str, composed: "TaskVector") -> int:
     if a.direct is not None:
         vectors["searched directly"] = load_artifact(a.direct, the.fingerprint).vector
     task = find_task(a.evaluate, a.dataset)
-    result = evaluate_composite(the.model, task, test_episodes(the, task, a.episodes), vectors, composed.answer)
+    result = evaluate_composite(the.model, task, held_out_episodes(the, task, a.episodes), vectors, composed.answer)
     print(json.dumps(asdict(result)) if a.json else composite_table(result))
     return 0
 

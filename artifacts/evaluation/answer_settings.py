@@ -8,7 +8,7 @@ import numpy as np
 from artifacts.data.episodes import Episodes, Pixels
 from artifacts.evaluation.metrics import METRICS
 from artifacts.evaluation.quality import chroma_share
-from artifacts.forward import answers, episode_logits
+from artifacts.forward import decoded, device_of, episode_logits, refined
 from artifacts.progress import Progress
 from artifacts.tasks.task import Task
 from engine.model import MaeVqgan
@@ -49,10 +49,11 @@ def choose_settings(
     Of answers to gray queries those with a third of the true colours come first.
     """
     logits = episode_logits(model, validation, vector, one_shot=False)
-    metric = METRICS[task.metric]
+    metric, device = METRICS[task.metric], device_of(model)
+    cells = {temperature: decoded(model, logits, temperature) for temperature in TEMPERATURES}
 
     def losses(settings: AnswerSettings) -> Iterator[tuple[AnswerSettings, tuple[bool, float]]]:
-        painted = answers(model, logits, validation.query, settings)
+        painted = refined(cells[settings.temperature], validation.query, settings, device)
         pale = "luma" in task.refinements and chroma_share(painted, validation.answer) < LEAST_CHROMA
         for threshold in THRESHOLDS if task.metric == "iou" else (None,):
             out = painted if threshold is None else _cut_all(painted, threshold)

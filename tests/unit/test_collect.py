@@ -15,11 +15,14 @@ from artifacts.collect.means import Means, load_means, save_means
 from artifacts.data.episodes import Episodes, make_episodes
 from artifacts.data.scenes import Scenes
 from artifacts.errors import OfflineError
+from artifacts.evaluation.metrics import METRICS
+from artifacts.forward import answers, episode_logits
 from artifacts.job import Job
 from artifacts.resume import Checkpoint
 from artifacts.search.settings import SearchSettings
 from artifacts.tasks import TASKS
 from engine.model import MaeVqgan
+from engine.task_vector import AnswerSettings
 from tests.support import TINY
 
 TASK = TASKS["segmentation"]
@@ -60,6 +63,26 @@ def test_an_interrupted_collection_goes_on(model: MaeVqgan, tmp_path: Path, monk
     assert resumed.collected is not None
     assert whole.collected is not None
     assert torch.equal(resumed.collected.decoder_square, whole.collected.decoder_square)
+
+
+@pytest.mark.parametrize("name", ["segmentation", "colorization"])
+def test_the_best_prompts_are_averaged(model: MaeVqgan, name: str) -> None:
+    """Higher is better for one task's metric, lower for the other's."""
+    task = TASKS[name]
+    episodes = make_episodes(scenes(), task, 6, 0)
+    logits = episode_logits(model, episodes, None, one_shot=True)
+    painted = answers(model, logits, episodes.query, AnswerSettings(module.SELECTION_TEMPERATURE))
+    scores = METRICS[task.metric].score(painted, episodes.answer)
+    best = np.sort(np.argsort(scores)[-2:] if task.metric == "iou" else np.argsort(scores)[:2])
+    assert len(set(scores)) == 6
+
+    def means(part: Episodes, selection: Selection) -> Means:
+        return collect(model, "f", task, part, selection, "test", lambda _: None)
+
+    chosen = means(episodes, Selection(2))
+    wanted = means(episodes.part(best), Selection(2, "random"))
+    torch.testing.assert_close(chosen.encoder, wanted.encoder)
+    torch.testing.assert_close(chosen.decoder, wanted.decoder)
 
 
 def test_a_means_file_says_what_it_was_made_from(model: MaeVqgan, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Every way to search: the published settings, restriction, other objectives, baselines, floors, several tasks."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +49,37 @@ def data(model: MaeVqgan, scenes: Scenes, task: str = "segmentation", seed: int 
     values = (torch.randn(shapes["encoder"], generator=draw), torch.randn(shapes["decoder"], generator=draw))
     episodes = make_episodes(scenes, TASKS[task], 6, 0)
     return SearchData(TASKS[task], values, episodes, episodes.part(slice(3)))
+
+
+@pytest.mark.parametrize("several", [False, True], ids=["one task", "several"])
+def test_the_mask_that_does_best_on_validation_episodes_is_kept(
+    model: MaeVqgan, scenes: Scenes, several: bool
+) -> None:
+    """Without a step the candidates are the first draws of the seed."""
+    tasks = ("segmentation", "identity") if several else ("segmentation",)
+    parts = []
+    for task in tasks:
+        part = data(model, scenes, task)
+        parts.append(replace(part, validation=replace(part.validation, answer=255 - part.validation.answer)))
+    settings = method_settings("reinforce", steps=0, seed=1)
+    runs = [Search(model, part.task, part.values, settings) for part in parts]
+    candidates = runs[0].candidates()
+
+    def choice(which: str) -> int:
+        total = torch.zeros(len(candidates), dtype=torch.float64)
+        nothing = torch.zeros(1, candidates.shape[1])
+        for run, part in zip(runs, parts, strict=True):
+            episodes: Episodes = getattr(part, which)
+            bare = run.losses(nothing, episodes) if several else torch.zeros(1)
+            total += (run.losses(candidates, episodes) - bare) / (bare.abs() if several else 1)
+        return int(total.argmin())
+
+    assert choice("train") != choice("validation")
+    found = search(model, "f", parts, settings, QUIET)
+    encoder, decoder = runs[0].variables.expand(candidates[choice("validation")][None].bool())
+    for each in found:
+        assert torch.equal(each.vector.encoder_mask, encoder[:, 0])
+        assert torch.equal(each.vector.decoder_mask, decoder[:, 0])
 
 
 def test_the_published_settings() -> None:

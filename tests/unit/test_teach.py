@@ -3,12 +3,15 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from artifacts import teach as teach_module
 from artifacts.data.datasets import held_out_scenes
+from artifacts.data.episodes import Episodes
 from artifacts.data.mutual_prompts import PROMPTS, mutual_prompts, queries
 from artifacts.data.pairs import load_pairs
 from artifacts.data.scenes import Scenes
@@ -53,6 +56,39 @@ def test_a_third_is_held_out(tiny_model: tuple[Path, str]) -> None:
     assert taught.vector.sites
     again = teach(model, mark, "negative", pairs(6), lines.append, steps=2)
     assert again.error == taught.error
+
+
+def test_a_vector_is_judged_on_pairs_it_has_not_seen(
+    tiny_model: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, mark = load_model(tiny_model[0])
+    seen: dict[str, set[bytes]] = {"learnt": set(), "judged": set()}
+
+    def watched(name: str, kind: str) -> None:
+        """The real function, with the pictures of all episodes that it is given remembered."""
+        real = getattr(teach_module, name)
+
+        def call(*args: Any) -> Any:
+            for value in args:
+                for part in [value] if isinstance(value, Episodes) else episodes_within(value):
+                    seen[kind] |= {cell.tobytes() for cell in (*part.query, *part.query[:, :, ::-1])}
+            return real(*args)
+
+        monkeypatch.setattr(teach_module, name, call)
+
+    for name in ("collect", "search", "choose_settings"):
+        watched(name, "learnt")
+    watched("error_of", "judged")
+    teach(model, mark, "negative", pairs(6), lambda _: None, steps=1)
+    assert len(seen["learnt"]) == 2 * 4
+    assert len(seen["judged"]) == 2 * 2
+    assert not seen["learnt"] & seen["judged"]
+
+
+def episodes_within(value: object) -> list[Episodes]:
+    """Of the data of a search."""
+    data = value if isinstance(value, list) else []
+    return [episodes for part in data for episodes in (part.train, part.validation)]
 
 
 def test_few_pairs_are_not_searched(tiny_model: tuple[Path, str], tmp_path: Path) -> None:
