@@ -26,9 +26,9 @@ def refine_batch(answer: Tensor, query: Tensor, settings: AnswerSettings) -> Ten
         case "none":
             return resize(answer, query.shape[-2:])
         case "guided":
-            return guided(answer, query, settings.radius, settings.eps)
+            return guided(answer, query, settings.radius, settings.eps, settings.smooth)
         case "luma":
-            coloured = guided(answer, query, settings.radius, settings.eps)
+            coloured = guided(answer, query, settings.radius, settings.eps, settings.smooth)
             return (_luma(query) + settings.chroma * (coloured - _luma(coloured))).clamp_(0, 1)
         case other:
             raise EngineError(f"refine {other!r} is not for batches")
@@ -39,10 +39,16 @@ def _luma(planes: Tensor) -> Tensor:
     return (planes * planes.new_tensor(LUMA).view(1, 3, 1, 1)).sum(1, keepdim=True)
 
 
-def guided(answer: Tensor, query: Tensor, radius: int, eps: float) -> Tensor:
-    """Fit answer ~ A query + b over windows of `radius` px of the answer; apply to the query at its own size."""
+def guided(answer: Tensor, query: Tensor, radius: int, eps: float, smooth: int = 0) -> Tensor:
+    """Fit answer ~ A query + b over windows of `radius` px of the answer; apply to the query at its own size.
+
+    The tokenizer loses detail that the query has, which makes a fit's slopes too small (errors in variables). Smoothed
+    alike, answer and query have the same detail: `smooth` px to each side, twice.
+    """
     size = answer.shape[-2:]
     guide = F.interpolate(query, size, mode="area") if _larger(query, answer) else resize(query, size)
+    if smooth:
+        guide, answer = (_box(_box(planes, smooth), smooth) for planes in (guide, answer))
     slope, offset = _affine(guide, answer, radius, eps)
     return _apply(_box(torch.cat([slope, offset], 1), radius), query)
 

@@ -40,9 +40,9 @@ def refine(
     """
     match settings.refine:
         case "guided":
-            return _guided(answer, query, settings.radius, settings.eps)
+            return _guided(answer, query, settings)
         case "luma":
-            return _luma(_guided(answer, query, settings.radius, settings.eps), query, settings.chroma)
+            return _luma(_guided(answer, query, settings), query, settings.chroma)
         case "hole":
             whole = slice(0, query.shape[0]), slice(0, query.shape[1])
             return fill(answer, query, find_hole(query) if hole is None else hole, box or whole, settings.detail)
@@ -59,11 +59,14 @@ def _luma(coloured: Pixels, query: Pixels, chroma: float) -> Pixels:
     return np.asarray(cv2.cvtColor(out, cv2.COLOR_YCrCb2RGB), np.uint8)
 
 
-def _guided(answer: Pixels, query: Pixels, radius: int, eps: float) -> Pixels:
-    guide = _at_size_of(query, answer.shape)
+def _guided(answer: Pixels, query: Pixels, settings: AnswerSettings) -> Pixels:
+    radius, smooth = settings.radius, settings.smooth
+    guide, target = _at_size_of(query, answer.shape), _planes(answer)
+    if smooth:
+        guide, target = (_means(_means(planes, smooth, 1), smooth, 1) for planes in (guide, target))
     height, width, _ = answer.shape
     step = _BLOCK if radius >= _WIDE and height % _BLOCK == width % _BLOCK == 0 else 1
-    coefficients = _means(_fit(guide, _planes(answer), radius, eps, step), radius, step)
+    coefficients = _means(_fit(guide, target, radius, settings.eps, step), radius, step)
     coefficients[9:] *= 255
     return _apply(coefficients, query)
 

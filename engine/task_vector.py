@@ -19,10 +19,10 @@ class AnswerSettings:
 
     `temperature` 0 takes the likeliest code, above it the expected code. `refine`: `none`; `guided`, a local
     affine model of the answer given the query over windows of `radius` pixels of the cell, regularised by
-    `eps` (in units of [0, 1] colours squared); `hole`, the query everywhere but in its hole, where `detail`
-    times the answer's structure continues the hole's border; `luma`, the query's brightness with `chroma` times
-    the colours of the guided answer. `threshold`: where masks are cut to black and white, a brightness in
-    [0, 1] or `otsu` for each answer's own; None for what is not a mask.
+    `eps` (in units of [0, 1] colours squared), fitted on both smoothed over `smooth` pixels to each side; `hole`,
+    the query everywhere but in its hole, where `detail` times the answer's structure continues the hole's border;
+    `luma`, the query's brightness with `chroma` times the colours of the guided answer. `threshold`: where masks
+    are cut to black and white, a brightness in [0, 1] or `otsu` for each answer's own; None for what is not a mask.
     """
 
     temperature: float = 0.5
@@ -31,6 +31,7 @@ class AnswerSettings:
     eps: float = 1e-3
     chroma: float = 1.0
     detail: float = 1.0
+    smooth: int = 0
     threshold: float | str | None = None
 
     def __post_init__(self) -> None:
@@ -42,6 +43,8 @@ class AnswerSettings:
             raise EngineError(
                 f"guided refinement needs 1 <= radius <= 111 and 0 < eps < 1, not {self.radius}, {self.eps}"
             )
+        if not 0 <= self.smooth <= 55:
+            raise EngineError(f"smooth {self.smooth} is outside 0..55 pixels")
         if not 0 <= self.chroma <= 10 or not 0 <= self.detail <= 1:
             raise EngineError(f"chroma {self.chroma} is outside 0..10, or detail {self.detail} outside 0..1")
         if self.threshold not in (None, OTSU) and not (isinstance(self.threshold, float) and 0 < self.threshold < 1):

@@ -18,6 +18,8 @@ from engine.threshold import cut
 TEMPERATURES = (0.0, 0.3, 0.5, 0.7, 1.0)
 BEST_TEMPERATURES = 2
 GUIDED = tuple((radius, eps) for radius in (8, 16, 24, 32) for eps in (1e-4, 1e-3))
+SMOOTH_GUIDED = ((32, 1e-4, 3), (64, 1e-5, 6))
+"""Fitted on both smoothed: for answers that are as detailed as their queries."""
 LUMA_GUIDED = ((8, 1e-3), (32, 1e-3))
 CHROMA = (0.5, 0.7, 0.85, 1.0, 1.2, 1.5)
 DETAIL = (0.25, 0.5, 0.75, 1.0)
@@ -38,6 +40,8 @@ def refinements(task: Task, temperature: float) -> Iterator[AnswerSettings]:
     if "guided" in task.refinements:
         for radius, eps in GUIDED:
             yield AnswerSettings(temperature, "guided", radius, eps)
+        for radius, eps, smooth in SMOOTH_GUIDED:
+            yield AnswerSettings(temperature, "guided", radius, eps, smooth=smooth)
 
 
 def choose_settings(

@@ -43,15 +43,18 @@ def test_guided_equals_the_plain_fit(radius: int, eps: float) -> None:
     np.testing.assert_allclose(got, plain_guided(answer, query, radius, eps), atol=2e-4)
 
 
-@pytest.mark.parametrize(("kind", "radius"), [("guided", 8), ("guided", 16), ("guided", 32), ("luma", 8), ("none", 8)])
+@pytest.mark.parametrize(
+    ("kind", "radius", "smooth"),
+    [("guided", 8, 0), ("guided", 16, 0), ("guided", 32, 0), ("guided", 64, 6), ("luma", 8, 3), ("none", 8, 0)],
+)
 @pytest.mark.parametrize("size", [(111, 111), (333, 555), (1000, 889), (60, 700), (80, 90)])
-def test_one_picture_is_refined_as_a_batch_is(kind: str, radius: int, size: tuple[int, int]) -> None:
+def test_one_picture_is_refined_as_a_batch_is(kind: str, radius: int, smooth: int, size: tuple[int, int]) -> None:
     draw = np.random.default_rng(size[1])
     wide = torch.from_numpy(draw.random((1, 3, 7, 9))).float()
     query = (resize(wide, size)[0].permute(1, 2, 0) * 255).byte().numpy()
     query[size[0] // 3 : 2 * size[0] // 3, size[1] // 4 : size[1] // 2] = 0
     answer = draw.integers(0, 256, (111, 111, 3), dtype=np.uint8)
-    settings = AnswerSettings(0.5, kind, radius, 1e-3)
+    settings = AnswerSettings(0.5, kind, radius, 1e-3, smooth=smooth)
     planes = [torch.from_numpy(a).permute(2, 0, 1)[None] / 255 for a in (answer, query)]
     wanted = (refine_batch(planes[0], planes[1], settings)[0].permute(1, 2, 0) * 255).round().numpy()
     got = refine(answer, query, settings)
@@ -59,6 +62,17 @@ def test_one_picture_is_refined_as_a_batch_is(kind: str, radius: int, size: tupl
     off = np.abs(got - wanted)
     assert off.mean() < 1
     assert np.quantile(off, 0.99) <= 4
+
+
+def test_a_blurred_copy_gets_all_of_the_querys_detail_back_where_the_fit_is_smoothed() -> None:
+    draw = np.random.default_rng(3)
+    query = draw.random((111, 111, 3)) * 0.5 + 0.25
+    blurred = np.asarray(cv2.blur(query, (9, 9)))
+    planes = [torch.from_numpy(a).float().permute(2, 0, 1)[None] for a in (blurred, query)]
+    plain, smoothed = (guided(planes[0], planes[1], 32, 1e-5, smooth) for smooth in (0, 6))
+    error = [float((out - planes[1]).square().mean() / planes[1].var()) for out in (plain, smoothed)]
+    assert error[0] > 0.5
+    assert error[1] < 0.1
 
 
 def test_guided_gives_a_blurred_mask_the_querys_edge_at_full_size() -> None:
@@ -105,6 +119,7 @@ def test_none_enlarges_alone() -> None:
         {"eps": 0.0},
         {"chroma": -0.1},
         {"detail": 1.5},
+        {"smooth": 56},
         {"threshold": 1.0},
         {"threshold": "best"},
     ],
