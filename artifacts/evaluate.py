@@ -8,6 +8,7 @@ from typing import Any
 from artifacts.controls import load_controls
 from artifacts.data.datasets import find_task, held_out_scenes
 from artifacts.data.episodes import Episodes
+from artifacts.errors import OfflineError
 from artifacts.evaluation.full_size import EPISODES, evaluate_full_size
 from artifacts.evaluation.report import write_report
 from artifacts.evaluation.table import TaskResult, evaluate_task
@@ -42,6 +43,7 @@ class EvaluateOptions:
 
 def evaluate(options: EvaluateOptions, job_of: Callable[[int | None], Job]) -> list[TaskResult]:
     """Score every asked task, of every fold; write a report where one is asked for."""
+    tasks_of(options)  # refused before any data are read
     results: list[TaskResult] = []
     episodes: dict[str, Episodes] = {}
     for fold in options.folds:
@@ -56,14 +58,23 @@ def evaluate(options: EvaluateOptions, job_of: Callable[[int | None], Job]) -> l
     return results
 
 
+def tasks_of(options: EvaluateOptions) -> list[Task]:
+    """What is to be scored; raises OfflineError where there is nothing."""
+    names = options.tasks or [n for n in Store(options.store).names() if n in TASKS or n in COMPOSITES]
+    if not names:
+        raise OfflineError(f"{options.store} holds no task that {options.dataset} can score: name one with --task")
+    return [find_task(name, options.dataset) for name in names]
+
+
 def evaluate_split(options: EvaluateOptions, job: Job, fold: int | None) -> list[tuple[TaskResult, Episodes]]:
     """Every asked task on the test split of one job."""
     store, out = Store(options.store), []
-    for name in options.tasks or [n for n in store.names() if n in TASKS or n in COMPOSITES]:
-        task = find_task(name, options.dataset)
+    for task in tasks_of(options):
         vectors, settings = chosen_vectors(options, job, store, task)
         episodes = held_out_episodes(job, task, options.episodes)
-        result = evaluate_task(job.model, task, episodes, vectors, settings, mean_answer(job, task))
+        result = evaluate_task(
+            job.model, task, episodes, vectors, settings, mean_answer(job, task), progress=job.progress
+        )
         if options.full_size is not None:
             count = min(options.episodes, EPISODES)
             scenes = held_out_scenes(options.dataset, options.full_size, fold, limit=2 * count)

@@ -10,7 +10,8 @@ from artifacts.workers import lead
 
 Progress = Callable[[str], None]
 LINE_EVERY = 20
-"""Steps between lines where there is no terminal."""
+"""Steps between lines where there is no terminal; where there are fewer in all, each has its line."""
+MOST_LINES = 100
 
 
 class Steps:
@@ -25,9 +26,10 @@ class Steps:
     def update(self, text: str, count: int = 1) -> None:
         """`count` more steps are done; `text` tells the current metric."""
         before, self.done = self.done, self.done + count
+        every = 1 if self.total < LINE_EVERY else max(LINE_EVERY, self.total // MOST_LINES)
         self.bar.set_postfix_str(text, refresh=False)
         self.bar.update(count)
-        if not self.terminal and (self.done // LINE_EVERY > before // LINE_EVERY or self.done == self.total):
+        if not self.terminal and (self.done // every > before // every or self.done == self.total):
             self.say(f"{self.label}: step {self.done}/{self.total}, {text}, {duration(self.left())} left")
 
     def left(self) -> float:

@@ -53,9 +53,9 @@ def read_description(directory: Path) -> tuple[ModelConfig, str]:
         data = json.loads(path.read_text())
     except FileNotFoundError:
         raise CheckpointError(f"no model at {directory}: {DESCRIPTION} is missing") from None
-    except (OSError, json.JSONDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise CheckpointError(f"{path} cannot be read: {error}") from None
-    if not isinstance(data, dict) or data.get("format") != FORMAT:
+    if not isinstance(data, dict) or data.get("format") != FORMAT or not {"config", "fingerprint"} <= data.keys():
         raise CheckpointError(f"{path} is not in format {FORMAT}")
     return ModelConfig.from_json(data["config"]), str(data["fingerprint"])
 

@@ -134,7 +134,8 @@ def cases_in(folder: Path) -> list[str]:
 
 def _outcome(size: str, case: str, check: Callable[[], Checks]) -> Outcome:
     try:
-        return Outcome(size, case, check().all)
+        checks = check().all
+        return Outcome(size, case, checks, "" if checks else "it holds nothing to check")
     except Missing as missing:
         return Outcome(size, case, skipped=str(missing))
     except (OSError, BadZipFile, KeyError, IndexError, ValueError) as error:

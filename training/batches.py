@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 from artifacts.data.scenes import Scenes
+from artifacts.errors import TrainingError
 from artifacts.tasks import views
 from artifacts.tasks.scene import Scene, random_holes
 from artifacts.tasks.views import View
@@ -15,6 +16,8 @@ class SceneSampler:
     """Draws jittered scenes; every worker has its own stream from (seed, rank, step)."""
 
     def __init__(self, scenes: Scenes, seed: int, rank: int) -> None:
+        if not len(scenes):
+            raise TrainingError("the data set lists no picture for training, or none to judge on")
         self.scenes = scenes
         self.generator = torch.Generator().manual_seed(seed * 1009 + rank)
 

@@ -14,6 +14,8 @@ def export(run: Path, out: Path) -> str:
     tokenizer, mae = load_state(run / "tokenizer.pt"), load_state(run / "mae.pt")
     if tokenizer is None or mae is None:
         raise TrainingError(f"{run} lacks tokenizer.pt or mae.pt: train both first")
+    if "name" not in mae:
+        raise TrainingError(f"{run / 'mae.pt'} is not a checkpoint of `vtv train mae`")
     config = ModelConfig.from_json({"name": mae["name"], "mae": mae["config"], "vqgan": tokenizer["config"]})
     model = MaeVqgan(config)
     model.mae.load_state_dict(mae["model"])

@@ -60,7 +60,7 @@ class MaeTrainer:
         plain = [p for p in self.parameters if p.dim() <= 1]
         groups = [{"params": decayed, "weight_decay": 0.05}, {"params": plain, "weight_decay": 0.0}]
         self.optimizer = torch.optim.AdamW(groups, lr=run.rate, betas=(0.9, 0.95))
-        if (state := load_state(self.state_file)) is not None:
+        if (state := load_state(self.state_file, asdict(run.config))) is not None:
             model.mae.load_state_dict(state["model"])
             self.optimizer.load_state_dict(state["optimizer"])
             self.step, spent = state["step"], state["spent"]

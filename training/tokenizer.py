@@ -63,7 +63,7 @@ class TokenizerTrainer:
         self.book = AveragedCodebook(run.config.codes, run.config.code_width, workers).to(workers.device)
         self.step, spent = 0, 0.0
         self.state_file = run.out / "tokenizer.pt"
-        state = load_state(self.state_file)
+        state = load_state(self.state_file, asdict(run.config))
         if state is not None:
             self.model.load_state_dict(state["model"])
             self.book.load_state_dict(state["book"])

@@ -2,7 +2,7 @@
 
 One thread per process is the robust setting on a shared CPU: with several OpenMP threads a step waits at
 every operator for the slowest thread, with several processes only once.
-Start with `torchrun --nproc-per-node N -m cli.main train ...`; without torchrun there is one worker.
+Start with `torchrun --nproc-per-node N -m cli train ...`; without torchrun there is one worker.
 """
 
 from collections.abc import Iterable

@@ -12,6 +12,7 @@ from engine.model import MaeVqgan
 from engine.program import Program
 
 SCHEMA = "vtv-means-2"
+METADATA = {"task", "model", "prompts", "selection", "source", "digest"}
 TENSORS = ("encoder", "decoder", "encoder_square", "decoder_square")
 
 
@@ -75,7 +76,7 @@ def load_means(path: Path, fingerprint: str | None = None) -> tuple[Means, Colle
     try:
         with safe_open(path, framework="pt") as file:
             about = file.metadata() or {}
-            if about.get("schema") != SCHEMA:
+            if about.get("schema") != SCHEMA or not about.keys() >= METADATA:
                 raise OfflineError(f"{path} is not a means file of this version (`vtv collect` makes one)")
             if fingerprint is not None and about["model"] != fingerprint:
                 raise OfflineError(f"{path} was collected from another model: collect again")

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from artifacts.console import keep_quiet
 from artifacts.data.episodes import Episodes, Pixels, to_pixels
 from artifacts.evaluation.bootstrap import Interval, interval
 from artifacts.evaluation.classes import class_iou
@@ -15,6 +16,7 @@ from artifacts.evaluation.metrics import METRICS, Metric, both_empty
 from artifacts.evaluation.quality import QUALITY
 from artifacts.evaluation.ways import BARE, CONSTANT, COPY, ONE_SHOT, TOKENIZER, VECTOR
 from artifacts.forward import BATCH, answer_codes, answers, device_of, episode_logits, refined
+from artifacts.progress import Progress, Steps
 from artifacts.tasks.task import Task
 from engine.model import MaeVqgan
 from engine.task_vector import PUBLISHED_ANSWER, AnswerSettings, TaskVector
@@ -53,16 +55,19 @@ def evaluate_task(
     settings: AnswerSettings,
     colour: Pixels,
     keep: int = 6,
+    progress: Progress = keep_quiet,
 ) -> TaskResult:
     """Score one-shot, bare zero-shot and each named vector; floors beside them.
 
     `colour` uint8 [3] is what the last floor paints everywhere: the mean over answers that are not of the test.
     """
-    logits = {
-        ONE_SHOT: episode_logits(model, episodes, None, one_shot=True),
-        BARE: episode_logits(model, episodes, None, one_shot=False),
-        **{name: episode_logits(model, episodes, vector, one_shot=False) for name, vector in vectors.items()},
-    }
+    ways: dict[str, TaskVector | None] = {ONE_SHOT: None, BARE: None, **vectors}
+    shown = Steps(f"{task.name}: evaluate", len(ways), 0, progress)
+    logits = {}
+    for name, vector in ways.items():
+        logits[name] = episode_logits(model, episodes, vector, one_shot=name == ONE_SHOT)
+        shown.update(name)
+    shown.close()
     floor = tokenizer_answers(model, episodes)
     same = {COPY: episodes.query, CONSTANT: np.broadcast_to(colour, episodes.answer.shape)}
     metric = METRICS[task.metric]

@@ -20,6 +20,7 @@ from artifacts.data.demo.families import family_name, group
 from artifacts.data.demo.layout import voc_palette
 from artifacts.data.demo.pools import Pool, load_pools
 from artifacts.data.demo.source import Source, Split, held_out
+from artifacts.errors import DatasetError
 
 SIZE = 48
 
@@ -214,11 +215,11 @@ def test_package_of_a_source() -> None:
 @pytest.mark.parametrize("change", [{"size": 8}, {"train": -1}, {"workers": 0}])
 def test_settings_out_of_range_are_refused(root: Path, tmp_path: Path, change: dict[str, int]) -> None:
     settings = {"size": SIZE, "train": 1, "val": 1, "seed": 0, "workers": 1} | change
-    with pytest.raises(ValueError, match="size must be"):
+    with pytest.raises(DatasetError, match="size must be"):
         make_demo(root, tmp_path, **settings)
 
 
 @pytest.mark.parametrize("split", ["train", "val"])
 def test_a_root_without_pictures_is_refused(tmp_path: Path, split: Split) -> None:
-    with pytest.raises(ValueError, match="no usable foreground"):
+    with pytest.raises(DatasetError, match="no usable foreground"):
         make_demo(tmp_path, tmp_path / split, size=SIZE, train=1, val=1, seed=0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import signal
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -12,33 +13,50 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from artifacts.console import keep_quiet
 from artifacts.data.demo.attribution import licence_of, write_attribution
 from artifacts.data.demo.classes import CLASS_NAMES
 from artifacts.data.demo.compose import compose
 from artifacts.data.demo.pools import Pool, load_pools
 from artifacts.data.demo.source import Source, Split
+from artifacts.errors import DatasetError
+from artifacts.progress import Progress, Steps
 
 _STREAM: dict[Split, int] = {"train": 0, "val": 1}
 _pools: dict[Split, Pool] = {}
 """This process's decoded pictures; a worker gets the parent's by forking, so nothing is decoded twice."""
 
 
-def make_demo(root: Path, out: Path, *, size: int, train: int, val: int, seed: int, workers: int = 1) -> None:
+def make_demo(
+    root: Path,
+    out: Path,
+    *,
+    size: int,
+    train: int,
+    val: int,
+    seed: int,
+    workers: int = 1,
+    progress: Progress = keep_quiet,
+) -> None:
     """Make `train` + `val` scenes of `size` x `size` pixels below `out` from the packages unpacked in `root`.
 
     Writes JPEGImages/, SegmentationClassAug/ (palette PNG: 0 background, 1..20 class), SOURCES.json,
     ImageSets/Segmentation/{train,val}.txt, ATTRIBUTION.md and licences/. Each scene has a stream of its own,
-    so the bytes depend on `seed` and not on `workers`. Raises `ValueError` on sizes out of range and on a
+    so the bytes depend on `seed` and not on `workers`. Raises DatasetError on sizes out of range and on a
     `root` without usable pictures in both splits.
     """
     if not 16 <= size <= 1024 or min(train, val) < 0 or workers < 1:
-        raise ValueError("size must be 16..1024, counts not negative, workers at least 1")
+        raise DatasetError("size must be 16..1024, counts not negative, workers at least 1")
     pools = load_pools(root, background_side=min(1000, max(640, round(2.5 * size))))
     for folder in ("JPEGImages", "SegmentationClassAug", "ImageSets/Segmentation"):
         (out / folder).mkdir(parents=True, exist_ok=True)
     counts: tuple[tuple[Split, int], ...] = (("train", train), ("val", val))
     jobs = [(split, index) for split, count in counts for index in range(count)]
-    _write_scenes(pools, partial(_write_scene, out, size, seed), jobs, workers)
+    shown = Steps("demo scenes", len(jobs), 0, progress)
+    try:
+        _write_scenes(pools, partial(_write_scene, out, size, seed), jobs, workers, shown)
+    finally:
+        shown.close()
     for split, count in counts:
         names = "".join(f"{_name(split, index)}\n" for index in range(count))
         (out / "ImageSets" / "Segmentation" / f"{split}.txt").write_text(names)
@@ -48,17 +66,27 @@ def make_demo(root: Path, out: Path, *, size: int, train: int, val: int, seed: i
 
 
 def _write_scenes(
-    pools: dict[Split, Pool], write: partial[None], jobs: Sequence[tuple[Split, int]], workers: int
+    pools: dict[Split, Pool], write: partial[None], jobs: Sequence[tuple[Split, int]], workers: int, shown: Steps
 ) -> None:
     if workers == 1:
         _adopt(pools)
         for job in jobs:
             write(job)
+            shown.update(job[0])
         return
     fork = multiprocessing.get_context("fork")
-    with ProcessPoolExecutor(workers, mp_context=fork, initializer=_adopt, initargs=(pools,)) as executor:
-        for _ in executor.map(write, jobs, chunksize=64):
-            pass
+    with ProcessPoolExecutor(workers, mp_context=fork, initializer=_start_worker, initargs=(pools,)) as executor:
+        try:
+            for (split, _), _ in zip(jobs, executor.map(write, jobs, chunksize=64), strict=True):
+                shown.update(split)
+        except KeyboardInterrupt:
+            executor.shutdown(cancel_futures=True)
+            raise
+
+
+def _start_worker(pools: dict[Split, Pool]) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process; the first one ends the others
+    _adopt(pools)
 
 
 def _adopt(pools: dict[Split, Pool]) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from artifacts.data.demo.backgrounds import load_backgrounds
 from artifacts.data.demo.cutouts import load_emoji, load_stamps
 from artifacts.data.demo.source import Source, Split
+from artifacts.errors import DatasetError
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ class Pool:
 def load_pools(root: Path, *, background_side: int) -> dict[Split, Pool]:
     """Decode every usable picture below `root/usr/share` once, and deal the pictures to the two splits.
 
-    Backgrounds are reduced to a shorter side of `background_side` pixels. Raises `ValueError` when a split
+    Backgrounds are reduced to a shorter side of `background_side` pixels. Raises DatasetError when a split
     would be left without a foreground or without a background.
     """
     share = root / "usr" / "share"
@@ -38,7 +39,7 @@ def load_pools(root: Path, *, background_side: int) -> dict[Split, Pool]:
     pools = {split: Pool(_of(stamps, split), _of(emoji, split), _of(backgrounds, split)) for split in splits}
     for split, pool in pools.items():
         if not pool.backgrounds or not pool.stamps + pool.emoji:
-            raise ValueError(f"{share}: no usable foreground or no usable background for the {split} split")
+            raise DatasetError(f"{share}: no usable foreground or no usable background for the {split} split")
     return pools
 
 
