@@ -1,6 +1,6 @@
 """Several processes of one offline job, one a GPU or core, started by torchrun: each step's rows are dealt out.
 
-    torchrun --nproc-per-node 4 -m cli.main build --dataset ...
+    torchrun --nproc-per-node 4 -m cli build --dataset ...
 
 Every process draws the same random numbers and takes the same decisions; only forward passes are shared, and what
 they gave is added up, so the result is one process's up to the order of additions. The first process alone writes

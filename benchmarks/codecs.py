@@ -4,15 +4,13 @@ Processor time of one thread and one image, and how far the shrunken picture is 
 (full decoding, Pillow's bicubic filter): mean difference in grey levels. Of what is small, the smaller is better.
 """
 
-import argparse
 import io
 import json
 import sys
+from argparse import Namespace
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
-from importlib.resources import files
-from pathlib import Path
 from statistics import median
 from time import thread_time
 from typing import Any, Final
@@ -22,13 +20,14 @@ import numpy as np
 import simplejpeg
 from PIL import Image
 
+from artifacts.console import say
 from artifacts.pictures.read import read
 from artifacts.pictures.resize import resized
 from artifacts.pictures.write import encode
+from benchmarks.sample import picture_file
 from benchmarks.traffic import at_size
 from engine.geometry import Pixels
 
-_SAMPLE: Final = Path(str(files("service"))) / "static" / "samples" / "rabbit.jpg"
 _SIDES: Final = {"0.1 MP": 320, "2 MP": 1600, "12 MP": 4000}
 _CELL, _ANSWER = 111, 112
 _PNG: Final = (cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY)
@@ -47,17 +46,12 @@ class Measured:
     """Bytes; of what is written."""
 
 
-def main(args: Sequence[str]) -> int:
+def main(asked: Namespace) -> int:
     """The command."""
-    parser = argparse.ArgumentParser(prog="vtv bench codecs", description=__doc__)
-    parser.add_argument("--image", type=Path, default=_SAMPLE, help="JPEG whose enlargements are read")
-    parser.add_argument("--repeat", type=int, default=50, help="times each; the median counts")
-    parser.add_argument("-o", "--output", type=Path, help="also write the JSON to a file")
-    parser.add_argument("--json", action="store_true", help="print JSON only")
-    asked = parser.parse_args(args)
-    image = asked.image.read_bytes()
+    image = picture_file(asked.image)
     rows: list[Measured] = []
     for name, side in _SIDES.items():
+        say(f"reading {name}, {asked.repeat} times each way")
         rows += _reading(name, image if side == min(_SIDES.values()) else at_size(image, side), asked.repeat)
     rows += _writing("photo", resized(read(image, sys.maxsize), _ANSWER), asked.repeat)
     rows += _writing("mask", _mask(), asked.repeat)

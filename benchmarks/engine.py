@@ -4,25 +4,25 @@ All rows are measured in turn, one call each, over and over: whatever else the m
 every row alike.
 """
 
-import argparse
 import json
 import platform
 import time
-from collections.abc import Callable, Sequence
+from argparse import Namespace
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import torch
 
-from artifacts.paths import BUNDLED_MODEL
+from artifacts.console import say
+from artifacts.progress import duration
 from artifacts.provenance import commit
 from benchmarks.engine_calls import Call, MatrixProduct, PublicCode, engine_flop, flop
 from benchmarks.engine_subjects import USUAL, Setting, Subject, load_subjects
 from benchmarks.engine_table import table
-from benchmarks.number_lists import counts
+from engine.checkpoint import read_description
 from engine.device import best_device, describe
 from engine.errors import EngineError
 
@@ -82,11 +82,11 @@ class Report:
     about: dict[str, Any]
 
 
-def main(args: Sequence[str]) -> int:
+def main(asked: Namespace) -> int:
     """The command. Returns 0; raises EngineError for a model that cannot be loaded."""
-    asked = _parser().parse_args(args)
     if asked.threads:
         torch.set_num_threads(asked.threads)
+    read_description(asked.model)
     device = asked.device or best_device()
     setting = Setting(asked.model, device, tuple(asked.buckets or BUCKETS[device]), SLOTS)
     subjects, missing = load_subjects(asked.backend or USUAL[device], setting)
@@ -123,6 +123,7 @@ def bench(subjects: list[Subject], missing: list[str], seconds: float) -> Report
 
 def interleave(jobs: dict[str, Callable[[], object]], seconds: float) -> Times:
     """Call jobs in turn after one warm-up each; seconds per call, by name."""
+    say(f"measuring {len(jobs)} ways in turns, about {duration(seconds * len(jobs))}")
     for call in jobs.values():
         call()
     spent: Times = {name: [] for name in jobs}
@@ -181,21 +182,3 @@ def _about(device: torch.device, engine: Any) -> dict[str, Any]:
         "torch": torch.__version__,
         "python": platform.python_version(),
     }
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="vtv bench engine", description=__doc__)
-    parser.add_argument("--model", type=Path, default=BUNDLED_MODEL)
-    parser.add_argument(
-        "--backend",
-        action="append",
-        help=f"BACKEND or BACKEND:DTYPE, repeat for several (default: {', '.join(USUAL['cpu'])}; "
-        f"with a GPU {', '.join(USUAL['cuda'])})",
-    )
-    parser.add_argument("--device", choices=["cpu", "cuda"], help="default: cuda where there is one")
-    parser.add_argument("--buckets", type=counts, help="1,4 say: a large model may not fit in all of them")
-    parser.add_argument("--threads", type=int, help="of the CPU (default: as many as torch takes)")
-    parser.add_argument("--seconds", type=float, default=5.0, help="for each row")
-    parser.add_argument("-o", "--output", type=Path, help="also write the JSON to a file")
-    parser.add_argument("--json", action="store_true", help="print JSON only")
-    return parser

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from artifacts.console import say
 from benchmarks.engine_calls import Calls
 from engine.errors import EngineError
 from engine.runtime import Engine
@@ -46,6 +47,7 @@ def load_subjects(names: Sequence[str], setting: Setting) -> tuple[list[Subject]
     found: list[Subject] = []
     missing: list[str] = []
     for name in names:
+        say(f"loading {name}, cold and warm")
         try:
             found.append(_load(name, setting))
         except EngineError as error:

@@ -3,8 +3,8 @@
 Vectors that an earlier run left in the work folder are taken over; an interrupted search goes on.
 """
 
-import argparse
 import json
+from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -16,7 +16,6 @@ from artifacts.data.datasets import find_task
 from artifacts.evaluation.bootstrap import Interval
 from artifacts.evaluation.composites import evaluate_composite
 from artifacts.job import Job, held_out_episodes, load_job
-from artifacts.paths import BUNDLED_MODEL
 from artifacts.resume import beside
 from artifacts.search.settings import SearchSettings, method_settings
 from artifacts.store.artifact import load_artifact
@@ -53,17 +52,22 @@ class Row:
     seconds: float | None
 
 
-def main(args: Sequence[str]) -> int:
+def main(asked: Namespace) -> int:
     """The command. Returns 0; raises OfflineError for data that cannot be used."""
-    asked = _parser().parse_args(args)
+    tasks = [find_task(name, asked.dataset) for name in asked.task or list(TASKS)]
     job = load_job(asked.model, asked.dataset, method_settings("reinforce", seed=asked.seed), asked.work)
     rows: list[Row] = []
-    for name in asked.task or list(TASKS):
-        rows += compare(job, find_task(name, asked.dataset), asked.method or list(METHODS), asked.episodes)
+    for task in tasks:
+        rows += compare(job, task, asked.method or list(METHODS), asked.episodes)
         if asked.output:
-            asked.output.write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n")
-    print(json.dumps([asdict(row) for row in rows]) if asked.json else table(rows))
+            asked.output.write_text(json.dumps(report(rows), indent=2) + "\n")
+    print(json.dumps(report(rows)) if asked.json else table(rows))
     return 0
+
+
+def report(rows: Sequence[Row]) -> dict[str, Any]:
+    """Plain JSON types."""
+    return {"rows": [asdict(row) for row in rows]}
 
 
 def compare(job: Job, task: Task, methods: Sequence[str], episodes: int) -> list[Row]:
@@ -105,17 +109,3 @@ def _searched(job: Job, task: Task, name: str) -> Path:
         found = build_vector(own, task, zero_shot_values(own.model, means), beside(path))
         save_found(own, task, means.prompts, found, path)
     return path
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="vtv bench methods", description=__doc__)
-    parser.add_argument("--model", type=Path, default=BUNDLED_MODEL)
-    parser.add_argument("--dataset", default="demo")
-    parser.add_argument("--task", action="append", help="repeat for several; default all five")
-    parser.add_argument("--method", action="append", choices=list(METHODS), help="repeat for several; default all")
-    parser.add_argument("--work", type=Path, default=Path("vtv-methods"), help="means and vectors; a rerun resumes")
-    parser.add_argument("--episodes", type=int, default=300)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("-o", "--output", type=Path, help="also write the JSON to a file")
-    parser.add_argument("--json", action="store_true", help="print JSON only")
-    return parser

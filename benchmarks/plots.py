@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from benchmarks.errors import BenchError
 from benchmarks.summary import Summary
 
 
-class PlotsUnavailable(Exception):
+class PlotsUnavailable(BenchError):
     """matplotlib is not installed; the message says how to get it."""
 
 

@@ -4,24 +4,23 @@ Held-out episodes, each task with its bundled vector and settings, float32 witho
 episode; a gain above 0 speaks for the answer alone.
 """
 
-import argparse
 import json
+from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from time import perf_counter
 from typing import Final
 
 import numpy as np
 import torch
 
+from artifacts.console import say
 from artifacts.data.datasets import splits
 from artifacts.data.episodes import Episodes, Pixels, make_episodes
 from artifacts.evaluation.bootstrap import Interval, interval
 from artifacts.evaluation.metrics import METRICS
 from artifacts.forward import BATCH, batches, device_of, refined
 from artifacts.job import TEST_SEED, frozen_model
-from artifacts.paths import BUNDLED_MODEL, BUNDLED_STORE
 from artifacts.store.folder import Store
 from artifacts.tasks import TASKS
 from engine.bank import Bank
@@ -71,21 +70,14 @@ class Painter:
         return {scope: np.concatenate(parts) for scope, parts in answers.items()}
 
 
-def main(args: Sequence[str]) -> int:
+def main(asked: Namespace) -> int:
     """The command. Returns 0; raises OfflineError for data that cannot be used."""
-    parser = argparse.ArgumentParser(prog="vtv bench scopes", description=__doc__)
-    parser.add_argument("--model", type=Path, default=BUNDLED_MODEL)
-    parser.add_argument("--store", type=Path, default=BUNDLED_STORE)
-    parser.add_argument("--dataset", default="demo")
-    parser.add_argument("--episodes", type=int, default=300, help="a task")
-    parser.add_argument("-o", "--output", type=Path, help="also write the JSON to a file")
-    parser.add_argument("--json", action="store_true", help="print JSON only")
-    asked = parser.parse_args(args)
     model, fingerprint = frozen_model(asked.model)
     store, scenes = Store(asked.store), splits(asked.dataset, model.geometry)["test"]
     painter = Painter(model)
     rows = []
     for name, task in TASKS.items():
+        say(f"{name}: {asked.episodes} episodes, in both scopes")
         episodes = make_episodes(scenes, task, asked.episodes, TEST_SEED)
         rows.append(compare(painter, name, task.metric, episodes, store.read(name, fingerprint).vector))
     milliseconds = {scope: 1e3 * spent / painter.images for scope, spent in painter.seconds.items()}

@@ -5,12 +5,11 @@ reads, and decodes the whole canvas for a metric of a quarter of it. Values and 
 does not depend on what they hold.
 """
 
-import argparse
 import json
-from collections.abc import Callable, Sequence
+from argparse import Namespace
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -20,7 +19,6 @@ from artifacts.data.episodes import Episodes, make_episodes
 from artifacts.data.scenes import Scenes
 from artifacts.evaluation.metrics import mse
 from artifacts.forward import device_of, to_planes
-from artifacts.paths import BUNDLED_MODEL
 from artifacts.provenance import commit
 from artifacts.search.gates import GateSearch
 from artifacts.search.reinforce import reinforce_loss
@@ -60,9 +58,8 @@ class Report:
     about: dict[str, Any]
 
 
-def main(args: Sequence[str]) -> int:
+def main(asked: Namespace) -> int:
     """The command. Returns 0; raises EngineError for a model that cannot be loaded."""
-    asked = _parser().parse_args(args)
     if asked.threads:
         torch.set_num_threads(asked.threads)
     torch.set_flush_denormal(True)
@@ -172,23 +169,8 @@ def _episodes() -> Episodes:
     return make_episodes(Scenes(pictures, np.zeros((SCENES, 111, 111), np.uint8)), TASKS["colorization"], SCENES, 0)
 
 
-def _model(asked: argparse.Namespace) -> MaeVqgan:
+def _model(asked: Namespace) -> MaeVqgan:
     if asked.architecture is None:
         return load_model(asked.model)[0]
     torch.manual_seed(0)
     return MaeVqgan(PUBLISHED[asked.architecture]).eval().requires_grad_(False)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="vtv bench search", description=__doc__)
-    which = parser.add_mutually_exclusive_group()
-    which.add_argument("--model", type=Path, default=BUNDLED_MODEL)
-    which.add_argument("--architecture", choices=sorted(PUBLISHED), help="a published one, with random weights")
-    parser.add_argument("--granularity", choices=["head", "group", "token"], default="group")
-    parser.add_argument("--samples", type=int, default=320, help="of a step")
-    parser.add_argument("--device", help="cpu or cuda (default: cuda where there is one)")
-    parser.add_argument("--threads", type=int, help="of the CPU (default: as many as torch takes)")
-    parser.add_argument("--seconds", type=float, default=10.0, help="for each row")
-    parser.add_argument("-o", "--output", type=Path, help="also write the JSON to a file")
-    parser.add_argument("--json", action="store_true", help="print JSON only")
-    return parser

@@ -7,6 +7,7 @@ import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
 from benchmarks.connection import LOST
+from benchmarks.server_process import PATIENCE
 from benchmarks.traffic import Sent
 
 Counted = Counter[str]
@@ -15,7 +16,7 @@ Counted = Counter[str]
 
 def counted_by_server(url: str) -> Counted | None:
     """None for a server without `vtv_requests_total`. Raises httpx.HTTPError."""
-    reply = httpx.get(f"{url}/metrics", trust_env=False)
+    reply = httpx.get(f"{url}/metrics", trust_env=False, timeout=PATIENCE)
     if reply.status_code != httpx.codes.OK:
         return None
     requests: Counted = Counter()

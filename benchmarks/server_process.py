@@ -11,15 +11,20 @@ from typing import IO
 
 import httpx
 
+from benchmarks.errors import BenchError
 
-class ServerDied(Exception):
+PATIENCE = 60.0
+"""Seconds for a reply that is not measured: a machine under load may be slow to give one."""
+
+
+class ServerDied(BenchError):
     """The server ended before it was ready; the message is its own last line."""
 
 
 @contextmanager
 def running_server(model: Path | None, store: Path | None, backend: str | None) -> Iterator[str]:
     """Start `vtv serve` on a port of the system's choice; gives its address once it is ready."""
-    command = [sys.executable, "-m", "cli.main", "serve", "--port", "0"]
+    command = [sys.executable, "-m", "cli", "serve", "--port", "0"]
     for flag, value in (("--model", model), ("--store", store), ("--backend", backend)):
         if value is not None:
             command += [flag, str(value)]
@@ -55,7 +60,7 @@ def _drain(lines: IO[str]) -> None:
 
 
 def _wait_ready(url: str, process: "subprocess.Popen[str]") -> None:
-    with httpx.Client(trust_env=False, transport=httpx.HTTPTransport(retries=5)) as client:
+    with httpx.Client(trust_env=False, timeout=PATIENCE, transport=httpx.HTTPTransport(retries=5)) as client:
         while client.get(f"{url}/readyz").status_code != 200:
             try:
                 process.wait(0.1)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Final
 
+from artifacts.console import say
 from benchmarks.summary import Summary
 
 _SHARES: Final = (0.1, 0.25, 0.5, 0.7, 0.8, 0.9, 1.0, 1.1)
@@ -18,6 +19,7 @@ def sweep(measure: Callable[[float], Summary], capacity: float) -> list[Summary]
     rows: list[Summary] = []
     good, bad = 0.0, None
     for share in _SHARES:
+        say(f"{share * capacity:.1f} requests/s")
         rows.append(measure(share * capacity))
         if not rows[-1].keeps_up:
             bad = share * capacity
@@ -26,6 +28,7 @@ def sweep(measure: Callable[[float], Summary], capacity: float) -> list[Summary]
     for _ in range(_HALVINGS if bad else 0):
         assert bad is not None
         rate = (good + bad) / 2
+        say(f"{rate:.1f} requests/s")
         rows.append(measure(rate))
         good, bad = (rate, bad) if rows[-1].keeps_up else (good, rate)
     return sorted(rows, key=lambda row: row.offered_per_second or 0)

@@ -3,11 +3,9 @@
 The task is the inverted mask: a black object on white.
 """
 
-import argparse
 import json
-from collections.abc import Sequence
+from argparse import Namespace
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -18,7 +16,6 @@ from artifacts.data.mutual_prompts import queries
 from artifacts.data.scenes import Scenes
 from artifacts.evaluation.bootstrap import Interval
 from artifacts.job import frozen_model
-from artifacts.paths import BUNDLED_MODEL
 from artifacts.teach import error_of, floors_of, teach
 from engine.model import MaeVqgan
 
@@ -35,9 +32,8 @@ class Report:
     floors: dict[str, Interval]
 
 
-def main(args: Sequence[str]) -> int:
+def main(asked: Namespace) -> int:
     """The command. Returns 0 where the vector beats every floor, else 1."""
-    asked = _parser().parse_args(args)
     model, fingerprint = frozen_model(asked.model)
     report = bench(model, fingerprint, asked.dataset, asked.pairs, asked.unseen, asked.seed)
     if asked.json:
@@ -63,14 +59,3 @@ def inverted(scenes: Scenes, count: int, seed: int) -> Scenes:
     chosen = scenes.part(np.random.default_rng(seed).permutation(len(scenes))[:count])
     outputs = np.repeat(((1 - chosen.masks) * 255)[..., None], 3, -1)
     return Scenes(chosen.pictures, np.zeros_like(chosen.masks), None, outputs)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="vtv bench teach", description=__doc__)
-    parser.add_argument("--model", type=Path, default=BUNDLED_MODEL)
-    parser.add_argument("--dataset", default="demo", help="`demo`, or a VOC2012-layout folder")
-    parser.add_argument("--pairs", type=int, default=16)
-    parser.add_argument("--unseen", type=int, default=200)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--json", action="store_true", help="print JSON only")
-    return parser

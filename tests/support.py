@@ -26,7 +26,7 @@ from engine.program import Scope
 from engine.task_vector import AnswerSettings, TaskVector, site_shapes
 
 T = TypeVar("T")
-SERVE = [sys.executable, "-m", "cli.main", "serve"]
+SERVE = [sys.executable, "-m", "cli", "serve"]
 PATIENCE = 120.0
 """Seconds after which something that must happen counts as not happening."""
 TINY = ModelConfig(

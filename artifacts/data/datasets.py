@@ -8,6 +8,7 @@ from artifacts.data.scenes import Scenes, load_scenes
 from artifacts.errors import DatasetError, OfflineError
 from artifacts.paths import BUNDLED_DEMO
 from artifacts.store.artifact import check_name
+from artifacts.suggest import did_you_mean
 from artifacts.tasks import COMPOSITES, TASKS, pair_task
 from artifacts.tasks.task import Task
 from engine.geometry import Geometry
@@ -74,5 +75,5 @@ def find_task(name: str, dataset: str) -> Task:
         return pair_task(name)
     known = {**TASKS, **COMPOSITES}
     if name not in known:
-        raise OfflineError(f"no task {name!r}; choose one of {', '.join(known)}")
+        raise OfflineError(f"no task {name}; choose one of {', '.join(known)}{did_you_mean(name, known)}")
     return known[name]

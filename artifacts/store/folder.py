@@ -10,6 +10,7 @@ from pathlib import Path
 
 from artifacts.errors import ArtifactError
 from artifacts.store.artifact import Artifact, check_name, file_hash, load_artifact
+from artifacts.suggest import did_you_mean
 
 
 class Store:
@@ -31,8 +32,10 @@ class Store:
         try:
             return (self.tasks / name).read_text().strip()
         except (OSError, UnicodeDecodeError):
+            held = self.names()
+            meant = did_you_mean(name, held)
             raise ArtifactError(
-                f"no task {name} in {self.root}; it holds: {', '.join(self.names()) or 'none'}"
+                f"no task {name} in {self.root}; it holds: {', '.join(held) or 'none'}{meant}"
             ) from None
 
     def path_of(self, digest: str) -> Path:

@@ -94,7 +94,7 @@ class Contest:
             if self.kind == "simulated":
                 return [sys.executable, "-m", "benchmarks.peers.ours", str(port), "--accelerator", str(lock_file)]
             where = ["--model", str(self.model), "--store", str(self.store)]
-            return [sys.executable, "-m", "cli.main", "serve", "--port", str(port), *where]
+            return [sys.executable, "-m", "cli", "serve", "--port", str(port), *where]
 
         behind = f"simulated {lock_file}"
         if self.kind == "real":

@@ -8,12 +8,13 @@ import venv
 from pathlib import Path
 from typing import Final
 
+from benchmarks.errors import BenchError
 from benchmarks.peers.entries import Peer
 
 _STAMP: Final = "vtv-requirements"
 
 
-class EnvironmentFailed(Exception):
+class EnvironmentFailed(BenchError):
     """An environment could not be made; the message says whose, and pip's last line."""
 
 

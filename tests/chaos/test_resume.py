@@ -28,7 +28,7 @@ def words(tmp_path_factory: pytest.TempPathFactory, tiny_model: tuple[Path, str]
 
 
 def start(*words: str) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-m", "cli.main", *words]
+    command = [sys.executable, "-m", "cli", *words]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     # Whoever runs the tests in the background may ignore SIGINT, and children inherit that.
     heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
@@ -60,7 +60,7 @@ def interrupt(line: str, *words: str) -> None:
     finally:
         process.kill()
     assert process.returncode == 130, rest
-    assert rest.splitlines()[-1] == "vtv: interrupted"
+    assert rest.splitlines()[-1] == "vtv: interrupted, run the same command again to go on"
 
 
 @pytest.mark.slow

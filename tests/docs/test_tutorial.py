@@ -23,7 +23,7 @@ def test_the_tutorial_ends_with_a_served_task(tmp_path: Path, start_server: Call
     folder.mkdir()
     commands = tmp_path / "bin"
     commands.mkdir()
-    for name, words in (("vtv", "-m cli.main "), ("python", "")):
+    for name, words in (("vtv", "-m cli "), ("python", "")):
         (commands / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" {words}"$@"\n')
         (commands / name).chmod(0o755)
     environment = {"PATH": f"{commands}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT), "HOME": str(tmp_path)}

@@ -44,11 +44,12 @@ def test_a_server_needs_no_extra(start_server: Callable[..., ServerProcess]) -> 
 @pytest.mark.usefixtures("_without_extras")
 def test_a_command_names_the_extra_that_it_needs(tiny_store: Path) -> None:
     def vtv(*words: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "cli.main", *words]
+        command = [sys.executable, "-m", "cli", *words]
         return subprocess.run(command, capture_output=True, text=True, env=os.environ)
 
     listed = vtv("tasks", "--store", str(tiny_store))
     assert (listed.returncode, listed.stderr) == (0, "")
     refused = vtv("evaluate", "--task", "segmentation")
     assert refused.returncode == 2
-    assert refused.stderr == "vtv: this command needs more packages: pip install 'visual-task-vectors[offline]'\n"
+    needed = "this command needs more packages: pip install 'visual-task-vectors[offline]'"
+    assert refused.stderr == f"vtv evaluate: {needed}\n"

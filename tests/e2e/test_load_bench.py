@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from benchmarks.load import main
+from cli.main import main
 from tests.support import ServerProcess
 
 Capture = pytest.CaptureFixture[str]
 
 
 def report_of(capsys: Capture, arguments: Sequence[str]) -> dict[str, Any]:
-    assert main([*arguments, "--seconds", "0.3", "--warm-up", "0.1", "--json"]) == 0
+    assert main(["bench", "load", *arguments, "--seconds", "0.3", "--warm-up", "0.1", "--json"]) == 0
     report: dict[str, Any] = json.loads(capsys.readouterr().out)
     return report
 
@@ -66,17 +66,18 @@ def test_a_sweep_writes_a_plot(server: ServerProcess, capsys: Capture, tmp_path:
 
 def test_the_table(server: ServerProcess, capsys: Capture) -> None:
     asked = ["--url", server.url, "--task", "identity", "--concurrency", "2", "--seconds", "0.2"]
-    assert main(asked) == 0
+    assert main(["bench", "load", *asked]) == 0
     shown = capsys.readouterr().out
     assert "p99.9 ms" in shown
     assert "/metrics: agrees with every request" in shown
 
 
 def test_failed_requests_fail_the_run(server: ServerProcess, capsys: Capture) -> None:
-    assert main(["--url", server.url, "--task", "nonesuch", "--concurrency", "1", "--seconds", "0.1", "--json"]) == 1
+    asked = ["--url", server.url, "--task", "nonesuch", "--concurrency", "1", "--seconds", "0.1", "--json"]
+    assert main(["bench", "load", *asked]) == 1
     assert json.loads(capsys.readouterr().out)["rows"][0]["errors"].keys() == {"404"}
 
 
 def test_no_server_is_one_clear_line(capsys: Capture) -> None:
-    assert main(["--url", "http://127.0.0.1:1", "--seconds", "0.1"]) == 2
+    assert main(["bench", "load", "--url", "http://127.0.0.1:1", "--seconds", "0.1"]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1

@@ -9,9 +9,9 @@ import pytest
 from benchmarks.peers import contest, wire
 from benchmarks.peers.accelerator import MAX_BATCH, Accelerator
 from benchmarks.peers.answers import TASKS, painted
-from benchmarks.peers.command import main
 from benchmarks.peers.entries import PEERS
 from benchmarks.peers.model import SimulatedModel
+from cli.main import main
 
 Capture = pytest.CaptureFixture[str]
 SHORT = ["--passes", "2", "--seconds", "0.3", "--warm-up", "0.1", "--concurrency", "2,4", "--rate", "20"]
@@ -20,7 +20,7 @@ SHORT = ["--passes", "2", "--seconds", "0.3", "--warm-up", "0.1", "--concurrency
 @pytest.mark.slow
 def test_our_server_serves_the_simulated_accelerator(tmp_path: Path, capsys: Capture) -> None:
     plot = tmp_path / "peers.png"
-    assert main(["--peer", "vtv", *SHORT, "--json", "--plot", str(plot)]) == 0
+    assert main(["bench", "peers", "--peer", "vtv", *SHORT, "--json", "--plot", str(plot)]) == 0
     report = json.loads(capsys.readouterr().out)
     assert report["accelerator_images_per_second"] == pytest.approx(32 / 0.012)
     assert [(row["server"], row["workload"], row["clients"]) for row in report["rows"]] == [
@@ -43,7 +43,7 @@ def test_the_table_and_a_server_that_gives_other_answers(
         original(self, peer, url)
 
     monkeypatch.setattr(contest.Contest, "_check", check)
-    assert main(["--peer", "vtv", *SHORT]) == 1
+    assert main(["bench", "peers", "--peer", "vtv", *SHORT]) == 1
     shown = capsys.readouterr().out
     assert "one task" in shown
     assert "failed: vtv, five: its answer for colorization is not that of the server before it" in shown

@@ -13,8 +13,8 @@ from tests.support import inverted_pairs
 
 PATIENCE = 600.0
 """Seconds: on a busy machine scoring takes long."""
-TOGETHER = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "cli.main"]
-ALONE = ["-m", "cli.main"]
+TOGETHER = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "cli"]
+ALONE = ["-m", "cli"]
 
 
 @pytest.fixture(scope="module")

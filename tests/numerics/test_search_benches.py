@@ -55,7 +55,7 @@ def test_bench_methods(
     words = ["bench", "methods", "--model", str(tiny_model[0]), "--task", "inpaint", "--episodes", "2"]
     words += ["--work", str(tmp_path), "--method", "all", "--method", "causal"]
     assert main([*words, "--json"]) == 0
-    rows = {row["method"]: row for row in json.loads(capsys.readouterr().out)}
+    rows = {row["method"]: row for row in json.loads(capsys.readouterr().out)["rows"]}
     assert set(rows) == {"one-shot", "zero-shot, no vector", "copy the input", "all", "causal"}
     variables = 2 * 2 * 2 + 1 * 2 * 3
     assert rows["causal"]["evaluations"] == 10 * (1 + 2 * variables)

@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from benchmarks.codecs import main
+from cli.main import main
 
 
 def test_it_measures_every_way(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--repeat", "1", "--json"]) == 0
+    assert main(["bench", "codecs", "--repeat", "1", "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
     read = [row for row in report["rows"] if row["what"].startswith("read")]
     written = [row for row in report["rows"] if row["what"].startswith("write")]
@@ -20,5 +20,5 @@ def test_it_measures_every_way(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_the_table(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--repeat", "1"]) == 0
+    assert main(["bench", "codecs", "--repeat", "1"]) == 0
     assert "simplejpeg, resized by torch" in capsys.readouterr().out

@@ -71,7 +71,6 @@ def test_sites_are_told_by_group(tiny_store: Path, capsys: pytest.CaptureFixture
     assert main(["tasks", "show", "inpaint", "--store", str(tiny_store), "--json"]) == 0
     shown = json.loads(capsys.readouterr().out)
     assert np.asarray(shown["groups"][1]["share"]).shape == (2, 2)
-    assert main(["tasks", "--store", str(tiny_store), "--html", str(page)]) == 2
 
 
 def means(task: str, seed: int, spread: float) -> Means:

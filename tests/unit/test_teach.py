@@ -155,7 +155,7 @@ def test_one_pair_is_named(tiny_model: tuple[Path, str], tmp_path: Path, capsys:
     words = ["teach", "negative", "--examples", str(tmp_path / "one"), "--store", str(tmp_path / "s")]
     assert main([*words, "--model", str(tiny_model[0])]) == 2
     told = capsys.readouterr().err
-    assert told.startswith(f"vtv: {tmp_path / 'one'} holds one pair: teach needs 2 or more")
+    assert told.startswith(f"vtv teach: {tmp_path / 'one'} holds one pair: teach needs 2 or more")
     assert told.count("\n") == 1
 
 

@@ -1,0 +1,42 @@
+"""One module a command: `add` declares its options, `run` makes its call."""
+
+from typing import Protocol
+
+from cli.commands import (
+    bench,
+    build,
+    collect,
+    compile,
+    compose,
+    data,
+    evaluate,
+    export,
+    import_checkpoint,
+    import_upstream,
+    infer,
+    parity,
+    publish,
+    search,
+    serve,
+    taskness,
+    tasks,
+    teach,
+    train,
+)
+from cli.parser import Commands
+
+
+class Command(Protocol):
+    """What a module here offers."""
+
+    def add(self, commands: Commands) -> None:
+        """Declare the command, its options, and the function that runs it."""
+
+
+ALL: tuple[Command, ...] = (
+    serve, infer, tasks, compile,
+    teach, build, collect, search, evaluate, publish, compose, taskness, import_upstream,
+    data, train, export, import_checkpoint,
+    parity, bench,
+)  # fmt: skip
+"""In the order of `vtv --help`: serving, task vectors, models, checks."""

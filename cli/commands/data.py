@@ -1,0 +1,48 @@
+"""`vtv data`: makes data sets."""
+
+from argparse import Namespace
+
+from artifacts.console import say
+from cli import options, values
+from cli.parser import Commands
+
+
+def add(commands: Commands) -> None:
+    """A command for each data set that can be made."""
+    parser = commands.add(
+        "data", "make a data set for training and for the offline job", examples=["vtv data demo --help"]
+    )
+    _add_demo(Commands(parser))
+
+
+def _add_demo(kinds: Commands) -> None:
+    parser = kinds.add(
+        "demo",
+        "composite cut-outs over wallpapers, with exact masks, in VOC2012 layout",
+        about="The pictures come from Debian packages (ATTRIBUTION.md names them), unpacked below --root. The bundled "
+        "`demo` is a small one of these.",
+        examples=[
+            "vtv data demo --root packages -o data/scenes",
+            "vtv data demo --root packages -o small --train 300 --val 60",
+        ],
+        run=demo,
+    )
+    parser.add_argument(
+        "--root", type=values.input_folder, required=True, metavar="DIR", help="where the packages are unpacked"
+    )
+    options.add_output(parser, "the data set's folder", folder=True)
+    parser.add_argument("--size", type=values.whole(16), default=128, metavar="PX", help="side of the pictures")
+    parser.add_argument("--train", type=values.whole(0), default=30000, metavar="N", help="pictures for training")
+    parser.add_argument("--val", type=values.whole(0), default=600, metavar="N", help="held-out pictures")
+    options.add_seed(parser)
+    parser.add_argument("--workers", type=values.whole(1), default=1, metavar="N", help="processes")
+
+
+def demo(a: Namespace) -> int:
+    """Make the demonstration data set."""
+    from artifacts.data.demo import make_demo
+
+    sizes = {"size": a.size, "train": a.train, "val": a.val}
+    make_demo(a.root, a.output, **sizes, seed=a.seed, workers=a.workers, progress=say)
+    say(f"{a.train + a.val} pictures in {a.output}")
+    return 0

@@ -1,0 +1,61 @@
+"""`vtv tasks` and `vtv tasks show NAME`."""
+
+import json
+from argparse import Namespace
+
+from artifacts.console import say
+from cli import options, values
+from cli.parser import Commands
+
+ABOUT = """\
+A table with each task's description, its metric on held-out pictures, when it was made and its artifact's hash. `vtv
+tasks show NAME` says everything about one."""
+
+
+def add(commands: Commands) -> None:
+    """Its options, and `show`'s."""
+    parser = commands.add(
+        "tasks",
+        "list the published tasks, or show one",
+        about=ABOUT,
+        examples=["vtv tasks", "vtv tasks --store my-store --json", "vtv tasks show segmentation"],
+        run=list_all,
+    )
+    parser.usage = "vtv tasks [--store DIR] [--json]\n       vtv tasks show NAME [--html FILE] [--store DIR] [--json]"
+    options.add_store(parser)
+    options.add_json(parser)
+    show = Commands(parser, required=False).add(
+        "show",
+        "what a task's artifact is, how good it is, and where it writes",
+        examples=["vtv tasks show segmentation", "vtv tasks show segmentation --html segmentation.html"],
+        run=show_one,
+    )
+    show.add_argument("name", metavar="NAME", help="the task")
+    show.add_argument("--html", type=values.output_file, metavar="FILE", help="also write a page (default: none)")
+    options.add_store(show, again=True)
+    options.add_json(show, again=True)
+
+
+def list_all(a: Namespace) -> int:
+    """One line a task."""
+    from artifacts.store import show
+    from artifacts.store.folder import Store
+
+    store = Store(a.store)
+    found = [store.read(name) for name in store.names()]
+    if not found:
+        say(f"no task is published in {a.store}")
+    print(json.dumps({"tasks": [show.summary(artifact) for artifact in found]}) if a.json else show.as_table(found))
+    return 0
+
+
+def show_one(a: Namespace) -> int:
+    """Everything about one task."""
+    from artifacts.store import show
+    from artifacts.store.folder import Store
+
+    artifact = Store(a.store).read(a.name)
+    if a.html:
+        show.write_artifact_page(a.html, artifact)
+    print(json.dumps(show.as_json(artifact)) if a.json else show.as_text(artifact))
+    return 0
