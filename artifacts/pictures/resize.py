@@ -1,5 +1,6 @@
 """Pictures to the squares that the model takes."""
 
+import numpy as np
 import torch
 from torch.nn import functional as F
 
@@ -14,8 +15,9 @@ def resized(pixels: Pixels, side: int) -> Pixels:
     """
     if pixels.shape == (side, side, 3):
         return pixels
-    # In this order torch sees that the channels come last, which it is twice as fast with.
-    planes = torch.from_numpy(pixels)[None].permute(0, 3, 1, 2)
+    # In this order torch sees that the channels come last, which it is twice as fast with. What it would have to copy
+    # first is copied here: it would do so on several threads, which then wait for more, busily, for milliseconds.
+    planes = torch.from_numpy(np.ascontiguousarray(pixels))[None].permute(0, 3, 1, 2)
     out = F.interpolate(planes, (side, side), mode="bicubic", align_corners=False, antialias=True)
     square: Pixels = out[0].permute(1, 2, 0).contiguous().numpy()
     return square
