@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from artifacts.data.scenes import load_scenes
 from artifacts.errors import TrainingError
 from engine.config import MaeConfig, ModelConfig
+from engine.device import fast_autocast
 from engine.geometry import Quadrant
 from engine.model import MaeVqgan
 from training.batches import SceneSampler
@@ -79,7 +80,7 @@ class MaeTrainer:
         weights = torch.tensor([share for _, share in KINDS])
         kind = KINDS[int(torch.multinomial(weights, 1, generator=self.kinds))][0]
         canvases = draw_prompts(self.sampler, self.geometry, self.run.batch).to(self.workers.device)
-        with torch.autocast(self.workers.device.type, torch.bfloat16):
+        with fast_autocast(self.workers.device):
             loss = self._loss(kind, canvases)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()

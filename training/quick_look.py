@@ -9,6 +9,7 @@ from artifacts.data.scenes import Scenes
 from artifacts.evaluation.metrics import METRICS
 from artifacts.tasks import TASKS
 from artifacts.tasks.scene import Scene, random_holes
+from engine.device import fast_autocast
 from engine.geometry import Quadrant
 from engine.model import MaeVqgan
 from engine.program import Scope
@@ -43,7 +44,7 @@ def _score(model: MaeVqgan, cells: tuple[Tensor, ...], metric: str, temperature:
         for quadrant, cell in zip(Quadrant, part, strict=True):
             rows, columns = geometry.cell_box(quadrant)
             canvas[..., rows, columns] = cell
-        with torch.autocast(device.type, torch.bfloat16):
+        with fast_autocast(device):
             logits = model.logits("one_shot", model.normalise(canvas.to(device)))
         vectors = model.vectors(logits.float(), torch.full((len(canvas),), temperature, device=device))
         answers = model.answer_cell(model.decode("one_shot", vectors, Scope.ANSWER))

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from artifacts.data.scenes import Scenes, load_scenes
 from engine.config import VqganConfig
+from engine.device import fast_autocast
 from engine.geometry import Geometry
 from engine.vqgan import Vqgan
 from training.batches import SceneSampler, tiles
@@ -94,7 +95,7 @@ class TokenizerTrainer:
             group["lr"] = self.run.rate * cosine(progress, self.step, WARM_UP)
         target = (tiles(self.train, self.geometry, self.run.batch) * 2 - 1).to(self.workers.device)
         quantised = self.step > UNQUANTISED_STEPS
-        with torch.autocast(self.workers.device.type, torch.bfloat16):
+        with fast_autocast(self.workers.device):
             latents = self.model.latents(target).float()
             if self.step == UNQUANTISED_STEPS:
                 self._start_codebook()
@@ -127,7 +128,7 @@ class TokenizerTrainer:
         errors, used = [], []
         for part in self.held_out.split(64):
             target = part.to(self.workers.device)
-            with torch.autocast(self.workers.device.type, torch.bfloat16):
+            with fast_autocast(self.workers.device):
                 codes, index, _ = self.book(self.model.latents(target).float())
                 output = self.model.decoder(self.model.post_quant_conv(codes))
             errors.append(((output.float().clamp(-1, 1) - target) / 2).square().mean((1, 2, 3)))

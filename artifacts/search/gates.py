@@ -17,6 +17,7 @@ from artifacts.search.run import TEMPERATURE, Search
 from artifacts.search.settings import SearchSettings
 from artifacts.tasks.task import Task
 from artifacts.workers import share, sum_gradients, summed
+from engine.device import fast_autocast
 from engine.mae import Edit
 from engine.model import MaeVqgan
 
@@ -72,7 +73,7 @@ class GateSearch(Search):
         slopes = self.variables.spread(chance - chance.detach())
         edits = [gated(v, m.to(device), s.to(device)) for v, m, s in zip(self.values, masks, slopes, strict=True)]
         planes = model.normalise(to_planes(model.geometry.query_tile(queries.query), device))
-        with torch.autocast(device.type, torch.bfloat16):
+        with fast_autocast(device):
             logits = model.answer_logits("zero_shot", model.logits("zero_shot", planes, *edits)).float()
             if codes is not None:
                 return F.cross_entropy(logits.flatten(0, 1), codes.flatten())

@@ -22,6 +22,7 @@ from artifacts.search.reinforce import reinforce_loss
 from artifacts.search.settings import SearchSettings
 from artifacts.tasks.task import Task
 from artifacts.workers import share, summed
+from engine.device import fast_autocast
 from engine.mae import Edit
 from engine.model import MaeVqgan
 from engine.overrides import write
@@ -108,7 +109,7 @@ class Search:
     @torch.inference_mode()
     def _scores(self, rows: Tensor, queries: Episodes, codes: Tensor | None) -> Tensor:
         device = device_of(self.model)
-        with torch.autocast(device.type, torch.bfloat16):
+        with fast_autocast(device):
             tiles = self.model.geometry.query_tile(queries.query)
             logits = run_logits(self.model, "zero_shot", tiles, self.edits(rows))
             if codes is not None:

@@ -52,9 +52,7 @@ def data(model: MaeVqgan, scenes: Scenes, task: str = "segmentation", seed: int 
 
 
 @pytest.mark.parametrize("several", [False, True], ids=["one task", "several"])
-def test_the_mask_that_does_best_on_validation_episodes_is_kept(
-    model: MaeVqgan, scenes: Scenes, several: bool
-) -> None:
+def test_the_mask_that_does_best_on_validation_episodes_is_kept(model: MaeVqgan, scenes: Scenes, several: bool) -> None:
     """Without a step the candidates are the first draws of the seed."""
     tasks = ("segmentation", "identity") if several else ("segmentation",)
     parts = []
@@ -183,7 +181,9 @@ def test_tuned_values_move_and_are_kept_only_if_better(model: MaeVqgan, scenes: 
 
 def test_the_best_of_all_evaluations_is_kept(model: MaeVqgan, scenes: Scenes) -> None:
     part = data(model, scenes)
-    run = Search(model, part.task, part.values, method_settings("reinforce", steps=6, evaluate_every=2))
+    run = Search(
+        model, part.task, part.values, method_settings("reinforce", steps=6, evaluate_every=2, samples=4, images=2)
+    )
     seen: list[float] = []
 
     class Watched(SingleRunner):
@@ -204,15 +204,15 @@ def test_an_interrupted_search_goes_on_to_the_same_numbers(
     model: MaeVqgan, scenes: Scenes, tmp_path: Path, method: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     parts = [data(model, scenes), data(model, scenes, "inpaint", 2)] if method == "several" else [data(model, scenes)]
-    monkeypatch.setattr(progress, "LINE_EVERY", 5)
-    own = {"gates": {"tune_values": True}, "causal": {"images": 1}}
+    monkeypatch.setattr(progress, "LINE_EVERY", 2)
+    own = {"gates": {"tune_values": True, "samples": 4}, "causal": {"images": 1}}
     chosen = own.get(method, {"samples": 4, "images": 2})
     name = "reinforce" if method == "several" else method
-    settings = method_settings(name, steps=12, evaluate_every=4, **chosen)
+    settings = method_settings(name, steps=5, evaluate_every=2, **chosen)
     path = tmp_path / "checkpoint"
 
     def stop(line: str) -> None:
-        if "step 10/" in line:
+        if "step 4/" in line:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -220,7 +220,7 @@ def test_an_interrupted_search_goes_on_to_the_same_numbers(
     lines: list[str] = []
     resumed = search(model, "f", parts, settings, Watch(lines.append, path))
     whole = search(model, "f", parts, settings, QUIET)
-    assert "goes on after step 9" in lines[0]
+    assert "goes on after step 3" in lines[0]
     for one, other in zip(resumed, whole, strict=True):
         assert torch.equal(one.vector.encoder_value, other.vector.encoder_value)
         assert torch.equal(one.vector.encoder_mask, other.vector.encoder_mask)
@@ -235,7 +235,7 @@ def test_an_interrupted_search_goes_on_to_the_same_numbers(
 
 def test_scalars_for_tensorboard(model: MaeVqgan, scenes: Scenes, tmp_path: Path) -> None:
     accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
-    settings = method_settings("reinforce", steps=3, evaluate_every=2)
+    settings = method_settings("reinforce", steps=3, evaluate_every=2, samples=4, images=2)
     search(model, "f", [data(model, scenes)], settings, Watch(lambda _: None, None, tmp_path))
     events = accumulator.EventAccumulator(str(tmp_path))
     events.Reload()
