@@ -31,7 +31,7 @@ def _add_demo(kinds: Commands) -> None:
         "--root", type=values.input_folder, required=True, metavar="DIR", help="where the packages are unpacked"
     )
     options.add_output(parser, "the data set's folder", folder=True)
-    parser.add_argument("--size", type=values.whole(16), default=128, metavar="PX", help="side of the pictures")
+    parser.add_argument("--size", type=values.whole(16, 1024), default=128, metavar="PX", help="side of the pictures")
     parser.add_argument("--train", type=values.whole(0), default=30000, metavar="N", help="pictures for training")
     parser.add_argument("--val", type=values.whole(0), default=600, metavar="N", help="held-out pictures")
     options.add_seed(parser)

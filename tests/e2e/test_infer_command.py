@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from artifacts.infer import infer_file
+from artifacts.infer import Wanted, infer_file
 from tests.picture_files import chunk, png, save
 from tests.support import ServerProcess
 
@@ -51,5 +51,5 @@ def test_as_the_server_answers(
     picture, answer = tmp_path / "picture", tmp_path / "answer.png"
     picture.write_bytes(KINDS[kind]())
     for task in ("colorization", "identity"):
-        infer_file(tiny_model[0], tiny_store, picture, task, answer, size=size, refine_mode="auto")
+        infer_file(tiny_model[0], tiny_store, picture, task, answer, Wanted(size))
         assert answer.read_bytes() == server.infer(task, picture.read_bytes(), size=size).content
