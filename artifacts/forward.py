@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from artifacts.data.episodes import Episodes, Pixels, to_pixels
-from engine.geometry import WHITE, Geometry, Quadrant
+from artifacts.data.episodes import Episodes, to_pixels
+from engine.geometry import WHITE, Geometry, Pixels, Quadrant
 from engine.mae import Edit
 from engine.model import MaeVqgan
 from engine.overrides import write

@@ -8,7 +8,7 @@ import torch
 
 from artifacts.console import keep_quiet, say
 from artifacts.data.datasets import splits
-from artifacts.data.episodes import Episodes, Pixels, make_episodes
+from artifacts.data.episodes import Episodes, make_episodes
 from artifacts.data.recolour import recoloured
 from artifacts.data.scenes import Scenes
 from artifacts.errors import OfflineError
@@ -18,6 +18,7 @@ from artifacts.tasks.task import Task
 from artifacts.workers import lead
 from engine.checkpoint import load_model
 from engine.device import best_device
+from engine.geometry import Pixels
 from engine.model import MaeVqgan
 
 CANDIDATE_PROMPTS, KEPT_PROMPTS = 400, 100

@@ -16,7 +16,7 @@ import torch
 
 from artifacts.console import say
 from artifacts.data.datasets import splits
-from artifacts.data.episodes import Episodes, Pixels, make_episodes
+from artifacts.data.episodes import Episodes, make_episodes
 from artifacts.evaluation.bootstrap import Interval, interval
 from artifacts.evaluation.metrics import METRICS
 from artifacts.forward import BATCH, batches, device_of, refined
@@ -24,6 +24,7 @@ from artifacts.job import TEST_SEED, frozen_model
 from artifacts.store.folder import Store
 from artifacts.tasks import TASKS
 from engine.bank import Bank
+from engine.geometry import Pixels
 from engine.model import MaeVqgan
 from engine.network import ZeroShot
 from engine.program import Scope

@@ -12,8 +12,7 @@ from artifacts.data.scenes import Scenes
 from artifacts.errors import DatasetError
 from artifacts.tasks.scene import Scene, random_holes
 from artifacts.tasks.task import Task
-
-Pixels = NDArray[np.uint8]
+from engine.geometry import Pixels
 
 
 @dataclass(frozen=True, slots=True)

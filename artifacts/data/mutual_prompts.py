@@ -4,9 +4,10 @@ from itertools import permutations, product
 
 import numpy as np
 
-from artifacts.data.episodes import Episodes, Pixels
+from artifacts.data.episodes import Episodes
 from artifacts.data.scenes import Scenes
 from artifacts.errors import DatasetError
+from engine.geometry import Pixels
 
 PROMPTS = 400
 

@@ -5,12 +5,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from artifacts.data.episodes import Episodes, Pixels
+from artifacts.data.episodes import Episodes
 from artifacts.evaluation.metrics import METRICS
 from artifacts.evaluation.quality import chroma_share
 from artifacts.forward import decoded, device_of, episode_logits, refined
 from artifacts.progress import Progress
 from artifacts.tasks.task import Task
+from engine.geometry import Pixels
 from engine.model import MaeVqgan
 from engine.task_vector import OTSU, AnswerSettings, TaskVector
 from engine.threshold import cut

@@ -6,8 +6,8 @@ A class whose answers and truths are all empty scores 1, as such an episode does
 import numpy as np
 from numpy.typing import NDArray
 
-from artifacts.data.episodes import Pixels
 from artifacts.evaluation.metrics import white
+from engine.geometry import Pixels
 
 
 def class_iou(answers: Pixels, truths: Pixels, labels: NDArray[np.int64]) -> dict[int, float]:

@@ -7,13 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from artifacts.data.episodes import Episodes, Pixels, make_episodes
+from artifacts.data.episodes import Episodes, make_episodes
 from artifacts.data.scenes import Scenes
 from artifacts.evaluation.bootstrap import Interval, interval
 from artifacts.evaluation.metrics import METRICS
 from artifacts.evaluation.ways import BARE, COPY, ONE_SHOT
 from artifacts.forward import answers, episode_logits
 from artifacts.tasks.task import Task
+from engine.geometry import Pixels
 from engine.model import MaeVqgan
 from engine.task_vector import PUBLISHED_ANSWER, AnswerSettings, TaskVector
 

@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.geometry import Pixels
 from engine.model import IMAGENET_STD
 
-Pixels = NDArray[np.uint8]
 Scores = NDArray[np.float64]
 T = TypeVar("T", float, Scores)
 

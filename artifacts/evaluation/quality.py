@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from skimage.color import deltaE_ciede2000, rgb2lab
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from artifacts.data.episodes import Pixels
+from engine.geometry import Pixels
 
 PSNR_LIMIT = 100.0
 """Decibels at which equal pictures are counted; their PSNR is infinite, which no mean survives."""

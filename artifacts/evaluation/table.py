@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from artifacts.console import keep_quiet
-from artifacts.data.episodes import Episodes, Pixels, to_pixels
+from artifacts.data.episodes import Episodes, to_pixels
 from artifacts.evaluation.bootstrap import Interval, interval
 from artifacts.evaluation.classes import class_iou
 from artifacts.evaluation.full_size import FullSize
@@ -18,6 +18,7 @@ from artifacts.evaluation.ways import BARE, CONSTANT, COPY, ONE_SHOT, TOKENIZER,
 from artifacts.forward import BATCH, answer_codes, answers, device_of, episode_logits, refined
 from artifacts.progress import Progress, Steps
 from artifacts.tasks.task import Task
+from engine.geometry import Pixels
 from engine.model import MaeVqgan
 from engine.task_vector import PUBLISHED_ANSWER, AnswerSettings, TaskVector
 

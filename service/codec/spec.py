@@ -2,12 +2,12 @@
 
 from typing import Literal, NamedTuple
 
+from artifacts.pictures.formats import Format
 from engine.geometry import Pixels
 from engine.task_vector import AnswerSettings
 
 Size = Literal["native", "original"]
 Refine = Literal["auto", "guided", "none"]
-Format = Literal["png", "webp", "jpeg"]
 
 
 class ImageSpec(NamedTuple):

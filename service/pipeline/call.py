@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from artifacts.pictures.formats import Format
 from artifacts.store.artifact import Artifact
 from engine.geometry import Pixels
 from service.codec.codec import EncodedAnswer
-from service.codec.spec import Format, Refine, Size
+from service.codec.spec import Refine, Size
 from service.telemetry.timing import Timing
 
 

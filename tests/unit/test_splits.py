@@ -8,13 +8,13 @@ import torch
 from PIL import Image
 
 from artifacts.data.datasets import held_out_scenes, splits
-from artifacts.data.episodes import Episodes, Pixels
+from artifacts.data.episodes import Episodes
 from artifacts.data.scenes import Scenes
 from artifacts.evaluate import EvaluateOptions, evaluate_split
 from artifacts.job import Job, candidate_prompts, held_out_episodes, mean_answer, search_episodes, validation_episodes
 from artifacts.search.settings import SearchSettings
 from artifacts.tasks import TASKS
-from engine.geometry import Geometry
+from engine.geometry import Geometry, Pixels
 from engine.model import MaeVqgan
 from tests.support import TINY
 
