@@ -16,7 +16,6 @@ from artifacts.errors import DatasetError
 
 FOLDS, CLASSES_A_FOLD = 4, 5
 LISTS = {"train": "trn", "val": "val"}
-TEST_EVERY = 5
 
 Entries = dict[str, frozenset[int]]
 """Picture name -> classes to look for in its mask."""
@@ -49,7 +48,7 @@ def split_entries(dataset: Path, split: str, fold: int) -> Entries:
         path = dataset / folder / LISTS[split] / f"fold{fold}.txt"
         if path.is_file():
             return _listed(path, classes)
-    return dict.fromkeys(_names(dataset, split), classes)
+    return dict.fromkeys(names_of(dataset, split), classes)
 
 
 def read_scenes(dataset: Path, entries: Entries, side: int, what: str) -> Scenes:
@@ -68,16 +67,6 @@ def read_scenes(dataset: Path, entries: Entries, side: int, what: str) -> Scenes
     pictures, masks = (np.stack([found[index][part] for index in keep]) for part in (0, 1))
     numbers = np.asarray(classes, np.int64)[keep]
     return Scenes(pictures, masks, numbers, labels=numbers)
-
-
-def _names(dataset: Path, split: str) -> list[str]:
-    if (dataset / "ImageSets" / "Segmentation" / f"{split}.txt").is_file():
-        return names_of(dataset, split)
-    masks = {path.stem for path in (dataset / "SegmentationClassAug").glob("*.png")}
-    names = sorted(masks.intersection(path.stem for path in (dataset / "JPEGImages").glob("*.jpg")))
-    if not names:
-        raise DatasetError(f"{dataset} is not in VOC2012 layout: JPEGImages and SegmentationClassAug share no name")
-    return [name for index, name in enumerate(names) if (index % TEST_EVERY == 0) == (split == "val")]
 
 
 def _listed(path: Path, classes: frozenset[int]) -> Entries:

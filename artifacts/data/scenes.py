@@ -11,6 +11,8 @@ from PIL import Image
 from artifacts.errors import DatasetError
 
 VOID = 255  # VOC's label for object borders
+TEST_EVERY = 5
+"""Where a folder has no lists, which names are for the test."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +42,26 @@ class Scenes:
 
 
 def names_of(dataset: Path, split: str) -> list[str]:
-    """The names a split lists; raises DatasetError when there is no such list."""
-    listing = dataset / "ImageSets" / "Segmentation" / f"{split}.txt"
-    if not listing.is_file():
+    """The names a split lists, else every fifth for `val` and the rest for `train`; raises DatasetError."""
+    lists = dataset / "ImageSets" / "Segmentation"
+    if (lists / f"{split}.txt").is_file():
+        return (lists / f"{split}.txt").read_text().split()
+    if any(lists.glob("*.txt")):
         raise DatasetError(f"{dataset} is not in VOC2012 layout: ImageSets/Segmentation/{split}.txt is missing")
-    return listing.read_text().split()
+    masks = {path.stem for path in mask_folder(dataset).glob("*.png")}
+    names = sorted(masks.intersection(path.stem for path in (dataset / "JPEGImages").glob("*.jpg")))
+    if not names:
+        raise DatasetError(
+            f"{dataset} is not in VOC2012 layout: JPEGImages and {mask_folder(dataset).name} share no name"
+        )
+    return [name for index, name in enumerate(names) if (index % TEST_EVERY == 0) == (split == "val")]
+
+
+def mask_folder(dataset: Path) -> Path:
+    """SegmentationClassAug, the larger set of masks that few-shot work uses, else VOC's own SegmentationClass."""
+    own = dataset / "SegmentationClass"
+    augmented = dataset / "SegmentationClassAug"
+    return own if own.is_dir() and not augmented.is_dir() else augmented
 
 
 def read_scene(dataset: Path, name: str, side: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8], int]:
@@ -57,7 +74,7 @@ def read_scene(dataset: Path, name: str, side: int) -> tuple[NDArray[np.uint8], 
 
 def read_labelled(dataset: Path, name: str, side: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """One picture [side,side,3] (bicubic) and its class labels [side,side] (nearest); raises DatasetError."""
-    picture, labels = dataset / "JPEGImages" / f"{name}.jpg", dataset / "SegmentationClassAug" / f"{name}.png"
+    picture, labels = dataset / "JPEGImages" / f"{name}.jpg", mask_folder(dataset) / f"{name}.png"
     pixels = _read(picture, "RGB", (side, side), Image.Resampling.BICUBIC)
     return pixels, _read(labels, None, (side, side), Image.Resampling.NEAREST)
 
@@ -85,6 +102,11 @@ def load_scenes(dataset: Path, split: str, side: int, cache: Path | None = None,
     labels = np.empty(len(names), np.int64)
     for index, name in enumerate(names):
         pictures[index], masks[index], labels[index] = read_scene(dataset, name, side)
+    if names and not masks.any():
+        raise DatasetError(
+            f"{mask_folder(dataset)} shows no object: the masks of {split} hold nothing but 0 (background) and {VOID} "
+            "(void, in VOC's layout); an object is labelled 1 to 20"
+        )
     for file, array in zip(files, (pictures, masks), strict=False):
         file.parent.mkdir(parents=True, exist_ok=True)
         partial = file.with_suffix(f".{os.getpid()}.npy")  # processes of one job write it side by side

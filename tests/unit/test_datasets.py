@@ -72,6 +72,27 @@ def test_without_lists_the_masks_decide(tmp_path: Path) -> None:
     assert [len(part) for part in parts.values()] == [11, 8, 5]
 
 
+def test_without_lists_a_whole_folder_is_split_by_names(tmp_path: Path) -> None:
+    parts = splits(str(voc(tmp_path, lists=False)), GEOMETRY)
+    assert [len(part) for part in parts.values()] == [11, 8, 5]
+
+
+@pytest.mark.parametrize("fold", [None, 0])
+def test_vocs_own_masks_are_read_where_there_are_no_others(tmp_path: Path, fold: int | None) -> None:
+    augmented = splits(str(voc(tmp_path)), GEOMETRY, fold)
+    (tmp_path / "SegmentationClassAug").rename(tmp_path / "SegmentationClass")
+    for part, scenes in splits(str(tmp_path), GEOMETRY, fold).items():
+        assert np.array_equal(scenes.masks, augmented[part].masks)
+
+
+def test_masks_of_0_and_255_show_no_object(tmp_path: Path) -> None:
+    for path in (voc(tmp_path) / "SegmentationClassAug").iterdir():
+        labels = np.asarray(Image.open(path))
+        Image.fromarray(np.where(labels == 6, 255, 0).astype(np.uint8)).save(path)
+    with pytest.raises(DatasetError, match=r"SegmentationClassAug shows no object: .* 255 \(void"):
+        splits(str(tmp_path), GEOMETRY)
+
+
 def test_few_shot_lists_win(tmp_path: Path) -> None:
     root = voc(tmp_path)
     for name, numbers in (("trn", range(8)), ("val", range(16, 22))):
