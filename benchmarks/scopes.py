@@ -15,14 +15,13 @@ import numpy as np
 import torch
 
 from artifacts.console import say
-from artifacts.data.datasets import splits
+from artifacts.data.datasets import find_task, splits
 from artifacts.data.episodes import Episodes, make_episodes
 from artifacts.evaluation.bootstrap import Interval, interval
 from artifacts.evaluation.metrics import METRICS
 from artifacts.forward import BATCH, batches, device_of, refined
 from artifacts.job import TEST_SEED, frozen_model
 from artifacts.store.folder import Store
-from artifacts.tasks import TASKS
 from engine.bank import Bank
 from engine.geometry import Pixels
 from engine.model import MaeVqgan
@@ -77,7 +76,8 @@ def main(asked: Namespace) -> int:
     store, scenes = Store(asked.store), splits(asked.dataset, model.geometry)["test"]
     painter = Painter(model)
     rows = []
-    for name, task in TASKS.items():
+    for name in store.names():
+        task = find_task(name, asked.dataset)
         say(f"{name}: {asked.episodes} episodes, in both scopes")
         episodes = make_episodes(scenes, task, asked.episodes, TEST_SEED)
         rows.append(compare(painter, name, task.metric, episodes, store.read(name, fingerprint).vector))

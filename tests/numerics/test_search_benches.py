@@ -12,6 +12,7 @@ from artifacts.evaluation.metrics import mse
 from artifacts.forward import run_logits
 from artifacts.search.run import Search
 from artifacts.search.settings import method_settings
+from artifacts.store.folder import Store
 from artifacts.tasks import TASKS
 from benchmarks import search as bench
 from cli.main import main
@@ -44,6 +45,20 @@ def test_bench_search(tiny_model: tuple[Path, str], capsys: pytest.CaptureFixtur
     assert all(row["ms_per_sample"] > 0 for row in report["rows"])
     assert main(words) == 0
     assert "ms/sample" in capsys.readouterr().out
+
+
+def test_bench_scopes(
+    tiny_model: tuple[Path, str], tiny_store: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """On whatever the store holds."""
+    store = Store(tmp_path)
+    for name in ("identity", "inpaint"):
+        store.publish(Store(tiny_store).path_of(Store(tiny_store).hash_of(name)))
+    words = ["bench", "scopes", "--model", str(tiny_model[0]), "--store", str(tmp_path), "--episodes", "2", "--json"]
+    assert main(words) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert [(row["task"], row["metric"]) for row in report["rows"]] == [("identity", "mse"), ("inpaint", "mse")]
+    assert set(report["rows"][0]["decoded"]) == set(report["ms_an_image"]) == {"canvas", "answer"}
 
 
 def test_bench_methods(
