@@ -10,7 +10,7 @@ STAMP := $(VENV)/.installed
 COMPILED := $(VENV)/.compiled
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test test-all test-gpu coverage lint types check bench
+.PHONY: help setup serve test test-all test-gpu coverage mutation lint types check bench
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -46,6 +46,12 @@ test-all: setup  ## run every test but those that need a GPU
 coverage: setup  ## run every test and measure the branches that they take
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,docs]' -e clients/python
 	$(PYTEST) --cov --cov-report=term:skip-covered
+
+mutation: setup  ## plant faults in the core and list those that its tests miss
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,mutation]' -e clients/python
+	mkdir -p mutants
+	OMP_NUM_THREADS=1 $(BIN)/python -m mutmut run
+	$(BIN)/python -m mutmut results
 
 test-gpu: setup  ## run the tests that need a GPU
 	$(BIN)/python -m pytest -q -m gpu

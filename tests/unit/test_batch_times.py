@@ -54,6 +54,7 @@ def test_what_was_never_seen_is_tried() -> None:
     assert paced().next_batch(7) == 7
     assert paced(of_1=1.0, of_2=2.0).next_batch(3) == 3
     assert paced(of_1=1.0, of_4=4.0).next_batch(3) == 2
+    assert paced(of_2=0.3, of_4=0.5).next_batch(3) == 2
 
 
 def test_an_engine_may_have_no_bucket_of_one() -> None:

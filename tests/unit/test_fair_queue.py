@@ -35,7 +35,9 @@ def test_a_removed_job_is_not_popped_and_an_empty_lane_has_no_turn() -> None:
     for each in (gone, other, stays):
         queue.push(each)
     queue.remove(gone)
+    assert len(queue) == 2
     queue.remove(gone)
+    assert len(queue) == 2
     queue.remove(other)
     assert len(queue) == 1
     assert queue.pop() is stays

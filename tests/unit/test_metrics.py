@@ -7,10 +7,11 @@ import pytest
 
 from artifacts.evaluation.bootstrap import Interval, interval
 from artifacts.evaluation.classes import class_iou
-from artifacts.evaluation.metrics import METRICS, iou, mse, published_iou
+from artifacts.evaluation.metrics import METRICS, iou, mse, published_iou, white
 from artifacts.evaluation.report import as_json
 from artifacts.evaluation.sections import empty_line, sections
 from artifacts.evaluation.table import VECTOR, TaskResult, paired_gains
+from engine.model import IMAGENET_STD
 from engine.task_vector import AnswerSettings
 
 WHITE, BLACK = (np.full((1, 4, 4, 3), value, np.uint8) for value in (255, 0))
@@ -23,6 +24,19 @@ def test_known_values() -> None:
     assert iou(np.concatenate([WHITE, WHITE]), np.concatenate([WHITE, BLACK])).tolist() == [1, 0]
     assert mse(WHITE, WHITE)[0] == 0
     assert mse(WHITE, BLACK)[0] == pytest.approx(np.mean([(1 / s) ** 2 for s in (0.229, 0.224, 0.225)]))
+
+
+@pytest.mark.parametrize(("colour", "is_white"), [((255, 127, 0), False), ((0, 128, 255), True), ((0, 0, 255), False)])
+def test_white_is_nearer_to_white_than_to_black(colour: tuple[int, int, int], is_white: bool) -> None:
+    pixels = np.full((2, 3, 5, 3), colour, np.uint8)
+    assert white(pixels).tolist() == np.full((2, 3, 5), is_white).tolist()
+
+
+def test_each_episode_has_an_error_of_its_own() -> None:
+    truths = np.zeros((2, 3, 5, 3), np.uint8)
+    answers = truths.copy()
+    answers[1, 0, 0, 0] = 255
+    assert mse(answers, truths).tolist() == [0, pytest.approx((1 / IMAGENET_STD[0]) ** 2 / truths[0].size)]
 
 
 def test_two_empty_masks_agree_where_the_public_code_divides_by_nothing() -> None:
