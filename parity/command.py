@@ -18,6 +18,7 @@ from parity.metric_case import check_metrics
 from parity.pretrain_case import check_pretrain
 from parity.prompt_cases import check_prompts
 from parity.reinforce_case import check_reinforce
+from parity.residual_cases import check_residual_case, residual_cases
 from parity.session import Missing, Session
 from parity.vqgan_case import check_vqgan
 from parity.weight_case import check_weights
@@ -56,7 +57,7 @@ class Outcome:
 
     def line(self) -> str:
         """One line for a person."""
-        title = f"{self.size:6}{self.case:26}"
+        title = f"{self.size:8}{self.case:26}"
         if self.skipped:
             return f"{title}skipped: {self.skipped}"
         worst = self.checks[0]
@@ -101,7 +102,12 @@ def _print_failures(outcome: Outcome) -> None:
 
 
 def outcomes_of(directory: Path, sizes: Sequence[str] | None = None) -> Iterator[Outcome]:
-    """Run the grids and then every case of every size found."""
+    """Run the grids and then every case of every size found, or the cases of task residuals."""
+    residuals = residual_cases(directory)
+    for case in residuals:
+        yield _outcome("taskres", case, lambda: check_residual_case(directory, case))  # noqa: B023 called at once
+    if residuals:
+        return
     found = [size for size in SIZES if (directory / size).is_dir() and (sizes is None or size in sizes)]
     if not found:
         wanted = " or ".join(sizes or SIZES)

@@ -38,18 +38,20 @@ class TensorUnpickler(pickle.Unpickler):
     """Knows arrays and tensors by name; refuses every other."""
 
     def find_class(self, module: str, name: str) -> Any:
-        known = _known()
+        known = self.known()
         if (module, name) not in known:
             raise OfflineError(f"it asks for {module}.{name}"[:200])
         return known[module, name]
+
+    def known(self) -> dict[tuple[str, str], Callable[..., Any]]:
+        """What a pickle may import; made anew for every look-up, as it may write to what it gets."""
+        return _known()
 
     def persistent_load(self, pid: object) -> Any:
         raise OfflineError("it refers to data outside of itself")
 
 
 def _known() -> dict[tuple[str, str], Callable[..., Any]]:
-    """Made anew for every look-up: a pickle may write to what it gets, not to anything that is shared."""
-
     def storage(content: bytes) -> Any:
         return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
 
