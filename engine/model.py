@@ -54,12 +54,19 @@ class MaeVqgan(nn.Module):
 
         `one_shot` takes canvases [B,3,S,S]; `zero_shot` takes query tiles [B,3,S/2,S/2].
         """
-        visible, order, places = (self._index(name, part) for part in ("visible", "order", "places"))
+        return self.logits_of(name, self.latent(name, pixels, encoder_edit), decoder_edit)
+
+    def latent(self, name: str, pixels: Tensor, edit: Edit | None = None) -> Tensor:
+        """Normalised pixels as `logits` takes them -> the encoder's output [B,1+V,width], class token first."""
+        visible = self._index(name, "visible")
         patches = self.mae.patch_embed(pixels)
         if name == "one_shot":
             patches = patches.index_select(1, visible)
-        latent = self.mae.encode(self.mae.embed(patches, visible), encoder_edit)
-        return self.mae.decode(latent, order, places, decoder_edit)[:, 1:]
+        return self.mae.encode(self.mae.embed(patches, visible), edit)
+
+    def logits_of(self, name: str, latent: Tensor, edit: Edit | None = None) -> Tensor:
+        """The encoder's output -> logits as `logits` gives them."""
+        return self.mae.decode(latent, self._index(name, "order"), self._index(name, "places"), edit)[:, 1:]
 
     def answer_logits(self, name: str, logits: Tensor) -> Tensor:
         """Logits [B,P,codes] of a program -> those of the answer's patches [B,half*half,codes]."""

@@ -1,43 +1,51 @@
-"""`vtv train mae`: the MAE from scratch, to predict the tokenizer's codes of what it does not see.
+"""`vtv train mae`: the MAE, from scratch or from a model, to predict the tokenizer's codes of what it does not see.
 
 Each step draws one kind of batch: whole prompts (answer hidden), the query alone (so that the zero-shot
-canvas is in distribution), or random masking. Targets are soft: codes near the true one in the codebook
-count, softmax(-distance / TARGET_TEMPERATURE). No task label is ever given.
+canvas is in distribution), the query under its task's mean heads (`training.steering`: what is served), or random
+masking. Targets are soft: codes near the true one in the codebook count, softmax(-distance / TARGET_TEMPERATURE).
+Beside it the query's tokens may be drawn to a teacher's features (`training.teacher`). The weights' average over
+steps is what is judged and exported.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
-from torch.nn import functional as F
+from torch import Tensor, nn
 
-from artifacts.data.scenes import load_scenes
-from artifacts.errors import TrainingError
-from engine.config import MaeConfig, ModelConfig
+from artifacts.console import say
+from artifacts.data.scenes import PLAIN, Scenes, has_split, load_scenes
+from engine.config import MaeConfig
 from engine.device import fast_autocast
 from engine.geometry import Quadrant
 from engine.model import MaeVqgan
-from training.batches import SceneSampler
+from training.average import Average
+from training.batches import Drawn, Part, SceneSampler
 from training.checkpoint import load_state, save_state
-from training.prompts import draw_prompts
+from training.code_loss import CodeLoss
+from training.prompts import Prompts, draw_prompts, task_pairs
 from training.quick_look import quick_evaluation
 from training.schedule import Budget, cosine
+from training.start import from_model, from_nothing
+from training.steering import MeanHeads
+from training.teacher import CHANNELS, distance, scene_features
 from training.workers import Workers
 
-KINDS = (("one_shot", 0.76), ("zero_shot", 0.20), ("random", 0.04))
-RANDOM_VISIBLE = 0.25
-TARGET_TEMPERATURE = 0.2  # in units of the codebook's mean squared nearest-neighbour distance
+KINDS = (("one_shot", 0.36), ("vector", 0.44), ("zero_shot", 0.14), ("random", 0.06))
 WARM_UP = 200
 EVALUATE_EVERY = 500
 
 
 @dataclass(frozen=True, slots=True)
 class MaeRun:
-    """What one MAE training needs; `batch` is per worker, `minutes` the whole budget."""
+    """What one MAE training needs; `batch` is per worker, `minutes` the whole budget.
 
-    dataset: Path
+    `datasets`: folders and how often each is drawn, relative to the others; the first is judged by. `distil`: weight
+    of the teacher's loss, 0 for none.
+    """
+
+    datasets: tuple[tuple[Path, float], ...]
     tokenizer: Path
     out: Path
     name: str
@@ -46,6 +54,7 @@ class MaeRun:
     batch: int = 16
     rate: float = 1.5e-3
     seed: int = 0
+    distil: float = 0.0
 
 
 class MaeTrainer:
@@ -56,93 +65,106 @@ class MaeTrainer:
         self.geometry = model.geometry
         self.step, spent = 0, 0.0
         self.state_file = run.out / "mae.pt"
+        self.sampler = SceneSampler(self._parts(), run.seed + 17, workers.rank)
+        self.held_out = self._scenes(0, "val")
+        self.means = MeanHeads(model, len(task_pairs()[0]))
+        self.guess = nn.Linear(run.config.width, CHANNELS if run.distil else 1).to(workers.device)
         self.parameters = [p for p in model.mae.parameters() if p.requires_grad]
+        if run.distil:
+            self.parameters += list(self.guess.parameters())
         decayed = [p for p in self.parameters if p.dim() > 1]
         plain = [p for p in self.parameters if p.dim() <= 1]
         groups = [{"params": decayed, "weight_decay": 0.05}, {"params": plain, "weight_decay": 0.0}]
         self.optimizer = torch.optim.AdamW(groups, lr=run.rate, betas=(0.9, 0.95))
+        self.average = Average(model.mae)
         if (state := load_state(self.state_file, asdict(run.config))) is not None:
             model.mae.load_state_dict(state["model"])
+            self.average.load(state["average"])
+            self.guess.load_state_dict(state["guess"])
+            self.means.load(state["means"])
             self.optimizer.load_state_dict(state["optimizer"])
             self.step, spent = state["step"], state["spent"]
-        cache = run.out / "cache"
-        scenes = load_scenes(run.dataset, "train", self.geometry.cell, cache)
-        self.sampler = SceneSampler(scenes, run.seed + self.step + 17, workers.rank)
-        self.held_out = load_scenes(run.dataset, "val", self.geometry.cell, cache)
+            self.sampler.reseed((run.seed + 17 + self.step) * 1009 + workers.rank)
         self.kinds = torch.Generator().manual_seed(run.seed + self.step)
-        self.scale = self._target_scale()
+        self.codes = CodeLoss(model)
         self.budget = Budget(run.minutes, workers, spent)
 
     def train_step(self, progress: float) -> tuple[str, float]:
         """One optimiser step; returns the kind of batch and its loss."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.run.rate * cosine(progress, self.step, WARM_UP)
-        weights = torch.tensor([share for _, share in KINDS])
-        kind = KINDS[int(torch.multinomial(weights, 1, generator=self.kinds))][0]
-        canvases = draw_prompts(self.sampler, self.geometry, self.run.batch).to(self.workers.device)
+        kind = self._kind()
+        # Queries alone are a third of a prompt's work: as many again fit a step.
+        count = self.run.batch * (2 if kind in ("vector", "zero_shot") else 1)
+        prompts = draw_prompts(self.sampler, self.geometry, count)
         with fast_autocast(self.workers.device):
-            loss = self._loss(kind, canvases)
+            loss, distance = self._loss(kind, prompts)
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        (loss if distance is None else loss + self.run.distil * distance).backward()
         self.workers.average_gradients(self.parameters)
         torch.nn.utils.clip_grad_norm_(self.parameters, 1.0)
         self.optimizer.step()
+        self.average.update(self.model.mae, self.step)
         self.step += 1
         return kind, float(loss.detach())
 
-    def _loss(self, kind: str, canvases: Tensor) -> Tensor:
+    def _kind(self) -> str:
+        """The kind of the next batch; whole prompts until every pair's mean heads are known."""
+        weights = torch.tensor([share for _, share in KINDS])
+        kind = KINDS[int(torch.multinomial(weights, 1, generator=self.kinds))][0]
+        return "one_shot" if kind == "vector" and not self.means.ready else kind
+
+    def _parts(self) -> list[Part]:
+        """Each data set's scenes, and those without masks where it lists some."""
+        parts = []
+        for index, (folder, share) in enumerate(self.run.datasets):
+            splits = [split for split in ("train", PLAIN) if has_split(folder, split)]
+            found = {split: self._scenes(index, split) for split in splits}
+            total = sum(map(len, found.values()))
+            for split, scenes in found.items():
+                file = self.run.out / "cache" / str(index) / f"{split}-features.npy"
+                features = scene_features(folder, split, file, say) if self.run.distil else None
+                parts.append(Part(scenes, share * len(scenes) / total, features))
+        return parts
+
+    def _scenes(self, index: int, split: str) -> Scenes:
+        return load_scenes(self.run.datasets[index][0], split, self.geometry.cell, self.run.out / "cache" / str(index))
+
+    def _loss(self, kind: str, prompts: Prompts) -> tuple[Tensor, Tensor | None]:
+        """Of the codes, and of the teacher's features where there is a teacher."""
+        canvases, pair = (t.to(self.workers.device) for t in (prompts.canvas, prompts.pair))
+        if kind == "random":
+            return self.codes.of_random(canvases, self.sampler.generator), None
         pixels = self.model.normalise(canvases)
         rows, columns = self.geometry.tile_box(Quadrant.QUERY)
-        answer_rows, answer_columns = self.geometry.tile_box(Quadrant.ANSWER)
-        if kind == "random":
-            return self._random_loss(pixels, canvases)
-        source = pixels[..., rows, columns] if kind == "zero_shot" else pixels
-        logits = self.model.answer_logits(kind, self.model.logits(kind, source))
-        return self._cross_entropy(logits, self._targets(canvases[..., answer_rows, answer_columns]))
+        name = "one_shot" if kind == "one_shot" else "zero_shot"
+        encoder, decoder, edits = self.means.recorder()
+        if kind == "vector":
+            some = self.sampler.generator if self.step % 2 else None
+            edits = self.means.edits(self.model, pair, some)
+        source = pixels if name == "one_shot" else pixels[..., rows, columns]
+        latent = self.model.latent(name, source, edits[0])
+        logits = self.model.answer_logits(name, self.model.logits_of(name, latent, edits[1]))
+        if kind == "one_shot":
+            self.means.learn(pair, encoder, decoder)
+        return self.codes.of_answers(logits, canvases), self._distance(name, latent, prompts.query)
 
-    def _random_loss(self, pixels: Tensor, canvases: Tensor) -> Tensor:
-        """Reconstruct three quarters of the patches from the rest; each quadrant has its own codes."""
-        batch, patches = len(pixels), self.geometry.patches
-        keep = int(patches * RANDOM_VISIBLE)
-        shuffled = torch.rand(batch, patches, generator=self.sampler.generator).argsort(1).to(pixels.device)
-        visible, hidden = shuffled[:, :keep].sort(1).values, shuffled[:, keep:].sort(1).values
-        order = torch.full((batch, patches + 1), keep + 1, device=pixels.device)
-        order.scatter_(1, visible + 1, torch.arange(1, keep + 1, device=pixels.device).expand(batch, -1))
-        order[:, 0] = 0
-        embedded = self.model.mae.patch_embed(pixels)
-        seen = embedded.gather(1, visible[..., None].expand(-1, -1, embedded.shape[2]))
-        latent = self.model.mae.encode(self.model.mae.embed(seen, visible))
-        everywhere = torch.arange(patches, device=pixels.device)
-        logits = self.model.mae.decode(latent, order, everywhere)[:, 1:]
-        target = self._canvas_targets(canvases)
-        pick = hidden[..., None].expand(-1, -1, logits.shape[2])
-        return self._cross_entropy(logits.gather(1, pick), target.gather(1, pick))
-
-    def _cross_entropy(self, logits: Tensor, target: Tensor) -> Tensor:
-        return -(target * F.log_softmax(logits.float(), -1)).sum(-1).mean()
-
-    @torch.no_grad()
-    def _targets(self, tiles: Tensor) -> Tensor:
-        """Tiles [B,3,T,T] in [0, 1] -> soft targets [B,half*half,codes]."""
-        distance = self.model.vae.distances(self.model.vae.latents(tiles * 2 - 1))
-        return torch.softmax(-distance / (TARGET_TEMPERATURE * self.scale), -1)
-
-    def _canvas_targets(self, canvases: Tensor) -> Tensor:
-        out = canvases.new_empty(len(canvases), self.geometry.patches, self.model.config.mae.codes)
-        for quadrant, patches in zip(Quadrant, self.geometry.quadrant_patches, strict=True):
-            rows, columns = self.geometry.tile_box(quadrant)
-            out[:, list(patches)] = self._targets(canvases[..., rows, columns])
-        return out
-
-    def _target_scale(self) -> Tensor:
-        book = self.model.vae.codebook.detach().float()
-        distance = torch.cdist(book, book).square().fill_diagonal_(float("inf"))
-        return distance.min(1).values.mean()
+    def _distance(self, name: str, latent: Tensor, query: Drawn) -> Tensor | None:
+        """How far the query's tokens [B,1+V,width] are from saying what the teacher saw."""
+        if query.features is None or not query.taught.any():
+            return None
+        visible = self.model.program(name).visible
+        tokens = [1 + visible.index(patch) for patch in self.geometry.quadrant_patches[Quadrant.QUERY]]
+        taught = query.taught.to(latent.device)
+        return distance(self.guess(latent[taught][:, tokens]), query.features.to(latent.device)[taught])
 
     def state(self) -> dict[str, Any]:
         """Everything a resume needs."""
         return {
             "model": self.model.mae.state_dict(),
+            "average": self.average.values,
+            "guess": self.guess.state_dict(),
+            "means": self.means.state(),
             "optimizer": self.optimizer.state_dict(),
             "step": self.step,
             "spent": self.budget.spent,
@@ -151,34 +173,15 @@ class MaeTrainer:
         }
 
 
-def model_with_tokenizer(run: MaeRun) -> MaeVqgan:
-    """A fresh MAE around a trained, frozen tokenizer."""
-    state = load_state(run.tokenizer)
-    if state is None:
-        raise TrainingError(f"no tokenizer at {run.tokenizer}: train one first with `vtv train tokenizer`")
-    torch.manual_seed(run.seed)
-    model = MaeVqgan(ModelConfig.from_json({"name": run.name, "mae": asdict(run.config), "vqgan": state["config"]}))
-    initialise(model.mae)
-    model.vae.load_state_dict(state["model"])
-    model.vae.requires_grad_(False).eval()
-    return model
-
-
-def initialise(mae: torch.nn.Module) -> None:
-    """Xavier-uniform linear layers and small tokens, as in MAE."""
-    for name, parameter in mae.named_parameters():
-        if name in ("cls_token", "mask_token"):
-            torch.nn.init.normal_(parameter, std=0.02)
-        elif parameter.dim() > 1:
-            torch.nn.init.xavier_uniform_(parameter.view(parameter.shape[0], -1))
-        elif name.endswith(".bias"):
-            torch.nn.init.zeros_(parameter)
-
-
-def train_mae(run: MaeRun) -> None:
-    """Train until the budget is spent; progress on standard output, checkpoint at every evaluation."""
+def train_mae(run: MaeRun, start: Path | None = None) -> None:
+    """Train until the budget is spent, from a model directory if there is one; a checkpoint at every evaluation."""
     workers = Workers()
-    trainer = MaeTrainer(run, workers, model_with_tokenizer(run))
+    if start is None:
+        model = from_nothing(run.tokenizer, run.name, run.config, run.seed)
+    else:
+        model = from_model(start, run.out)
+        run = replace(run, name=model.config.name, config=model.config.mae)
+    trainer = MaeTrainer(run, workers, model)
     losses: dict[str, list[float]] = {kind: [] for kind, _ in KINDS}
     while (progress := trainer.budget.progress()) < 1.0:
         kind, loss = trainer.train_step(progress)
@@ -194,7 +197,10 @@ def train_mae(run: MaeRun) -> None:
 
 
 def report(trainer: MaeTrainer) -> None:
-    """Save, then evaluate on held-out prompts and print."""
+    """Save, then judge the averaged weights on held-out prompts and print."""
     save_state(trainer.state_file, trainer.state())
+    current = {name: value.clone() for name, value in trainer.model.mae.state_dict().items()}
+    trainer.model.mae.load_state_dict(trainer.average.values)
     result = quick_evaluation(trainer.model, trainer.held_out, 96)
+    trainer.model.mae.load_state_dict(current)
     print(f"step {trainer.step} held out: {result}", flush=True)

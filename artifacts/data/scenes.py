@@ -13,6 +13,8 @@ from artifacts.errors import DatasetError
 VOID = 255  # VOC's label for object borders
 TEST_EVERY = 5
 """Where a folder has no lists, which names are for the test."""
+PLAIN = "plain"
+"""A split of scenes whose foreground nobody knows: all of their labels are void."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,11 @@ def mask_folder(dataset: Path) -> Path:
     own = dataset / "SegmentationClass"
     augmented = dataset / "SegmentationClassAug"
     return own if own.is_dir() and not augmented.is_dir() else augmented
+
+
+def has_split(dataset: Path, split: str) -> bool:
+    """Whether the data set lists such a split."""
+    return (dataset / "ImageSets" / "Segmentation" / f"{split}.txt").is_file()
 
 
 def read_scene(dataset: Path, name: str, side: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8], int]:

@@ -35,6 +35,14 @@ class Variables:
         else:
             self.encoder_index = torch.full_like(self.encoder_index, self.count)
 
+    def class_tokens(self) -> Tensor:
+        """1 for each variable that switches sites of class tokens and no others [count]; the rest are 0."""
+        own, others = torch.zeros(self.count + 1), torch.zeros(self.count + 1)
+        for index in (self.encoder_index, self.decoder_index):
+            own[index[:, 0]] = 1
+            others[index[:, 1:]] = 1
+        return (own * (1 - others))[: self.count]
+
     def spread(self, values: Tensor) -> tuple[Tensor, Tensor]:
         """A number for each variable [...,count] -> one for each site of encoder and decoder [...,L,N,H].
 

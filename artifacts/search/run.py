@@ -136,8 +136,14 @@ class Search:
         return self.codes[torch.from_numpy(index)]
 
     def candidates(self) -> Tensor:
-        """The likelier half of every Bernoulli, and samples: [CANDIDATES,n]."""
-        return torch.cat([(self.logits.detach() > 0).float()[None], self.sample(CANDIDATES - 1)])
+        """The likelier half of every Bernoulli, samples, and the class tokens, where they can be told: [CANDIDATES,n].
+
+        Base models are trained to read a task from its means at the class tokens (`training.steering`).
+        """
+        chosen = [(self.logits.detach() > 0).float()[None]]
+        if (tokens := self.variables.class_tokens()).any():
+            chosen.append(tokens[None])
+        return torch.cat([*chosen, self.sample(CANDIDATES - len(chosen))])
 
     def state(self) -> State:
         """A copy of all that changes from step to step."""

@@ -10,13 +10,15 @@ from torch import Tensor
 class Scene:
     """A batch of pictures [B,3,H,W] in [0, 1], foreground masks [B,1,H,W] in {0, 1}, and each row's hole [B,1,H,W].
 
-    `output` [B,3,H,W]: what a data set of pairs gives beside the picture.
+    `output` [B,3,H,W]: what a data set of pairs gives beside the picture. `light` [B,1,1,1]: what is left of the light
+    in the dark, where it is not half.
     """
 
     picture: Tensor
     mask: Tensor
     hole: Tensor
     output: Tensor | None = None
+    light: Tensor | None = None
 
 
 def hole_masks(rows: Tensor, columns: Tensor, side: int) -> Tensor:

@@ -21,8 +21,8 @@ def picture(scene: Scene) -> Tensor:
 
 
 def dark(scene: Scene) -> Tensor:
-    """Half the light."""
-    return scene.picture * 0.5
+    """Half the light, or what the scene says is left of it."""
+    return scene.picture * (0.5 if scene.light is None else scene.light)
 
 
 def gray(scene: Scene) -> Tensor:
@@ -32,12 +32,12 @@ def gray(scene: Scene) -> Tensor:
 
 
 def hole(scene: Scene) -> Tensor:
-    """The picture with a black square of a quarter of the side."""
+    """The picture with a black hole."""
     return scene.picture * (1 - scene.hole)
 
 
 def dark_hole(scene: Scene) -> Tensor:
-    """Half the light, and the black square."""
+    """Less light, and a black hole."""
     return dark(scene) * (1 - scene.hole)
 
 

@@ -1,9 +1,10 @@
 """`vtv train`."""
 
 from argparse import Namespace
+from pathlib import Path
 
 from cli import options, values
-from cli.parser import Commands
+from cli.parser import Commands, UsageError
 
 ABOUT = """\
 tokenizer: the VQGAN that turns pictures into codes. mae: the masked autoencoder that predicts them; needs the
@@ -16,18 +17,24 @@ def add(commands: Commands) -> None:
     """Its options."""
     parser = commands.add(
         "train",
-        "train a base model from scratch",
+        "train a base model, from scratch or from another",
         about=ABOUT,
         examples=[
             "vtv train tokenizer --dataset data/scenes -o runs/small --minutes 24",
             "vtv train mae --dataset data/scenes -o runs/small --minutes 120",
+            "vtv train mae --dataset data/photos=3 --dataset data/scenes --from my-model -o runs/photos --minutes 80",
         ],
         run=run,
         resumes=True,
     )
     parser.add_argument("stage", choices=["tokenizer", "decoder", "mae"], help="what to train")
     parser.add_argument(
-        "--dataset", type=values.input_folder, required=True, metavar="DIR", help="a VOC2012-layout folder"
+        "--dataset",
+        type=_shared,
+        action="append",
+        required=True,
+        metavar="DIR[=SHARE]",
+        help="a VOC2012-layout folder; of mae several, SHARE: how often it is drawn, relative to the others",
     )
     options.add_output(parser, "checkpoints; a run that finds its own goes on", folder=True)
     parser.add_argument(
@@ -38,8 +45,28 @@ def add(commands: Commands) -> None:
         help="time budget of this stage, all runs together",
     )
     parser.add_argument("--size", choices=["small", "medium"], default="small", help="of the model")
+    parser.add_argument(
+        "--from",
+        dest="start",
+        type=values.input_folder,
+        metavar="MODEL",
+        help="of mae: go on from this model folder (default: from nothing)",
+    )
+    parser.add_argument("--rate", type=values.positive, default=1.5e-3, help="of mae: the highest learning rate")
+    parser.add_argument(
+        "--distil",
+        type=values.not_negative,
+        default=0.0,
+        metavar="WEIGHT",
+        help="of mae: weight of a teacher's features beside the codes",
+    )
     parser.add_argument("--batch", type=values.whole(1), default=16, metavar="N", help="pictures a step, per process")
     options.add_seed(parser)
+
+
+def _shared(word: str) -> tuple[Path, float]:
+    folder, _, share = word.partition("=")
+    return values.input_folder(folder), values.positive(share) if share else 1.0
 
 
 def run(a: Namespace) -> int:
@@ -49,12 +76,18 @@ def run(a: Namespace) -> int:
     from training.mae import MaeRun, train_mae
     from training.tokenizer import TokenizerRun, train_tokenizer
 
-    config, data, out = TRAINABLE[a.size], a.dataset, a.output
+    config, data, out = TRAINABLE[a.size], tuple(a.dataset), a.output
+    if a.stage != "mae" and len(data) > 1:
+        raise UsageError(f"{a.stage} takes one --dataset")
     with joined():
         if a.stage == "mae":
             tokenizer = out / "tokenizer.pt"
-            train_mae(MaeRun(data, tokenizer, out, config.name, config.mae, a.minutes, a.batch, seed=a.seed))
+            mae = MaeRun(data, tokenizer, out, config.name, config.mae, a.minutes, a.batch, a.rate, a.seed, a.distil)
+            train_mae(mae, a.start)
         else:
             frozen = a.stage == "decoder"
-            train_tokenizer(TokenizerRun(data, out, config.vqgan, a.minutes, a.batch, seed=a.seed, decoder_only=frozen))
+            folder = data[0][0]
+            train_tokenizer(
+                TokenizerRun(folder, out, config.vqgan, a.minutes, a.batch, seed=a.seed, decoder_only=frozen)
+            )
     return 0

@@ -42,9 +42,7 @@ def backend_of(kind: type[EagerNetwork]) -> type[Eager]:
     class Made(Eager):
         name = "openvino"
 
-        def compile(
-            self, network: Network, buckets: tuple[int, ...], key: Key, cache: EngineCache
-        ) -> EagerNetwork:
+        def compile(self, network: Network, buckets: tuple[int, ...], key: Key, cache: EngineCache) -> EagerNetwork:
             return kind(network)
 
     return Made

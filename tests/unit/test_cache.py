@@ -99,12 +99,8 @@ def _other_key(entry: Path) -> None:
     (entry / ENTRY).write_text(json.dumps(found))
 
 
-@pytest.mark.parametrize(
-    "damage", [_truncate, _remove_payload, _add_file, _break_entry, _remove_entry, _other_key]
-)
-def test_a_damaged_entry_is_built_again(
-    cache: EngineCache, damage: object, caplog: pytest.LogCaptureFixture
-) -> None:
+@pytest.mark.parametrize("damage", [_truncate, _remove_payload, _add_file, _break_entry, _remove_entry, _other_key])
+def test_a_damaged_entry_is_built_again(cache: EngineCache, damage: object, caplog: pytest.LogCaptureFixture) -> None:
     get = Builder()
     get(cache)
     assert callable(damage)
@@ -114,9 +110,7 @@ def test_a_damaged_entry_is_built_again(
     assert "damaged" in caplog.text
 
 
-def test_an_entry_that_cannot_be_loaded_is_built_again(
-    cache: EngineCache, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_an_entry_that_cannot_be_loaded_is_built_again(cache: EngineCache, caplog: pytest.LogCaptureFixture) -> None:
     builder = Builder()
 
     def load(folder: Path) -> str:

@@ -27,7 +27,17 @@ FILES = (
     *("cat.jpg", "hole.png", "segmentation.means", "inpaint.means", "segmentation.vector"),
     *("task_mean_activations.pkl", "bernoullis.pkl", "MAE.pth", "last.ckpt", "model.yaml"),
 )
-FOLDERS = ("my-store", "pairs", "packages", "data/scenes", "runs/small", "tests/data/golden/public")
+FOLDERS = (
+    "my-model",
+    "my-store",
+    "pairs",
+    "packages",
+    "pictures",
+    "data/photos",
+    "data/scenes",
+    "runs/small",
+    "tests/data/golden/public",
+)
 """What the examples read."""
 
 

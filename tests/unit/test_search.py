@@ -9,7 +9,7 @@ from artifacts.collect.means import Means
 from artifacts.data.episodes import Episodes, make_episodes
 from artifacts.data.scenes import Scenes
 from artifacts.search.granularity import Variables
-from artifacts.search.run import Search
+from artifacts.search.run import CANDIDATES, Search
 from artifacts.search.settings import SearchSettings
 from artifacts.tasks import COMPOSITES, TASKS
 from artifacts.tasks.scene import hole_masks
@@ -59,6 +59,27 @@ def test_group_variables_cover_quadrants() -> None:
     assert not decoder[0, 0, :, 0].any()
 
 
+@pytest.mark.parametrize("granularity", ["head", "group", "token"])
+def test_class_tokens_are_told_from_the_rest(granularity: str) -> None:
+    variables = Variables(TINY.mae, zero_shot(Geometry()), granularity)
+    masks = variables.expand(variables.class_tokens()[None].bool())
+    for mask, layers in zip(masks, (2, 1), strict=True):
+        wanted = torch.zeros(layers, 1, mask.shape[2], 2, dtype=torch.bool)
+        wanted[:, :, 0] = granularity != "head"
+        assert torch.equal(mask, wanted)
+
+
+def test_the_class_tokens_are_among_the_candidates(model: MaeVqgan) -> None:
+    program = model.program("zero_shot")
+    tokens = (program.encoder_tokens, program.decoder_tokens)
+    sizes = ((2, tokens[0], 2, 16), (1, tokens[1], 2, 8))
+    values = (torch.zeros(sizes[0]), torch.zeros(sizes[1]))
+    run = Search(model, TASKS["identity"], values, SearchSettings())
+    candidates = run.candidates()
+    assert len(candidates) == CANDIDATES
+    assert (candidates == run.variables.class_tokens()).all(1).any()
+
+
 def test_every_site_has_one_variable() -> None:
     for granularity in ("head", "group", "token"):
         variables = Variables(TINY.mae, zero_shot(Geometry()), granularity)
@@ -72,9 +93,7 @@ def test_the_search_finds_what_pays(model: MaeVqgan, scenes: Scenes) -> None:
     """The loss counts chosen variables that hurt and missed ones that help; the search must find the split."""
 
     class Counted(Search):
-        def losses(
-            self, samples: torch.Tensor, queries: Episodes, codes: torch.Tensor | None = None
-        ) -> torch.Tensor:
+        def losses(self, samples: torch.Tensor, queries: Episodes, codes: torch.Tensor | None = None) -> torch.Tensor:
             return samples[:, 4:].sum(1) - 2 * samples[:, :4].sum(1)
 
     values = tuple(torch.zeros(s) for s in ((2, 50, 2, 16), (1, 99, 2, 8)))

@@ -72,7 +72,7 @@ def test_a_new_task_has_episodes_and_is_scored(task: Task) -> None:
 
 def test_training_draws_a_new_task(task: Task) -> None:
     geometry = Geometry()
-    canvas = draw_prompts(SceneSampler(scenes(), 0, 0), geometry, 2)  # its share leaves the others no chance
+    canvas = draw_prompts(SceneSampler(scenes(), 0, 0), geometry, 2).canvas  # its share leaves the others no chance
     for query, answer in ((Quadrant.EXAMPLE_INPUT, Quadrant.EXAMPLE_OUTPUT), (Quadrant.QUERY, Quadrant.ANSWER)):
         cells = [canvas[:, :, rows, columns] for rows, columns in map(geometry.cell_box, (query, answer))]
         torch.testing.assert_close(cells[1], cells[0] / 4)
@@ -80,7 +80,7 @@ def test_training_draws_a_new_task(task: Task) -> None:
 
 def test_training_never_draws_a_task_without_a_share(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(TASKS, "never", Task("never", _fail, _fail, "mse", "Never drawn."))
-    assert draw_prompts(SceneSampler(scenes(), 0, 0), Geometry(), 64).shape == (64, 3, 224, 224)
+    assert draw_prompts(SceneSampler(scenes(), 0, 0), Geometry(), 64).canvas.shape == (64, 3, 224, 224)
 
 
 def test_a_file_is_named_as_its_task(folder: Path) -> None:

@@ -1,5 +1,6 @@
 """Training in miniature: it learns, and a resumed run goes on where it stopped."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +12,18 @@ from artifacts.data.scenes import load_scenes
 from engine.checkpoint import load_model
 from engine.config import MaeConfig, VqganConfig
 from engine.geometry import Geometry
-from training.batches import SceneSampler, tiles
+from training import teacher
+from training.average import Average
+from training.batches import Part, SceneSampler, tiles
 from training.checkpoint import load_state
 from training.export import export
-from training.mae import MaeRun, MaeTrainer, model_with_tokenizer
+from training.holes import LARGEST, SMALLEST, any_holes
+from training.mae import MaeRun, MaeTrainer
 from training.prompts import draw_prompts, task_pairs
 from training.quantizer import AveragedCodebook
 from training.schedule import cosine
+from training.start import from_model, from_nothing
+from training.steering import MeanHeads
 from training.tokenizer import TokenizerRun, TokenizerTrainer
 from training.tokenizer import report as report_tokenizer
 from training.workers import Workers
@@ -59,16 +65,25 @@ def test_tokenizer_and_mae_learn_and_resume(dataset: Path, tmp_path: Path) -> No
     for name, value in resumed.model.state_dict().items():
         torch.testing.assert_close(value, tokenizer.model.state_dict()[name])
 
-    run = MaeRun(dataset, tmp_path / "tokenizer.pt", tmp_path, "tiny", MAE, minutes=1, batch=4)
-    trainer = MaeTrainer(run, Workers(), model_with_tokenizer(run))
+    run = MaeRun(((dataset, 1.0),), tmp_path / "tokenizer.pt", tmp_path, "tiny", MAE, minutes=1, batch=4)
+    trainer = mae_trainer(run)
+    kinds = {trainer.train_step(0.0)[0] for _ in range(8)}
+    assert "vector" not in kinds, "before every pair's mean heads are known"
+    trainer.means.seen += 1
     kinds = {trainer.train_step(0.0)[0] for _ in range(25)}
-    assert kinds == {"one_shot", "zero_shot", "random"}
+    assert kinds == {"one_shot", "vector", "zero_shot", "random"}
     torch.save(trainer.state(), tmp_path / "mae.pt")
-    assert MaeTrainer(run, Workers(), model_with_tokenizer(run)).step == 25
+    again = mae_trainer(run)
+    assert again.step == 33
+    torch.testing.assert_close(again.means.state(), trainer.means.state())
     mark = export(tmp_path, tmp_path / "model")
     model, loaded = load_model(tmp_path / "model")
     assert loaded == mark
     assert model.config.name == "tiny"
+
+
+def mae_trainer(run: MaeRun) -> MaeTrainer:
+    return MaeTrainer(run, Workers(), from_nothing(run.tokenizer, run.name, run.config, run.seed))
 
 
 def test_decoder_only_training_leaves_the_codes_alone(dataset: Path, tmp_path: Path) -> None:
@@ -85,7 +100,7 @@ def test_decoder_only_training_leaves_the_codes_alone(dataset: Path, tmp_path: P
 
 def test_prompts_fill_all_cells_and_keep_the_cross_white(dataset: Path) -> None:
     sampler = SceneSampler(load_scenes(dataset, "train", 111), 0, 0)
-    canvases = draw_prompts(sampler, Geometry(), 16)
+    canvases = draw_prompts(sampler, Geometry(), 16).canvas
     assert canvases.shape == (16, 3, 224, 224)
     assert (canvases[:, :, 111:113] == 1).all()
     assert (canvases[:, :, :, 111:113] == 1).all()
@@ -126,3 +141,91 @@ def test_rate_warms_up_and_decays() -> None:
 
 def test_a_missing_checkpoint_is_a_fresh_start(tmp_path: Path) -> None:
     assert load_state(tmp_path / "none.pt") is None
+
+
+def test_holes_have_any_shape_and_a_fair_size() -> None:
+    holes = any_holes(200, 111, torch.Generator().manual_seed(0))
+    assert holes.shape == (200, 1, 111, 111)
+    assert set(holes.unique().tolist()) == {0, 1}
+    areas = holes.mean((1, 2, 3))
+    assert SMALLEST - 1e-3 <= areas.min() <= areas.max() <= LARGEST + 1e-3
+    rows, columns = holes.amax(3).sum((1, 2)), holes.amax(2).sum((1, 2))
+    assert ((rows / columns) > 1.5).any()
+    assert ((areas * 111**2) < 0.8 * rows * columns).any(), "not every hole is a rectangle"
+
+
+def test_scenes_without_masks_are_drawn_only_where_none_is_shown(dataset: Path) -> None:
+    known = load_scenes(dataset, "train", 111)
+    plain = replace(known, masks=np.zeros_like(known.masks))
+    features = np.ones((8, 49, 3), np.float16)
+    sampler = SceneSampler([Part(known, 0.5), Part(plain, 0.5, features)], 0, 0)
+    drawn = sampler.draw_with(torch.arange(64) % 2 == 0)
+    shown = drawn.scene.mask.amax((1, 2, 3)) > 0
+    assert shown[::2].all()
+    assert shown[1::2].any()
+    assert not shown[1::2].all()
+    assert torch.equal(drawn.taught, ~shown), "only the plain ones come with features here"
+    assert drawn.features is not None
+    assert (drawn.features[drawn.taught] == 1).all()
+
+
+def test_mean_heads_are_what_prompts_showed_and_are_written_for_their_pair(dataset: Path, tmp_path: Path) -> None:
+    tokenizer = tokenizer_trainer(dataset, tmp_path)
+    report_tokenizer(tokenizer)
+    model = from_nothing(tmp_path / "tokenizer.pt", "tiny", MAE, 0)
+    means = MeanHeads(model, 3)
+    encoder, decoder, edits = means.recorder()
+    canvas = torch.rand(4, 3, 224, 224)
+    model.logits("one_shot", canvas, *edits)
+    means.learn(torch.tensor([2, 0, 2, 0]), encoder, decoder)
+    torch.testing.assert_close(means.encoder[2, 0], encoder[0][[0, 2], 0].mean(0))
+    assert not means.ready
+    written = means.edits(model, torch.tensor([2, 0]), None)
+    heads = torch.randn(2, 50, MAE.heads, MAE.width // MAE.heads)
+    out = written[0](0, heads)
+    torch.testing.assert_close(out[:, 0], means.encoder[[2, 0], 0])
+    torch.testing.assert_close(out[:, 1:], heads[:, 1:])
+
+
+def test_a_model_is_trained_on_from_its_directory(dataset: Path, tmp_path: Path) -> None:
+    tokenizer = tokenizer_trainer(dataset, tmp_path / "first")
+    report_tokenizer(tokenizer)
+    run = MaeRun(((dataset, 1.0),), tmp_path / "first" / "tokenizer.pt", tmp_path / "first", "tiny", MAE, 1, 4)
+    torch.save(mae_trainer(run).state(), tmp_path / "first" / "mae.pt")
+    export(tmp_path / "first", tmp_path / "model")
+    model = from_model(tmp_path / "model", tmp_path / "second")
+    assert any(p.requires_grad for p in model.mae.parameters())
+    assert not any(p.requires_grad for p in model.vae.parameters())
+    torch.save(mae_trainer(run).state(), tmp_path / "second" / "mae.pt")
+    assert export(tmp_path / "second", tmp_path / "again")
+
+
+def test_features_are_made_once_and_standardised(
+    dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Corners(torch.nn.Module):
+        """Stands in for the network: each patch's mean colour, again and again."""
+
+        def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+            colours = torch.nn.functional.adaptive_avg_pool2d(pictures, teacher.GRID).flatten(2).transpose(1, 2)
+            return colours.repeat(1, 1, teacher.CHANNELS // 3)
+
+    monkeypatch.setattr(teacher, "Teacher", Corners)
+    features = teacher.scene_features(dataset, "train", tmp_path / "features.npy", lambda _: None)
+    assert features.shape == (8, 49, teacher.CHANNELS)
+    assert abs(float(features.astype(np.float32).mean())) < 0.01
+    assert float(features.astype(np.float32).std()) == pytest.approx(1, abs=0.01)
+    monkeypatch.setattr(teacher, "Teacher", None)
+    np.testing.assert_array_equal(
+        teacher.scene_features(dataset, "train", tmp_path / "features.npy", lambda _: None), features
+    )
+
+
+def test_the_average_follows_slowly() -> None:
+    module = torch.nn.Linear(1, 1)
+    torch.nn.init.zeros_(module.weight)
+    average = Average(module)
+    torch.nn.init.ones_(module.weight)
+    for step in range(1000, 1100):
+        average.update(module, step)
+    assert 0.1 < float(average.values["weight"]) < 0.9
