@@ -56,7 +56,7 @@ def how(job: Job) -> dict[str, str]:
         "method": settings.method,
         "objective": settings.objective,
         "seed": str(settings.seed),
-        "dataset": job.dataset,
+        "dataset": Path(job.dataset).name,  # of a file that travels: whose folder it was is nobody's business
     }
     usual = asdict(method_settings(settings.method))
     return about | {
