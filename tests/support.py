@@ -27,6 +27,8 @@ from engine.task_vector import AnswerSettings, TaskVector, site_shapes
 
 T = TypeVar("T")
 SERVE = [sys.executable, "-m", "cli", "serve"]
+HOLE_AT = 16
+"""Pixels from a photo's left and top: a multiple of JPEG's blocks, so that its hole stays black."""
 PATIENCE = 120.0
 """Seconds after which something that must happen counts as not happening."""
 TINY = ModelConfig(
@@ -96,11 +98,18 @@ def make_artifact(path: Path, task: str, model: str, seed: int, **changes: str) 
 
 
 def photo(width: int = 64, height: int = 48, seed: int = 0, file_format: str = "JPEG") -> bytes:
-    """An image file of smooth random colours."""
+    """An image file of smooth random colours with a black square in it, for the tasks that fill holes."""
     coarse = np.random.default_rng(seed).integers(0, 256, (4, 4, 3), np.uint8)
     image = Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
+    side = HOLE_AT * max(1, min(width, height) // 64)
+    image.paste("black", (HOLE_AT, HOLE_AT, HOLE_AT + side, HOLE_AT + side))
+    return image_file(image, file_format)
+
+
+def image_file(image: Image.Image | np.ndarray, file_format: str = "PNG") -> bytes:
+    """A picture as a file."""
     buffer = io.BytesIO()
-    image.save(buffer, file_format)
+    (image if isinstance(image, Image.Image) else Image.fromarray(image)).save(buffer, file_format)
     return buffer.getvalue()
 
 

@@ -5,13 +5,16 @@ from typing import Final, NamedTuple
 
 import cv2
 
-from artifacts.pictures.paint import paint
+from artifacts.pictures.holes import HoledPicture
+from artifacts.pictures.paint import binarised, paint
 from artifacts.pictures.resize import resized
 from artifacts.pictures.write import encode
+from engine.errors import NothingToFill
 from engine.geometry import Geometry, Pixels
 from engine.program import ProgramName
 from service.codec import images
 from service.codec.spec import ImageSpec
+from service.errors import InvalidImage
 
 # One image, one thread: the codec's processes are as many as the processor has use for.
 cv2.setNumThreads(1)
@@ -51,6 +54,8 @@ class Codec:
 
     def decode(self, spec: ImageSpec) -> Decoded:
         """Read an image and lay it out as the engine takes it. Raises InvalidImage or UnsupportedMedia."""
+        if spec.has_hole:
+            return self._decode_with_hole(spec)
         geometry = self.geometry
         query = self._read(spec.source, geometry.tile)
         cell = resized(query, geometry.cell)
@@ -65,6 +70,17 @@ class Codec:
             return Decoded("zero_shot", tile, guide, large)
         example = [self._cell(data) for data in spec.example]
         return Decoded("one_shot", geometry.canvas(example[0], example[1], cell), guide, large)
+
+    def _decode_with_hole(self, spec: ImageSpec) -> Decoded:
+        tile = self.geometry.query_tile(self._holed(spec).cell(self.geometry.cell))
+        return Decoded("zero_shot", tile, None, self._size(spec.source) > _LARGE_PIXELS)
+
+    def _holed(self, spec: ImageSpec) -> HoledPicture:
+        picture, mask = self._read(spec.source), None if spec.mask is None else self._read(spec.mask)
+        try:
+            return HoledPicture.of(picture, mask, spec.settings)
+        except NothingToFill as error:
+            raise InvalidImage(str(error)) from None
 
     def _cell(self, data: bytes) -> Pixels:
         return resized(self._read(data, self.geometry.tile), self.geometry.cell)
@@ -83,10 +99,17 @@ class Codec:
 
     def encode(self, answer: Pixels, spec: ImageSpec, guide: Pixels | None) -> EncodedAnswer:
         """Refine `answer` [cell, cell, 3] to the size asked for, and encode it."""
-        if guide is None and spec.size == "original":
-            guide = self._read(spec.source)
-        elif guide is None:
-            guide = resized(self._read(spec.source, self.geometry.tile), self.geometry.tile)
-        picture = paint(answer, guide, spec.settings, self.geometry.tile)
+        tile = self.geometry.tile
+        if spec.settings.refine == "hole":
+            picture = self._holed(spec).filled(answer, spec.settings, None if spec.size == "original" else tile)
+        else:
+            picture = paint(answer, self._guide(spec) if guide is None else guide, spec.settings, tile)
+        picture = binarised(picture, spec.settings)
         data = encode(picture, spec.format) if spec.encoded else picture.tobytes()
         return EncodedAnswer(data, width=picture.shape[1], height=picture.shape[0])
+
+    def _guide(self, spec: ImageSpec) -> Pixels:
+        """The query at the answer's size."""
+        if spec.size == "original":
+            return self._read(spec.source)
+        return resized(self._read(spec.source, self.geometry.tile), self.geometry.tile)

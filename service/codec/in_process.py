@@ -26,6 +26,7 @@ class InProcessCodec:
     def takes(spec: ImageSpec, alone: bool) -> bool:
         return (
             not isinstance(spec.source, bytes)
+            and not isinstance(spec.mask, bytes)
             and spec.source.shape[0] * spec.source.shape[1] <= _MOST_PIXELS
             and (alone or (not spec.encoded and spec.settings.refine == "none"))
         )

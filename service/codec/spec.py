@@ -8,6 +8,7 @@ from engine.task_vector import AnswerSettings
 
 Size = Literal["native", "original"]
 Refine = Literal["auto", "guided", "none"]
+Threshold = Literal["none", "auto"]
 
 
 class ImageSpec(NamedTuple):
@@ -17,8 +18,16 @@ class ImageSpec(NamedTuple):
     """A file, or RGB uint8 [H,W,3]."""
     example: tuple[bytes, bytes] | None
     """Files of a solved pair (input, output)."""
+    mask: bytes | Pixels | None
+    """White where to paint, as the source a file or pixels; else black regions are looked for, if there is a hole."""
     size: Size
     format: Format
     encoded: bool
     """Whether the answer is wanted as a file; else as its pixels' bytes."""
     settings: AnswerSettings
+    """With a threshold where black and white is asked for."""
+
+    @property
+    def has_hole(self) -> bool:
+        """Whether the engine is to see a picture with a hole."""
+        return self.settings.refine == "hole" or self.mask is not None

@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import binascii
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final, Literal
@@ -18,7 +18,7 @@ from service.http.schemas import InferRequest
 from service.pipeline.call import Call, Options
 
 Form = Literal["raw", "json", "multipart"]
-_FILES: Final = frozenset({"image", "example_input", "example_output"})
+_FILES: Final = frozenset({"image", "mask", "example_input", "example_output"})
 _LONGEST_NAME: Final = 100
 """Characters of a name that a client sent, in the complaint about it."""
 _TASK_OR_EXAMPLE: Final = "Give a task, or example_input and example_output: one of the two."
@@ -47,6 +47,7 @@ async def read_call(request: Request, max_images: int) -> InferCall:
         raise ClientClosed from None
     if len(call.images) > max_images:
         raise InvalidRequest(f"A request may hold at most {max_images} images.")
+    check_masks(call)
     return call
 
 
@@ -79,11 +80,21 @@ def _from_json(body: bytes) -> InferCall:
         asked = InferRequest.model_validate_json(body)
     except ValidationError as error:
         raise InvalidRequest(complaint(error)) from None
+    images, masks = _decoded(asked.images, "An image"), _decoded(asked.masks or [], "A mask")
+    return InferCall(asked, images, masks=masks, form="json")
+
+
+def _decoded(texts: Sequence[str], what: str) -> list[bytes]:
     try:
-        images = [base64.b64decode(text, validate=True) for text in asked.images]
+        return [base64.b64decode(text, validate=True) for text in texts]
     except (binascii.Error, ValueError):
-        raise InvalidImage("An image is not valid base64.") from None
-    return InferCall(asked, images, form="json")
+        raise InvalidImage(f"{what} is not valid base64.") from None
+
+
+def check_masks(call: Call) -> None:
+    """Raises InvalidRequest."""
+    if call.masks and len(call.masks) != len(call.images):
+        raise InvalidRequest("mask: there must be one for each image, in their order.")
 
 
 async def _read_form(request: Request) -> InferCall:
@@ -97,19 +108,19 @@ async def _read_form(request: Request) -> InferCall:
 async def _from_form(form: FormData) -> InferCall:
     # What is no file of ours is an option, and refused by its name if it is none.
     options = read_options({name: form[name] for name in form if name not in _FILES})
-    images = await _files(form, "image")
+    images, masks = await _files(form, "image"), await _files(form, "mask")
     pair = await _files(form, "example_input"), await _files(form, "example_output")
     if not images:
         raise InvalidRequest("The field image is missing: send at least one file under that name.")
     if not any(pair):
         if options.task is None:
             raise InvalidRequest(f"The field task is missing. {_TASK_OR_EXAMPLE}")
-        return InferCall(options, images, form="multipart")
+        return InferCall(options, images, masks=masks, form="multipart")
     if options.task is not None:
         raise InvalidRequest(_TASK_OR_EXAMPLE)
     if len(pair[0]) != 1 or len(pair[1]) != 1:
         raise InvalidRequest("A one-shot request needs one example_input and one example_output file.")
-    return InferCall(options, images, (pair[0][0], pair[1][0]), form="multipart")
+    return InferCall(options, images, (pair[0][0], pair[1][0]), masks=masks, form="multipart")
 
 
 async def _files(form: FormData, name: str) -> list[bytes]:

@@ -54,6 +54,7 @@ def _form(required: list[str], **files: dict[str, Any]) -> dict[str, Any]:
 
 
 _FILES: Final = {"type": "array", "items": BINARY, "minItems": 1, "description": "Repeat for several."}
+_MASKS: Final = {**_FILES, "description": "For tasks that fill holes: of the image's size, white where to paint."}
 REPLY_HEADERS: Final = {
     name: {"description": about, "schema": {"type": "string"}}
     for name, about in (
@@ -96,7 +97,7 @@ INFER: Final[dict[str, Any]] = {
             "multipart/form-data": {
                 "schema": {
                     "oneOf": [
-                        _form(["task", "image"], image=_FILES) | {"title": "Zero-shot"},
+                        _form(["task", "image"], image=_FILES, mask=_MASKS) | {"title": "Zero-shot"},
                         _form(
                             ["example_input", "example_output", "image"],
                             image=_FILES,

@@ -13,6 +13,11 @@ class InferRequest(Options):
 
     task: str = Field(min_length=1, max_length=200, description="Name of an installed task.")
     images: list[str] = Field(min_length=1, description="JPEG, PNG or WebP files, base64 encoded.")
+    masks: list[str] | None = Field(
+        None,
+        description="For tasks that fill holes: a file for each image, of its size, white where to paint. Without, the "
+        "image's black regions are filled.",
+    )
 
 
 class Output(BaseModel):
@@ -35,9 +40,7 @@ class TimingMs(BaseModel):
 class InferReply(BaseModel):
     task: str | None = Field(description="Null for a one-shot request.")
     model: str = Field(description="The base model's fingerprint.")
-    artifact: str | None = Field(
-        description="SHA-256 of the task vector's file; null for a one-shot request."
-    )
+    artifact: str | None = Field(description="SHA-256 of the task vector's file; null for a one-shot request.")
     outputs: list[Output] = Field(description="In the order of the request's images.")
     timing_ms: TimingMs
 

@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field
 
 
 class InputTensor(BaseModel):
-    name: str = Field(description="`image`.")
+    name: str = Field(description="`image` or `mask`.")
     shape: list[int] = Field(description="UINT8: [N,H,W,3]. BYTES: [N].")
     datatype: Literal["UINT8", "BYTES"] = Field(description="RGB pixels, or JPEG, PNG or WebP files.")
     parameters: dict[str, Any] = Field({}, description="`binary_data_size`: bytes of the tensor after the JSON part.")
@@ -24,10 +24,11 @@ class TensorRequest(BaseModel):
     id: str | None = Field(None, max_length=1000)
     parameters: dict[str, Any] = Field(
         {},
-        description="`size`, `refine` and `format` as elsewhere. The answer is UINT8 where the image is, BYTES where "
-        "`format` is set; `format` `raw` makes it UINT8 in any case. `binary_data_output` asks for the binary form.",
+        description="`size`, `refine`, `threshold` and `format` as elsewhere. The answer is UINT8 where the image is, "
+        "BYTES where `format` is set; `format` `raw` makes it UINT8 in any case. `binary_data_output` asks for "
+        "the binary form.",
     )
-    inputs: list[InputTensor] = Field(min_length=1, max_length=1)
+    inputs: list[InputTensor] = Field(min_length=1, max_length=2)
     outputs: list[AskedOutput] | None = Field(None, max_length=1)
 
 

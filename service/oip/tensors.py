@@ -1,6 +1,7 @@
 """Inference requests and replies of the Open Inference Protocol, with its binary tensor extension.
 
-Input `image` is UINT8 [N,H,W,3] (RGB), or BYTES [N] of encoded files; output `answer` is UINT8 [N,112,112,3] or
+Input `image` is UINT8 [N,H,W,3] (RGB), or BYTES [N] of encoded files, and so is `mask`, white where to paint, for tasks
+that fill holes; output `answer` is UINT8 [N,112,112,3] or
 BYTES [N]. In JSON, a UINT8 tensor is a list of numbers, nested or flat, and a BYTES element is base64 text. In
 binary, tensors follow the JSON part, and a BYTES element is preceded by its length, 4 bytes little endian.
 """
@@ -19,13 +20,13 @@ from starlette.responses import Response
 
 from engine.geometry import Pixels
 from service.errors import InvalidImage, InvalidRequest
-from service.http.calls import complaint, read_options
+from service.http.calls import check_masks, complaint, read_options
 from service.oip.schemas import InputTensor, TensorRequest
 from service.pipeline.call import Call, Outcome
 
 JSON_SIZE_HEADER: Final = "Inference-Header-Content-Length"
 """Bytes of the JSON part, where tensors follow it."""
-_OPTIONS: Final = ("size", "refine", "format")
+_OPTIONS: Final = ("size", "refine", "threshold", "format")
 _LENGTH: Final = struct.Struct("<I")
 
 
@@ -46,17 +47,15 @@ def read_tensors(body: bytes, json_size: str | None, task: str, max_images: int)
         asked = TensorRequest.model_validate_json(body[:size])
     except ValidationError as error:
         raise InvalidRequest(complaint(error)) from None
-    if [tensor.name for tensor in asked.inputs] != ["image"]:
-        raise InvalidRequest("There must be exactly one input, named image.")
+    if [tensor.name for tensor in asked.inputs] not in (["image"], ["image", "mask"]):
+        raise InvalidRequest("There must be one input named image, and for tasks that fill holes one named mask.")
     if any(output.name != "answer" for output in asked.outputs or []):
         raise InvalidRequest("The only output is named answer.")
-    tensor, payload = asked.inputs[0], body[size:]
+    tensor = asked.inputs[0]
     count = tensor.shape[0] if tensor.shape else 0
     if not 1 <= count <= max_images:
         raise InvalidRequest(f"A request must hold 1 to {max_images} images: the first dimension of image.")
-    images: Sequence[bytes | Pixels] = (
-        _pixels(tensor, payload) if tensor.datatype == "UINT8" else _files(tensor, payload)
-    )
+    images, *masks = _pictures(asked.inputs, body[size:])
     options: dict[str, Any] = {name: asked.parameters[name] for name in _OPTIONS if name in asked.parameters}
     encoded = options.get("format", "raw" if tensor.datatype == "UINT8" else "png") != "raw"
     if not encoded:
@@ -67,9 +66,29 @@ def read_tensors(body: bytes, json_size: str | None, task: str, max_images: int)
         binary = asked.outputs[0].parameters.get("binary_data", False)
     else:
         binary = asked.parameters.get("binary_data_output", False)
-    return TensorCall(
-        read_options({"task": task, **options}), images, encoded=encoded, id=asked.id, binary=binary is True
+    call = TensorCall(
+        read_options({"task": task, **options}),
+        images,
+        encoded=encoded,
+        masks=masks[0] if masks else (),
+        id=asked.id,
+        binary=binary is True,
     )
+    check_masks(call)
+    return call
+
+
+def _pictures(tensors: Sequence[InputTensor], payload: bytes) -> list[Sequence[bytes | Pixels]]:
+    """Each tensor's; those in the payload follow each other there."""
+    sizes = [size if isinstance(size := t.parameters.get("binary_data_size"), int) else 0 for t in tensors]
+    if len(tensors) > 1 and (min(sizes) < 0 or sum(sizes) != len(payload)):
+        raise InvalidRequest("The inputs' binary_data_size do not add up to the bytes after the JSON part.")
+    pictures: list[Sequence[bytes | Pixels]] = []
+    for number, tensor in enumerate(tensors):
+        start = sum(sizes[:number])
+        own = payload[start : start + sizes[number]] if len(tensors) > 1 else payload
+        pictures.append(_pixels(tensor, own) if tensor.datatype == "UINT8" else _files(tensor, own))
+    return pictures
 
 
 def tensor_reply(call: TensorCall, outcome: Outcome) -> Response:

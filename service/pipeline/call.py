@@ -9,7 +9,7 @@ from artifacts.pictures.formats import Format
 from artifacts.store.artifact import Artifact
 from engine.geometry import Pixels
 from service.codec.codec import EncodedAnswer
-from service.codec.spec import Refine, Size
+from service.codec.spec import Refine, Size, Threshold
 from service.telemetry.timing import Timing
 
 
@@ -22,6 +22,9 @@ class Options(BaseModel):
     size: Size = Field("native", description="`native` is 112 x 112 pixels, `original` is the query's size.")
     refine: Refine = Field(
         "auto", description="`auto` does what the task's artifact says; `guided` follows the query's edges."
+    )
+    threshold: Threshold = Field(
+        "none", description="`auto` cuts masks to black and white, where the task's artifact says; for such tasks only."
     )
     format: Format = Field("png", description="File format of the answer.")
 
@@ -37,6 +40,8 @@ class Call:
     """A solved pair (input, output); there is a task if and only if there is no example."""
     encoded: bool = True
     """Answers are files; else their pixels' bytes."""
+    masks: Sequence[bytes | Pixels] = ()
+    """White where to paint: one for each image, or none."""
 
 
 @dataclass(frozen=True, slots=True)

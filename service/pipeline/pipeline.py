@@ -89,14 +89,15 @@ class Pipeline:
         it. Cancelled, nothing more of it is computed.
         """
         artifact = self.registry.artifact(call.options.task) if call.options.task else None
+        settings = answer_settings(artifact.vector.answer if artifact else AnswerSettings(), call)
         try:
             ticket = self.batcher.admit(len(call.images), client)
             try:
                 if artifact is None:
-                    answers = await self._run(call, ticket, AnswerSettings(), _NO_SLOT, interruption)
+                    answers = await self._run(call, ticket, settings, _NO_SLOT, interruption)
                 else:
                     with self.registry.pinned(artifact, self.batcher.write) as slot:
-                        answers = await self._run(call, ticket, artifact.vector.answer, slot, interruption)
+                        answers = await self._run(call, ticket, settings, slot, interruption)
             finally:
                 self.batcher.release(ticket)
         except ServiceError as error:
@@ -105,9 +106,8 @@ class Pipeline:
         return Outcome([answer for answer, _ in answers], Timing.longest(timing for _, timing in answers), artifact)
 
     async def _run(
-        self, call: Call, ticket: Ticket, stored: AnswerSettings, slot: int, interruption: Interruption
+        self, call: Call, ticket: Ticket, settings: AnswerSettings, slot: int, interruption: Interruption
     ) -> list[TimedAnswer]:
-        settings = answer_settings(stored, call.options.refine)
         run = RequestRun(self._codecs, self.batcher, self._metrics, call, ticket, slot, settings, interruption.deadline)
         try:
             return await run.answers()

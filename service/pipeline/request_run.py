@@ -14,9 +14,10 @@ from engine.task_vector import AnswerSettings
 from service.batching.batcher import Batcher
 from service.batching.jobs import Job, Ticket
 from service.codec.codec import EncodedAnswer
-from service.codec.spec import ImageSpec, Refine
+from service.codec.spec import ImageSpec
 from service.codec.workers.pool import CodecPool
 from service.codec.workers.process import CodecJob
+from service.errors import InvalidRequest
 from service.pipeline.call import Call
 from service.telemetry.metrics import Metrics
 from service.telemetry.timing import Timing
@@ -76,7 +77,8 @@ class RequestRun:
 
     def _spec(self, index: int) -> ImageSpec:
         call, options = self.call, self.call.options
-        return ImageSpec(call.images[index], call.example, options.size, options.format, call.encoded, self.settings)
+        image, mask = call.images[index], call.masks[index] if call.masks else None
+        return ImageSpec(image, call.example, mask, options.size, options.format, call.encoded, self.settings)
 
     @property
     def fully_launched(self) -> bool:
@@ -84,6 +86,18 @@ class RequestRun:
         return sum(job.launched_at is not None for job in self.jobs) == len(self.call.images)
 
 
-def answer_settings(stored: AnswerSettings, asked: Refine) -> AnswerSettings:
-    """The artifact's settings, with what the request asks for in their place."""
-    return stored if asked == "auto" else replace(stored, refine=asked)
+def answer_settings(stored: AnswerSettings, call: Call) -> AnswerSettings:
+    """The artifact's settings, with what the request asks for in their place.
+
+    Raises InvalidRequest for what the task has no use for.
+    """
+    options = call.options
+    if call.masks and stored.refine != "hole":
+        raise InvalidRequest("mask: this task fills no holes.")
+    if options.threshold == "auto" and stored.threshold is None:
+        raise InvalidRequest("threshold: this task paints no masks.")
+    refine = stored.refine if options.refine == "auto" else options.refine
+    threshold = stored.threshold if options.threshold == "auto" else None
+    if (refine, threshold) == (stored.refine, stored.threshold):
+        return stored
+    return replace(stored, refine=refine, threshold=threshold)

@@ -6,10 +6,11 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.docs.examples import DOCS, Example, assert_like, examples, run
-from tests.support import ServerProcess, make_artifact, photo
+from tests.support import ServerProcess, image_file, make_artifact, photo
 
 PAGE = examples(DOCS / "http.md")
 ADMIN_KEY = "an admin key of this test"
@@ -20,6 +21,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory, tiny_model: tuple[Path, str
     """The files that the page's commands name."""
     directory = tmp_path_factory.mktemp("http-page")
     (directory / "photo.jpg").write_bytes(photo(320, 240))
+    mask = np.zeros((240, 320), np.uint8)
+    mask[60:120, 100:200] = 255
+    (directory / "mask.png").write_bytes(image_file(mask))
     (directory / "second.jpg").write_bytes(photo(200, 300, seed=1))
     (directory / "example_input.png").write_bytes(photo(64, 64, seed=2, file_format="PNG"))
     (directory / "example_output.png").write_bytes(photo(64, 64, seed=3, file_format="PNG"))

@@ -212,10 +212,10 @@ def test_no_barrier_is_found_in_any_state(page: Page, scheme: Any) -> None:
     """axe's rules, which include names, roles, contrast and landmarks."""
     page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
     check_barriers(page)
-    for task in ("identity", "inpaint"):
+    for task in ("identity", "colorization"):
         page.get_by_role("checkbox", name=task).check()
     page.get_by_role("button", name="Rabbit").click()
-    shown(page, "inpaint")
+    shown(page, "colorization")
     expect(page.locator(".busy")).to_have_count(0)
     check_barriers(page)
     page.get_by_role("tab", name="By example").click()

@@ -18,11 +18,11 @@ CODEC = Codec(Geometry(), 4_300_000)
 )
 def test_large_is_what_is_painted_at_a_large_size(width: int, size: Size, large: bool) -> None:
     for source in (photo(width, 2000), np.zeros((2000, width, 3), np.uint8)):
-        spec = ImageSpec(source, None, size, "png", True, AnswerSettings())
+        spec = ImageSpec(source, None, None, size, "png", True, AnswerSettings())
         assert CODEC.decode(spec).large is large
 
 
 def test_pixels_are_limited_as_files_are() -> None:
-    spec = ImageSpec(np.zeros((2000, 2200, 3), np.uint8), None, "native", "png", True, AnswerSettings())
+    spec = ImageSpec(np.zeros((2000, 2200, 3), np.uint8), None, None, "native", "png", True, AnswerSettings())
     with pytest.raises(InvalidImage, match="more pixels"):
         CODEC.decode(spec)

@@ -18,6 +18,7 @@ from service.codec.codec import Codec, Decoded, EncodedAnswer
 from service.codec.spec import ImageSpec
 from service.codec.workers.fork_server import ForkServer
 from service.codec.workers.frames import Frame, Frames, framed
+from service.codec.workers.messages import Decode, packed, unpacked
 from service.codec.workers.pool import CodecPool
 from service.codec.workers.process import CodecJob
 from service.errors import InvalidImage, ServiceError, UnsupportedMedia
@@ -28,13 +29,13 @@ PAINTED = np.random.default_rng(0).integers(0, 256, (GEOMETRY.cell, GEOMETRY.cel
 
 
 def spec(source: bytes | Pixels, size: Any = "native", example: tuple[bytes, bytes] | None = None) -> ImageSpec:
-    return ImageSpec(source, example, size, "png", True, AnswerSettings(refine="guided"))
+    return ImageSpec(source, example, None, size, "png", True, AnswerSettings(refine="guided"))
 
 
 def tensor(height: int, width: int) -> ImageSpec:
     """Pixels in and out, unrefined: hardly any work."""
     pixels = np.random.default_rng(1).integers(0, 256, (height, width, 3), np.uint8)
-    return ImageSpec(pixels, None, "native", "png", False, AnswerSettings(refine="none"))
+    return ImageSpec(pixels, None, None, "native", "png", False, AnswerSettings(refine="none"))
 
 
 @asynccontextmanager
@@ -137,7 +138,7 @@ def test_few_pixels_need_no_process(caplog: pytest.LogCaptureFixture) -> None:
     assert "a codec step failed" in caplog.text
 
 
-@pytest.mark.parametrize("refine", ["guided", "hole", "none"])
+@pytest.mark.parametrize("refine", ["guided", "luma", "none"])
 def test_for_who_is_alone_no_second_process_is_woken(refine: Any) -> None:
     """An answer of the engine's size is painted where it is: what it needs came with the picture."""
     what = spec(photo())._replace(settings=AnswerSettings(refine=refine))
@@ -316,3 +317,14 @@ def test_messages_arrive_whole_however_they_are_cut() -> None:
         frames = Frames()
         arrived = [message for at in range(0, len(stream), size) for message in frames.feed(stream[at : at + size])]
         assert arrived == messages
+
+
+@pytest.mark.parametrize("source", [b"a file", np.arange(24, dtype=np.uint8).reshape(2, 4, 3)])
+@pytest.mark.parametrize("mask", [None, b"its mask", np.zeros((2, 4, 3), np.uint8)])
+def test_all_of_a_spec_arrives(source: Any, mask: Any) -> None:
+    how = AnswerSettings(0.7, "luma", 8, 1e-2, chroma=0.8, detail=0.5, threshold="otsu")
+    sent = ImageSpec(source, None if mask is not None else (b"in", b"out"), mask, "original", "webp", True, how)
+    (frame,) = Frames().feed(packed(Decode(7, sent, alone=True)))
+    got = unpacked(frame).spec
+    for one, other in zip(got, sent, strict=True):
+        assert np.array_equal(one, other) if isinstance(other, np.ndarray) else one == other

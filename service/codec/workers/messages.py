@@ -2,7 +2,9 @@
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -146,27 +148,49 @@ def _read(about: bytes) -> tuple[Any, ...]:
 
 
 def _about(spec: ImageSpec) -> tuple[Any, ...]:
-    """All of a spec but its files. The shape is None where the source is one."""
-    source, _, *options, settings = spec
-    shape = None if isinstance(source, bytes) else source.shape
-    return shape, *options, settings.temperature, settings.refine, settings.radius, settings.eps
+    """All of a spec but its files and pixels, of which shapes are said: None for a file."""
+    source, _, mask, *options, settings = spec
+    return _shape(source), mask is not None, _shape(mask), *options, *_values(settings)
+
+
+_values = attrgetter(*(field.name for field in fields(AnswerSettings)))
+
+
+def _shape(picture: bytes | Pixels | None) -> tuple[int, ...] | None:
+    return picture.shape if isinstance(picture, np.ndarray) else None
 
 
 def _files(spec: ImageSpec) -> tuple[bytes, ...]:
-    source, example, *_ = spec
-    return source if isinstance(source, bytes) else source.tobytes(), *(example or ())
+    source, example, mask, *_ = spec
+    pictures = (source,) if mask is None else (source, mask)
+    return *(p if isinstance(p, bytes) else p.tobytes() for p in pictures), *(example or ())
 
 
-def _spec(parts: Sequence[bytes], shape: Any, size: Any, form: Any, encoded: bool, *settings: Any) -> ImageSpec:
-    source, *example = parts
+def _spec(
+    parts: Sequence[bytes],
+    shape: Any,
+    masked: bool,
+    mask_shape: Any,
+    size: Any,
+    form: Any,
+    encoded: bool,
+    *settings: Any,
+) -> ImageSpec:
+    source, *rest = parts
+    mask = _picture(rest.pop(0), mask_shape) if masked else None
     return ImageSpec(
-        source if shape is None else np.frombuffer(source, np.uint8).reshape(shape),
-        (example[0], example[1]) if example else None,
+        _picture(source, shape),
+        (rest[0], rest[1]) if rest else None,
+        mask,
         size,
         form,
         encoded,
         _settings(*settings),
     )
+
+
+def _picture(data: bytes, shape: Any) -> bytes | Pixels:
+    return data if shape is None else np.frombuffer(data, np.uint8).reshape(shape)
 
 
 _settings = lru_cache(AnswerSettings)
