@@ -120,6 +120,17 @@ def check_header(path: Path) -> None:
         raise ArtifactError(f"{path.name} is not an artifact: its header is missing or beyond {HEADER_LIMIT} bytes")
 
 
+def schema_of(path: Path) -> str | None:
+    """Which kind of artifact a file says it is; raises ArtifactError for a file that is none."""
+    check_header(path)
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata: dict[str, str] = file.metadata() or {}
+            return metadata.get("schema")
+    except (OSError, SafetensorError) as error:
+        raise ArtifactError(f"{path.name} is not a safetensors file: {error}") from None
+
+
 def check_metadata(path: Path, metadata: dict[str, str], fingerprint: str | None) -> None:
     """Refuse an unknown schema, missing entries, a bad name, or another model."""
     if metadata.get("schema") != SCHEMA:

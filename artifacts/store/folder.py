@@ -9,7 +9,9 @@ import secrets
 from pathlib import Path
 
 from artifacts.errors import ArtifactError
-from artifacts.store.artifact import Artifact, check_name, file_hash, load_artifact
+from artifacts.store import residual
+from artifacts.store.artifact import Artifact, check_name, file_hash, load_artifact, schema_of
+from artifacts.store.residual import AnyArtifact, ResidualArtifact, load_residual
 from artifacts.suggest import did_you_mean
 
 
@@ -46,25 +48,50 @@ class Store:
         """A published artifact, its content checked against its hash; raises ArtifactError."""
         digest = self.hash_of(name)
         artifact = load_artifact(self.path_of(digest), fingerprint)
-        if artifact.hash != digest:
-            raise ArtifactError(f"the blob of task {name} does not have its hash {digest[:12]}: publish it again")
+        _check_hash(name, digest, artifact.hash)
         return artifact
+
+    def read_residual(self, name: str, tower: str | None = None) -> ResidualArtifact:
+        """As `read`, of a classification task; with `tower`, refuse one made for another image encoder."""
+        digest = self.hash_of(name)
+        artifact = load_residual(self.path_of(digest), tower)
+        _check_hash(name, digest, artifact.hash)
+        return artifact
+
+    def read_any(self, name: str) -> AnyArtifact:
+        """As `read`, of a task of either kind."""
+        classifies = schema_of(self.path_of(self.hash_of(name))) == residual.SCHEMA
+        return self.read_residual(name) if classifies else self.read(name)
 
     def publish(self, path: Path, fingerprint: str | None = None) -> Artifact:
         """Validate, hash and install a file under its task's name, atomically; raises ArtifactError."""
         artifact = load_artifact(path, fingerprint)
+        self._publish(path, artifact.hash, artifact.task)
+        return artifact
+
+    def publish_residual(self, path: Path, tower: str | None = None) -> ResidualArtifact:
+        """As `publish`, of a classification task."""
+        artifact = load_residual(path, tower)
+        self._publish(path, artifact.hash, artifact.task)
+        return artifact
+
+    def _publish(self, path: Path, digest: str, task: str) -> None:
         self.blobs.mkdir(parents=True, exist_ok=True)
         self.tasks.mkdir(parents=True, exist_ok=True)
-        target = self.path_of(artifact.hash)
-        if not target.is_file() or file_hash(target) != artifact.hash:
+        target = self.path_of(digest)
+        if not target.is_file() or file_hash(target) != digest:
             _install(path.read_bytes(), target)
-        _install(f"{artifact.hash}\n".encode(), self.tasks / artifact.task)
-        return artifact
+        _install(f"{digest}\n".encode(), self.tasks / task)
 
     def retire(self, name: str) -> None:
         """Take a task's name back; raises ArtifactError. Its blob stays, for those who are reading it."""
         self.hash_of(name)
         (self.tasks / name).unlink(missing_ok=True)
+
+
+def _check_hash(name: str, wanted: str, found: str) -> None:
+    if found != wanted:
+        raise ArtifactError(f"the blob of task {name} does not have its hash {wanted[:12]}: publish it again")
 
 
 def _install(content: bytes, target: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from artifacts.pages import write_page
 from artifacts.store.artifact import Artifact
+from artifacts.store.residual import AnyArtifact
 from artifacts.store.sites import site_groups, site_text
 
 FIRST = ("metric", "created", "artifact", "model", "sites", "answer", "method", "granularity", "dataset", "prompts")
@@ -19,7 +20,7 @@ def entries(artifact: Artifact) -> dict[str, str]:
     return {"artifact": artifact.hash, "sites": str(artifact.vector.sites), **dict(sorted(artifact.metadata.items()))}
 
 
-def metric_line(artifact: Artifact) -> str:
+def metric_line(artifact: AnyArtifact) -> str:
     """The stored metric in words; empty where it was not measured."""
     try:
         metric = json.loads(artifact.metadata["metric"])
@@ -36,7 +37,7 @@ def metric_line(artifact: Artifact) -> str:
     return " ".join(parts)
 
 
-def as_table(artifacts: Sequence[Artifact]) -> str:
+def as_table(artifacts: Sequence[AnyArtifact]) -> str:
     """A line for each artifact; what is longest stands last."""
     rows = [("TASK", "METRIC", "MADE", "ARTIFACT", "DESCRIPTION")]
     for artifact in artifacts:
@@ -63,9 +64,10 @@ def answer_line(artifact: Artifact) -> str:
     return ", ".join(f"{name} {value}" for name, value in json.loads(artifact.metadata["answer"]).items())
 
 
-def summary(artifact: Artifact) -> dict[str, Any]:
+def summary(artifact: AnyArtifact) -> dict[str, Any]:
     """What a list of tasks says of one."""
-    return {"task": artifact.task, "artifact": artifact.hash, "sites": artifact.vector.sites, **artifact.metadata}
+    sites = {"sites": artifact.vector.sites} if isinstance(artifact, Artifact) else {}
+    return {"task": artifact.task, "artifact": artifact.hash, **sites, **artifact.metadata}
 
 
 def as_json(artifact: Artifact) -> dict[str, Any]:

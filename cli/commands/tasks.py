@@ -5,7 +5,7 @@ from argparse import Namespace
 
 from artifacts.console import say
 from cli import options, values
-from cli.parser import Commands
+from cli.parser import Commands, UsageError
 
 ABOUT = """\
 A table with each task's description, its metric on held-out pictures, when it was made and its artifact's hash. `vtv
@@ -42,7 +42,7 @@ def list_all(a: Namespace) -> int:
     from artifacts.store.folder import Store
 
     store = Store(a.store)
-    found = [store.read(name) for name in store.names()]
+    found = [store.read_any(name) for name in store.names()]
     if not found:
         say(f"no task is published in {a.store}")
     print(json.dumps({"tasks": [show.summary(artifact) for artifact in found]}) if a.json else show.as_table(found))
@@ -51,10 +51,16 @@ def list_all(a: Namespace) -> int:
 
 def show_one(a: Namespace) -> int:
     """Everything about one task."""
-    from artifacts.store import show
+    from artifacts.store import show, show_residual
     from artifacts.store.folder import Store
+    from artifacts.store.residual import ResidualArtifact
 
-    artifact = Store(a.store).read(a.name)
+    artifact = Store(a.store).read_any(a.name)
+    if isinstance(artifact, ResidualArtifact):
+        if a.html:
+            raise UsageError(f"--html: {a.name} answers with classes, and a page shows where a task vector writes")
+        print(json.dumps(show.summary(artifact)) if a.json else show_residual.as_text(artifact))
+        return 0
     if a.html:
         show.write_artifact_page(a.html, artifact)
     print(json.dumps(show.as_json(artifact)) if a.json else show.as_text(artifact))

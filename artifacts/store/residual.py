@@ -1,0 +1,158 @@
+"""The artifact of a classification task: one safetensors file, identified by its SHA-256.
+
+`base` and `residual`, float32 [K,D]; the rest is metadata, all of it text: `labels` is a JSON list in the order of
+rows, `alpha` and `scale` are numbers, `tower` is the fingerprint of the image encoder.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from artifacts.errors import ArtifactError
+from artifacts.store.artifact import Artifact, canonical, check_header, check_name, file_hash
+from engine.classification.head import Head, make_head
+from engine.errors import EngineError
+
+SCHEMA, KIND = "vtv-task-residual-1", "classification"
+TENSORS = ("base", "residual")
+REQUIRED = (
+    "schema",
+    "kind",
+    "task",
+    "tower",
+    "labels",
+    "alpha",
+    "scale",
+    "method",
+    "shots",
+    "seed",
+    "dataset",
+    "metric",
+    "created",
+    "code",
+)
+
+
+@dataclass(frozen=True)
+class TaskResidual:
+    """Base and residual [K,D] with what makes a head of them."""
+
+    base: Tensor
+    residual: Tensor
+    alpha: float
+    scale: float
+    labels: tuple[str, ...]
+    tower: str
+
+    def head(self) -> Head:
+        """As it is served; raises EngineError."""
+        return make_head(self.base, self.residual, self.alpha, self.scale, self.labels, self.tower)
+
+    def rows(self, names: tuple[str, ...]) -> "TaskResidual":
+        """Of these classes alone, found by name; raises ArtifactError that names the first it lacks."""
+        for name in names:
+            if name not in self.labels:
+                raise ArtifactError(
+                    f"class {name!r} is none of the task's {len(self.labels)}: a residual knows only its own classes"
+                )
+        rows = [self.labels.index(name) for name in names]
+        return TaskResidual(self.base[rows], self.residual[rows], self.alpha, self.scale, names, self.tower)
+
+
+@dataclass(frozen=True)
+class ResidualArtifact:
+    """A classification task with what is known about it."""
+
+    hash: str
+    task: str
+    value: TaskResidual
+    metadata: dict[str, str]
+
+    @property
+    def description(self) -> str:
+        """What the task does, in a sentence."""
+        return self.metadata.get("description", "")
+
+
+AnyArtifact = Artifact | ResidualArtifact
+
+
+def save_residual(path: Path, value: TaskResidual, metadata: dict[str, str]) -> str:
+    """Write a task residual and return its hash; raises ArtifactError, EngineError for what could not be served."""
+    value.head()
+    own = {
+        "schema": SCHEMA,
+        "kind": KIND,
+        "tower": value.tower,
+        "labels": json.dumps(value.labels, ensure_ascii=False),
+        "alpha": repr(value.alpha),
+        "scale": repr(value.scale),
+    }
+    full = metadata | own
+    missing = [name for name in REQUIRED if name not in full]
+    if missing:
+        raise ArtifactError(f"metadata lacks {', '.join(missing)}")
+    check_name(full["task"])
+    tensors = {"base": value.base.float().contiguous(), "residual": value.residual.float().contiguous()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    partial.write_bytes(canonical(save(tensors, metadata=full)))
+    partial.replace(path)
+    return file_hash(path)
+
+
+def load_residual(path: Path, tower: str | None = None) -> ResidualArtifact:
+    """Read and check a file; with `tower`, refuse one made for another image encoder. Raises ArtifactError."""
+    check_header(path)
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata: dict[str, str] = file.metadata() or {}
+            _check_metadata(path, metadata, tower)
+            if sorted(file.keys()) != sorted(TENSORS):
+                raise ArtifactError(f"{path.name} holds {', '.join(sorted(file.keys()))}, not {', '.join(TENSORS)}")
+            # Copies: what is read maps the file, which somebody may cut short while the task is in use.
+            base, residual = (file.get_tensor(name).clone() for name in TENSORS)
+    except (OSError, SafetensorError) as error:
+        raise ArtifactError(f"{path.name} is not a safetensors file: {error}") from None
+    if base.dtype != torch.float32 or residual.dtype != torch.float32:
+        raise ArtifactError(f"{path.name}: base and residual are float32, not {base.dtype} and {residual.dtype}")
+    value = TaskResidual(base, residual, *_numbers(path, metadata), _labels(path, metadata), metadata["tower"])
+    try:
+        value.head()
+    except EngineError as error:
+        raise ArtifactError(f"{path.name}: {error}") from None
+    return ResidualArtifact(file_hash(path), metadata["task"], value, metadata)
+
+
+def _check_metadata(path: Path, metadata: dict[str, str], tower: str | None) -> None:
+    if metadata.get("schema") != SCHEMA:
+        raise ArtifactError(f"{path.name} has schema {metadata.get('schema')!r}, not {SCHEMA}")
+    missing = [name for name in REQUIRED if name not in metadata]
+    if missing:
+        raise ArtifactError(f"{path.name} lacks {', '.join(missing)}")
+    check_name(metadata["task"])
+    if tower is not None and metadata["tower"] != tower:
+        raise ArtifactError(f"{path.name} was made for tower {metadata['tower'][:12]}, this one is {tower[:12]}")
+
+
+def _numbers(path: Path, metadata: dict[str, str]) -> tuple[float, float]:
+    try:
+        alpha, scale = float(metadata["alpha"]), float(metadata["scale"])
+    except ValueError:
+        raise ArtifactError(f"{path.name}: alpha and scale are no numbers") from None
+    return alpha, scale
+
+
+def _labels(path: Path, metadata: dict[str, str]) -> tuple[str, ...]:
+    try:
+        labels = json.loads(metadata["labels"])
+    except ValueError:
+        labels = None
+    if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
+        raise ArtifactError(f"{path.name}: labels are no list of class names")
+    return tuple(labels)

@@ -1,0 +1,30 @@
+"""Classification tasks from data sets: classes matched by name, and what a task's artifact says of itself."""
+
+import json
+from collections.abc import Sequence
+
+from artifacts.errors import DatasetError
+from artifacts.provenance import made_now
+from artifacts.taskres.labelled import Labelled
+
+
+def in_order(splits: dict[str, Labelled], labels: Sequence[str]) -> dict[str, Labelled]:
+    """A data set with its classes numbered as a task's rows are; raises DatasetError where the names differ."""
+    own = splits["train"].names
+    if sorted(own) != sorted(labels):
+        odd = ", ".join(sorted(set(own) ^ set(labels)))
+        raise DatasetError(f"the data set's classes are not the task's; only one of them has: {odd[:200]}")
+    return {name: split.classes(labels) for name, split in splits.items()}
+
+
+def describe(task: str, method: str, shots: int, seed: int, dataset: str) -> dict[str, str]:
+    """Artifact metadata beyond what the residual itself says."""
+    return {
+        "task": task,
+        "method": method,
+        "shots": str(shots),
+        "seed": str(seed),
+        "dataset": dataset,
+        "metric": json.dumps({"name": "accuracy", "value": None}),
+        **made_now(),
+    }
