@@ -25,7 +25,7 @@ from benchmarks.sample import picture_file
 from benchmarks.server_process import PATIENCE, ServerDied, running_server
 from benchmarks.summary import PERCENTILES
 from benchmarks.sweep import sweep
-from benchmarks.traffic import Mix, as_pixels, at_size, infer_mix, tensor_mix
+from benchmarks.traffic import Mix, as_pixels, at_size, infer_mix, tensor_mix, with_hole
 
 
 def main(asked: Namespace) -> int:
@@ -82,7 +82,7 @@ def told(loads: Sequence[float], what: str) -> Iterator[Any]:
 
 def _traffic(asked: Namespace, url: str, tasks: Mapping[str, float]) -> tuple[Mix, dict[str, Any]]:
     """What to send, and what to say of it."""
-    image = picture_file(asked.image)
+    image = with_hole(picture_file(asked.image))
     if asked.tensors:
         pixels = as_pixels(image, _tile(url, next(iter(tasks))), asked.tensors)
         return tensor_mix(url, tasks, pixels), {"tensor": list(pixels.shape)}

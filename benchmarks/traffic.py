@@ -93,6 +93,17 @@ def at_size(image: bytes, longest: int) -> bytes:
     return buffer.getvalue()
 
 
+def with_hole(image: bytes) -> bytes:
+    """An image file as a JPEG with a black region, for the tasks that fill one."""
+    with Image.open(io.BytesIO(image)) as opened:
+        picture = opened.convert("RGB")
+    width, height = picture.size
+    picture.paste("black", (width // 4, height // 4, width // 2, height // 2))
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=90)
+    return buffer.getvalue()
+
+
 def as_pixels(image: bytes, side: int, count: int) -> Pixels:
     """An image file so many times, uint8 [count,side,side,3]."""
     with Image.open(io.BytesIO(image)) as opened:

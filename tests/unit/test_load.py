@@ -1,10 +1,13 @@
 """benchmarks: schedules, summaries, the knee, and a client that a stalled server cannot deceive."""
 
 import asyncio
+import io
 from collections import Counter
 from dataclasses import replace
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from benchmarks.connection import LOST, Connection
 from benchmarks.generators import open_loop, schedule
@@ -14,7 +17,9 @@ from benchmarks.raw_speed import RawSpeed
 from benchmarks.server_metrics import disagreement
 from benchmarks.summary import Summary, summarise
 from benchmarks.sweep import knee, sweep
-from benchmarks.traffic import Mix, Sent
+from benchmarks.traffic import Mix, Sent, at_size, with_hole
+from engine.holes import find_hole
+from tests.support import photo
 
 
 def test_fixed_arrivals_are_evenly_spaced() -> None:
@@ -174,3 +179,9 @@ def test_an_open_loop_does_not_wait_for_a_stalled_server() -> None:
     assert [each.status for each in sent] == [200] * 20
     first = min(sent, key=lambda each: each.due)
     assert first.ended - first.due > 0.09  # it waited for the last
+
+
+def test_what_is_sent_has_a_hole_at_every_size() -> None:
+    whole = with_hole(photo(320, 240))
+    for file in (whole, at_size(whole, 64), at_size(whole, 1000)):
+        assert 0.03 < find_hole(np.array(Image.open(io.BytesIO(file)))).mean() < 0.15
