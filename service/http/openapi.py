@@ -46,11 +46,8 @@ def inlined(model: type[BaseModel]) -> dict[str, Any]:
     return resolved
 
 
-def _form(required: list[str], **files: dict[str, Any]) -> dict[str, Any]:
-    options = dict(inlined(Options)["properties"])
-    if "task" not in required:
-        del options["task"]
-    return {"type": "object", "required": required, "properties": {**options, **files}}
+def _form(**files: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "required": ["image"], "properties": {**inlined(Options)["properties"], **files}}
 
 
 _FILES: Final = {"type": "array", "items": BINARY, "minItems": 1, "description": "Repeat for several."}
@@ -95,18 +92,9 @@ INFER: Final[dict[str, Any]] = {
         "required": True,
         "content": {
             "multipart/form-data": {
-                "schema": {
-                    "oneOf": [
-                        _form(["task", "image"], image=_FILES, mask=_MASKS) | {"title": "Zero-shot"},
-                        _form(
-                            ["example_input", "example_output", "image"],
-                            image=_FILES,
-                            example_input=BINARY,
-                            example_output=BINARY,
-                        )
-                        | {"title": "One-shot"},
-                    ]
-                }
+                # One schema for both kinds of form: generators of requests, and the page, make little of a choice.
+                "schema": _form(image=_FILES, mask=_MASKS, example_input=BINARY, example_output=BINARY)
+                | {"description": "A task, or a solved pair (example_input and example_output): one of the two."}
             },
             "application/json": {"schema": inlined(InferRequest)},
             **{media_type: {"schema": BINARY} for media_type in _IMAGES},
