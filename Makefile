@@ -10,7 +10,7 @@ STAMP := $(VENV)/.installed
 COMPILED := $(VENV)/.compiled
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test test-all test-gpu coverage mutation lint types check bench
+.PHONY: test-slow help setup serve test test-all test-gpu coverage mutation lint types check bench
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -42,6 +42,9 @@ test: setup  ## run the tests that take minutes
 
 test-all: setup  ## run every test but those that need a GPU
 	$(PYTEST)
+
+test-slow: setup  ## run the tests that `make test` leaves out
+	$(PYTEST) -m 'slow and not gpu'
 
 coverage: setup  ## run every test and measure the branches that they take
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,docs]' -e clients/python
