@@ -33,7 +33,8 @@ from artifacts.search.best import SearchData, best_candidate, run_vector, search
 from artifacts.search.loop import Watch
 from artifacts.search.run import Search
 from artifacts.search.settings import method_settings
-from artifacts.store.artifact import Artifact, check_name, save_artifact
+from artifacts.store.artifact import Artifact, save_artifact
+from artifacts.store.file import check_name
 from artifacts.store.folder import Store
 from artifacts.tasks.task import Task
 from artifacts.tasks.views import output, picture

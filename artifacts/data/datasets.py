@@ -7,7 +7,7 @@ from artifacts.data.pascal import load_fold, read_scenes, split_entries
 from artifacts.data.scenes import Scenes, load_scenes
 from artifacts.errors import DatasetError, OfflineError
 from artifacts.paths import BUNDLED_DEMO
-from artifacts.store.artifact import check_name
+from artifacts.store.file import check_name
 from artifacts.suggest import did_you_mean
 from artifacts.tasks import COMPOSITES, TASKS, pair_task
 from artifacts.tasks.task import Task

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from artifacts.errors import ArtifactError
 from artifacts.store import residual
-from artifacts.store.artifact import Artifact, check_name, file_hash, load_artifact, schema_of
+from artifacts.store.artifact import Artifact, load_artifact
+from artifacts.store.file import check_name, file_hash, schema_of
 from artifacts.store.residual import AnyArtifact, ResidualArtifact, load_residual
 from artifacts.suggest import did_you_mean
 

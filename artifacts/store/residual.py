@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor
 
 from artifacts.errors import ArtifactError
-from artifacts.store.artifact import Artifact, canonical, check_header, check_name, file_hash
+from artifacts.store.artifact import Artifact
+from artifacts.store.file import check_entries, file_hash, read_artifact, write_artifact
 from engine.classification.head import Head, make_head
 from engine.errors import EngineError
 
@@ -93,32 +92,14 @@ def save_residual(path: Path, value: TaskResidual, metadata: dict[str, str]) -> 
         "alpha": repr(value.alpha),
         "scale": repr(value.scale),
     }
-    full = metadata | own
-    missing = [name for name in REQUIRED if name not in full]
-    if missing:
-        raise ArtifactError(f"metadata lacks {', '.join(missing)}")
-    check_name(full["task"])
     tensors = {"base": value.base.float().contiguous(), "residual": value.residual.float().contiguous()}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(canonical(save(tensors, metadata=full)))
-    partial.replace(path)
-    return file_hash(path)
+    return write_artifact(path, tensors, metadata | own, REQUIRED)
 
 
 def load_residual(path: Path, tower: str | None = None) -> ResidualArtifact:
     """Read and check a file; with `tower`, refuse one made for another image encoder. Raises ArtifactError."""
-    check_header(path)
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata: dict[str, str] = file.metadata() or {}
-            _check_metadata(path, metadata, tower)
-            if sorted(file.keys()) != sorted(TENSORS):
-                raise ArtifactError(f"{path.name} holds {', '.join(sorted(file.keys()))}, not {', '.join(TENSORS)}")
-            # Copies: what is read maps the file, which somebody may cut short while the task is in use.
-            base, residual = (file.get_tensor(name).clone() for name in TENSORS)
-    except (OSError, SafetensorError) as error:
-        raise ArtifactError(f"{path.name} is not a safetensors file: {error}") from None
+    metadata, tensors = read_artifact(path, TENSORS, lambda found: _check_metadata(path, found, tower))
+    base, residual = (tensors[name] for name in TENSORS)
     if base.dtype != torch.float32 or residual.dtype != torch.float32:
         raise ArtifactError(f"{path.name}: base and residual are float32, not {base.dtype} and {residual.dtype}")
     value = TaskResidual(base, residual, *_numbers(path, metadata), _labels(path, metadata), metadata["tower"])
@@ -132,10 +113,7 @@ def load_residual(path: Path, tower: str | None = None) -> ResidualArtifact:
 def _check_metadata(path: Path, metadata: dict[str, str], tower: str | None) -> None:
     if metadata.get("schema") != SCHEMA:
         raise ArtifactError(f"{path.name} has schema {metadata.get('schema')!r}, not {SCHEMA}")
-    missing = [name for name in REQUIRED if name not in metadata]
-    if missing:
-        raise ArtifactError(f"{path.name} lacks {', '.join(missing)}")
-    check_name(metadata["task"])
+    check_entries(path, metadata, REQUIRED)
     if tower is not None and metadata["tower"] != tower:
         raise ArtifactError(f"{path.name} was made for tower {metadata['tower'][:12]}, this one is {tower[:12]}")
 

@@ -32,7 +32,8 @@ def add(commands: Commands) -> None:
 def run(a: Namespace) -> int:
     """Convert, check against the model, write."""
     from artifacts.search.upstream import describe_upstream, import_upstream
-    from artifacts.store.artifact import check_name, save_artifact
+    from artifacts.store.artifact import save_artifact
+    from artifacts.store.file import check_name
     from engine.checkpoint import load_model
 
     check_name(a.task)

@@ -39,7 +39,7 @@ def run(a: Namespace) -> int:
     """Teach, judge, publish; 1 where the vector is not worth it."""
     from artifacts.data.pairs import load_pairs
     from artifacts.job import frozen_model
-    from artifacts.store.artifact import check_name
+    from artifacts.store.file import check_name
     from artifacts.teach import publish, refusal, teach
 
     check_name(a.name)

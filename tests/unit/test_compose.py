@@ -7,7 +7,8 @@ import torch
 
 from artifacts.compose import compose
 from artifacts.errors import ArtifactError
-from artifacts.store.artifact import check_name, load_artifact
+from artifacts.store.artifact import load_artifact
+from artifacts.store.file import check_name
 from artifacts.store.folder import Store
 from cli.main import main
 from tests.support import make_artifact

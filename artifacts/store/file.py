@@ -1,0 +1,105 @@
+"""What every kind of artifact shares: a safetensors file with text metadata, written whole or not at all.
+
+Its identity is the SHA-256 of the file.
+"""
+
+import hashlib
+import json
+import struct
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from artifacts.errors import ArtifactError
+
+HEADER_LIMIT = 1 << 20
+NAME_LIMIT = 64
+
+
+def write_artifact(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str], required: Sequence[str]) -> str:
+    """Write a file with at least the `required` metadata and return its hash; raises ArtifactError."""
+    missing = [name for name in required if name not in metadata]
+    if missing:
+        raise ArtifactError(f"metadata lacks {', '.join(missing)}")
+    check_name(metadata["task"])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    partial.write_bytes(canonical(save(tensors, metadata=metadata)))
+    partial.replace(path)
+    return file_hash(path)
+
+
+def read_artifact(
+    path: Path, names: Sequence[str], check: Callable[[dict[str, str]], None]
+) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """A file's metadata, which `check` may refuse, and its tensors, those of `names`; raises ArtifactError."""
+    check_header(path)
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata: dict[str, str] = file.metadata() or {}
+            check(metadata)
+            if sorted(file.keys()) != sorted(names):
+                raise ArtifactError(f"{path.name} holds {', '.join(sorted(file.keys()))}, not {', '.join(names)}")
+            # Copies: what is read maps the file, which somebody may cut short while the task is in use.
+            return metadata, {name: file.get_tensor(name).clone() for name in names}
+    except (OSError, SafetensorError) as error:
+        raise ArtifactError(f"{path.name} is not a safetensors file: {error}") from None
+
+
+def check_entries(path: Path, metadata: dict[str, str], required: Sequence[str]) -> None:
+    """Refuse missing entries and a bad name."""
+    missing = [name for name in required if name not in metadata]
+    if missing:
+        raise ArtifactError(f"{path.name} lacks {', '.join(missing)}")
+    check_name(metadata["task"])
+
+
+def canonical(content: bytes) -> bytes:
+    """The same file with its metadata sorted: the library writes it in an order that changes from run to run."""
+    size = struct.unpack("<Q", content[:8])[0]
+    header = json.loads(content[8 : 8 + size])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return struct.pack("<Q", len(text)) + text + content[8 + size :]
+
+
+def check_header(path: Path) -> None:
+    """Refuse a header beyond 1 MiB before anything parses it."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(8)
+    except OSError as error:
+        raise ArtifactError(f"{path.name} cannot be read: {error.strerror}") from None
+    if len(start) < 8 or struct.unpack("<Q", start)[0] > HEADER_LIMIT:
+        raise ArtifactError(f"{path.name} is not an artifact: its header is missing or beyond {HEADER_LIMIT} bytes")
+
+
+def schema_of(path: Path) -> str | None:
+    """Which kind of artifact a file says it is; raises ArtifactError for a file that is none."""
+    check_header(path)
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata: dict[str, str] = file.metadata() or {}
+            return metadata.get("schema")
+    except (OSError, SafetensorError) as error:
+        raise ArtifactError(f"{path.name} is not a safetensors file: {error}") from None
+
+
+def check_name(name: str) -> None:
+    """A task's name is a path component, a metric label and part of a URL; a composition's joins two by `+`."""
+    parts = name.split("+")
+    legal = all(part and all(c.isascii() and (c.isalnum() or c in "_-") for c in part) for part in parts)
+    if len(name) > NAME_LIMIT or not legal:
+        raise ArtifactError(
+            f"task name {name[:80]!r} must be 1 to {NAME_LIMIT} letters, digits, '_' or '-'; '+' joins two names"
+        )
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file, hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
