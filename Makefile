@@ -47,7 +47,6 @@ test-slow: setup  ## run the tests that `make test` leaves out
 	$(PYTEST) -m 'slow and not gpu'
 
 coverage: setup  ## run every test and measure the branches that they take
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,docs]' -e clients/python
 	$(PYTEST) --cov --cov-report=term:skip-covered
 
 mutation: setup  ## plant faults in the core and list those that its tests miss

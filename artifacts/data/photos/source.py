@@ -13,13 +13,12 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from artifacts.errors import DatasetError
+from engine.geometry import Pixels
 
 Split = Literal["train", "val"]
-Pixels = NDArray[np.uint8]
 
 HOLD_OUT = 12
 """One file in this many is held out."""
