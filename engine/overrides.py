@@ -1,7 +1,7 @@
 """Edits of head outputs: writing task vectors, and recording.
 
 `heads = where(mask, value, heads)` before the output projection is exactly what the public code does after
-it, at a sixteenth of the memory (DESIGN.md, Overrides).
+it, at a sixteenth of the memory (docs/architecture.md, Decisions).
 """
 
 import torch

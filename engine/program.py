@@ -1,6 +1,6 @@
 """The two programs: which patches are seen, which are decoded, and where the answer is.
 
-A program is a pure function of fixed shapes but for the batch (DESIGN.md, The model).
+A program is a pure function of fixed shapes but for the batch.
 """
 
 from dataclasses import dataclass

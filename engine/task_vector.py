@@ -15,7 +15,7 @@ OTSU = "otsu"
 
 @dataclass(frozen=True, slots=True)
 class AnswerSettings:
-    """From logits to the answer (DESIGN.md).
+    """From logits to the answer.
 
     `temperature` 0 takes the likeliest code, above it the expected code. `refine`: `none`; `guided`, a local
     affine model of the answer given the query over windows of `radius` pixels of the cell, regularised by

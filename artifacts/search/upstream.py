@@ -1,7 +1,7 @@
 """`vtv import-upstream`: the public research code's two pickles become an artifact.
 
 Its means hold, per head, `W_h x_h + b`: the head through its own columns of the output projection, with the
-whole bias (DESIGN.md, Overrides). Those columns have full rank, so least squares gives x_h back; what it
+whole bias (docs/architecture.md, Decisions). Those columns have full rank, so least squares gives x_h back; what it
 leaves over tells whether the file belongs to this model.
 """
 

@@ -1,4 +1,4 @@
-"""The artifact file: one safetensors file per task vector, identified by its SHA-256 (CONTRACT.md, Artifact file)."""
+"""The artifact file: one safetensors file per task vector, identified by its SHA-256 (docs/artifact-format.md)."""
 
 import json
 from dataclasses import asdict, dataclass, fields

@@ -131,7 +131,7 @@ def test_means_are_of_the_recorded_heads(model: MaeVqgan, scenes: Scenes) -> Non
 
 
 def test_zero_shot_values_keep_their_patch() -> None:
-    """The query's tokens move up by the example row's patches, the class token stays (GOLDEN.md, point 7)."""
+    """The query's tokens move up by the example row's patches, the class token stays."""
     encoder = torch.arange(148.0).view(1, 148, 1, 1)
     decoder = torch.arange(197.0).view(1, 197, 1, 1)
     geometry = Geometry()
