@@ -1,6 +1,6 @@
 """`vtv infer`: one answer without a server."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from artifacts.errors import OfflineError
@@ -72,5 +72,4 @@ def settings_for(task: str, stored: AnswerSettings, wanted: Wanted) -> AnswerSet
         raise OfflineError(f"{task} fills no holes: it takes no mask")
     if wanted.threshold == "auto" and stored.threshold is None:
         raise OfflineError(f"{task} paints no masks: it has no threshold")
-    refine = stored.refine if wanted.refine == "auto" else wanted.refine
-    return replace(stored, refine=refine, threshold=stored.threshold if wanted.threshold == "auto" else None)
+    return stored.asked(wanted.refine, wanted.threshold)

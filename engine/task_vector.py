@@ -1,6 +1,6 @@
 """A task vector: mean head outputs, where to write them, and how to read the answer."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -49,6 +49,13 @@ class AnswerSettings:
             raise EngineError(f"chroma {self.chroma} is outside 0..10, or detail {self.detail} outside 0..1")
         if self.threshold not in (None, OTSU) and not (isinstance(self.threshold, float) and 0 < self.threshold < 1):
             raise EngineError(f"threshold {self.threshold!r} is neither {OTSU!r} nor a number between 0 and 1")
+
+    def asked(self, refine: str, threshold: str) -> "AnswerSettings":
+        """What these become for one request: `refine` is `auto` or another kind, `threshold` `auto` or `none`."""
+        kind = self.refine if refine == "auto" else refine
+        level = self.threshold if threshold == "auto" else None
+        # The same object where nothing differs: a request is not to pay for a copy.
+        return self if (kind, level) == (self.refine, self.threshold) else replace(self, refine=kind, threshold=level)
 
 
 PUBLISHED_ANSWER = AnswerSettings(temperature=0.0)

@@ -7,7 +7,7 @@ everything cancelled that was not begun: its pictures are forgotten, and nothing
 """
 
 import asyncio
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from time import monotonic
 
 from engine.task_vector import AnswerSettings
@@ -96,8 +96,4 @@ def answer_settings(stored: AnswerSettings, call: Call) -> AnswerSettings:
         raise InvalidRequest("mask: this task fills no holes.")
     if options.threshold == "auto" and stored.threshold is None:
         raise InvalidRequest("threshold: this task paints no masks.")
-    refine = stored.refine if options.refine == "auto" else options.refine
-    threshold = stored.threshold if options.threshold == "auto" else None
-    if (refine, threshold) == (stored.refine, stored.threshold):
-        return stored
-    return replace(stored, refine=refine, threshold=threshold)
+    return stored.asked(options.refine, options.threshold)
