@@ -67,13 +67,6 @@ def _search(a: Namespace) -> int:
     from artifacts.resume import beside
     from artifacts.vector_file import save_found
     from artifacts.workers import by_lead
-
-    if len(a.means) != len(a.task):
-        raise UsageError("every --task needs its --means, in the same order")
-    if a.output.is_dir() and len(a.task) == 1:
-        raise UsageError(f"-o takes a file for one task, and {a.output} is a folder")
-    if a.output.is_file() and len(a.task) > 1:
-        raise UsageError(f"-o takes a folder for several tasks, and {a.output} is a file")
     from cli.job import job
 
     tasks = [find_task(name, a.dataset) for name in a.task]

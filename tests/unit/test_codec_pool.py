@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -78,32 +78,73 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
-@pytest.mark.parametrize(
-    "what",
-    [
-        spec(photo()),
-        spec(photo(300, 200), "original"),
-        spec(np.zeros((40, 60, 3), np.uint8)),
-        spec(photo(), example=(photo(seed=1), photo(seed=2))),
-        spec(photo(2100, 2000), "original"),  # painted large: read again at the end
-        spec(np.zeros((600, 700, 3), np.uint8)),  # a large file
-        tensor(112, 112),
-        tensor(300, 300),
-    ],
-)
-@pytest.mark.parametrize("alone", [False, True])
-def test_it_does_what_the_codec_does(what: ImageSpec, alone: bool) -> None:
-    async def through_a_process() -> tuple[Decoded, EncodedAnswer]:
-        async with running() as pool:
-            job, ready = await decoded(pool, what, alone)
-            return ready, await encoded(pool, job, PAINTED)
+@pytest.fixture(scope="class")
+def loop() -> Iterator[asyncio.Runner]:
+    with asyncio.Runner() as runner:
+        yield runner
 
-    ready, answer = asyncio.run(through_a_process())
-    codec = Codec(GEOMETRY, LIMIT)
-    expected = codec.decode(what)
-    assert (ready.program, ready.large) == (expected.program, expected.large)
-    assert np.array_equal(ready.pixels, expected.pixels)
-    assert answer == codec.encode(PAINTED, what, expected.guide)
+
+@pytest.fixture(scope="class")
+def shared(loop: asyncio.Runner) -> Iterator[CodecPool]:
+    """For tests that leave its processes as they were: to start a pool takes a second."""
+    pool = CodecPool(1, GEOMETRY, LIMIT, lambda: None)
+    loop.run(pool.start())
+    yield pool
+    loop.run(stopped(pool))
+
+
+async def stopped(pool: CodecPool) -> None:
+    pool.stop()
+
+
+class TestUndisturbed:
+    @pytest.mark.parametrize(
+        "what",
+        [
+            spec(photo()),
+            spec(photo(300, 200), "original"),
+            spec(np.zeros((40, 60, 3), np.uint8)),
+            spec(photo(), example=(photo(seed=1), photo(seed=2))),
+            spec(photo(2100, 2000), "original"),  # painted large: read again at the end
+            spec(np.zeros((600, 700, 3), np.uint8)),  # a large file
+            tensor(112, 112),
+            tensor(300, 300),
+        ],
+    )
+    @pytest.mark.parametrize("alone", [False, True])
+    def test_it_does_what_the_codec_does(
+        self, what: ImageSpec, alone: bool, shared: CodecPool, loop: asyncio.Runner
+    ) -> None:
+        async def through_a_process() -> tuple[Decoded, EncodedAnswer]:
+            job, ready = await decoded(shared, what, alone)
+            return ready, await encoded(shared, job, PAINTED)
+
+        ready, answer = loop.run(through_a_process())
+        codec = Codec(GEOMETRY, LIMIT)
+        expected = codec.decode(what)
+        assert (ready.program, ready.large) == (expected.program, expected.large)
+        assert np.array_equal(ready.pixels, expected.pixels)
+        assert answer == codec.encode(PAINTED, what, expected.guide)
+
+    @pytest.mark.parametrize("when", ["as it is decoded", "as it is decoded and told", "as it waits for the engine"])
+    def test_a_picture_that_is_given_up_is_kept_nowhere(
+        self, when: str, shared: CodecPool, loop: asyncio.Runner
+    ) -> None:
+        async def give_up() -> list[set[int]]:
+            job = CodecJob(spec(photo()))
+            task = asyncio.create_task(shared.decode(job))
+            await asyncio.sleep(0)
+            if when == "as it is decoded":
+                task.cancel()
+            await until(lambda: job.process is not None and job.process.backlog() == 0)
+            if when == "as it waits for the engine":
+                await task
+            task.cancel()
+            shared.forget(job)
+            await decoded(shared, spec(photo()), alone=True)
+            return [process._kept for process in shared._processes]
+
+        assert loop.run(give_up()) == [set()]
 
 
 def test_errors_come_back_as_they_are(caplog: pytest.LogCaptureFixture) -> None:
@@ -182,26 +223,6 @@ def test_what_is_given_up_is_not_heard_of() -> None:
         return heard
 
     assert sorted(asyncio.run(give_up_half())) == list(range(0, 40, 2))
-
-
-@pytest.mark.parametrize("when", ["as it is decoded", "as it is decoded and told", "as it waits for the engine"])
-def test_a_picture_that_is_given_up_is_kept_nowhere(when: str) -> None:
-    async def give_up() -> list[set[int]]:
-        async with running() as pool:
-            job = CodecJob(spec(photo()))
-            task = asyncio.create_task(pool.decode(job))
-            await asyncio.sleep(0)
-            if when == "as it is decoded":
-                task.cancel()
-            await until(lambda: job.process is not None and job.process.backlog() == 0)
-            if when == "as it waits for the engine":
-                await task
-            task.cancel()
-            pool.forget(job)
-            await decoded(pool, spec(photo()), alone=True)
-            return [process._kept for process in pool._processes]
-
-    assert asyncio.run(give_up()) == [set()]
 
 
 def test_processes_that_die_are_replaced(caplog: pytest.LogCaptureFixture) -> None:
