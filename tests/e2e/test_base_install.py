@@ -10,7 +10,7 @@ import pytest
 
 from tests.support import ServerProcess, photo
 
-BLOCKER = '''
+BLOCKER = """
 import sys
 
 class Blocker:
@@ -19,7 +19,7 @@ class Blocker:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 sys.meta_path.insert(0, Blocker())
-'''
+"""
 
 
 @pytest.fixture
@@ -41,6 +41,7 @@ def test_a_server_needs_no_extra(start_server: Callable[..., ServerProcess]) -> 
         assert bare.client.get(f"/static/swagger/{part}").status_code == 200
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_without_extras")
 def test_a_command_names_the_extra_that_it_needs(tiny_store: Path) -> None:
     def vtv(*words: str) -> subprocess.CompletedProcess[str]:

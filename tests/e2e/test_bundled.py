@@ -15,11 +15,13 @@ from tests.support import ANSWERS, ServerProcess, image_file
 pytestmark = pytest.mark.skipif(not BUNDLED_MODEL.is_dir(), reason="no model is bundled")
 
 
-@pytest.fixture(scope="module")
-def bundled(engine_cache: Path) -> Iterator[ServerProcess]:
-    """With the backend that `auto` takes here, compiled ahead."""
-    assert vtv(["compile", "--device", "cpu", "--buckets", "1,2", "-o", str(engine_cache)]) == 0
-    server = ServerProcess(device="cpu", buckets="1,2", cache=str(engine_cache))
+@pytest.fixture(scope="module", params=["eager", pytest.param("auto", marks=pytest.mark.slow)])
+def bundled(request: pytest.FixtureRequest, engine_cache: Path) -> Iterator[ServerProcess]:
+    """`auto`: with the backend that it takes here, compiled ahead."""
+    backend: str = request.param
+    if backend == "auto":
+        assert vtv(["compile", "--device", "cpu", "--buckets", "1,2", "-o", str(engine_cache)]) == 0
+    server = ServerProcess(device="cpu", backend=backend, buckets="1,2", cache=str(engine_cache))
     server.wait_ready()
     yield server
     server.stop()

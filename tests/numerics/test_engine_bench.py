@@ -14,6 +14,7 @@ from engine.runtime import Engine
 BENCH = ["bench", "engine", "--device", "cpu", "--seconds", "0"]
 
 
+@pytest.mark.slow
 def test_bench_reports_every_row(
     tiny_model: tuple[Path, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -36,6 +37,7 @@ def test_bench_reports_every_row(
     assert {"model", "device", "threads", "commit", "torch", "slots"} <= report["about"].keys()
 
 
+@pytest.mark.slow
 def test_bench_prints_a_table(tiny_model: tuple[Path, str], capsys: pytest.CaptureFixture[str]) -> None:
     assert vtv([*BENCH, "--model", str(tiny_model[0]), "--backend", "eager"]) == 0
     printed = capsys.readouterr().out
@@ -51,9 +53,7 @@ def test_the_bare_program_is_the_plain_model(tiny_model: tuple[Path, str], tmp_p
     assert not np.array_equal(calls.bare()(), calls.one_task(2)())
 
 
-def test_nothing_to_measure_is_an_error(
-    tiny_model: tuple[Path, str], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_nothing_to_measure_is_an_error(tiny_model: tuple[Path, str], capsys: pytest.CaptureFixture[str]) -> None:
     assert vtv([*BENCH, "--model", str(tiny_model[0]), "--backend", "tensorrt", "--backend", "eager:float3"]) == 2
     assert "float3 is not a type" in capsys.readouterr().err
 

@@ -16,6 +16,7 @@ from engine.tolerance import TOLERANCE, psnr
 from tests.support import random_vector, tiny_network
 
 onnx = pytest.importorskip("onnx", reason="onnx is not installed")
+pytestmark = pytest.mark.slow
 FLOATS, INTEGERS = {1, 10, 11, 16}, {2, 3, 4, 5, 6, 7, 12, 13}
 """onnx.TensorProto types: float32, float16, float64, bfloat16; and (u)int8 to (u)int64."""
 
@@ -56,9 +57,7 @@ def test_no_float_becomes_an_integer_but_the_painted_pixels(file: Path) -> None:
     known |= {value.name: value.data_type for value in graph.initializer}
     casts = [node for node in graph.node if node.op_type == "Cast"]
     assert all(node.input[0] in known for node in casts)
-    lossy = [
-        node.output[0] for node in casts if known[node.input[0]] in FLOATS and node.attribute[0].i in INTEGERS
-    ]
+    lossy = [node.output[0] for node in casts if known[node.input[0]] in FLOATS and node.attribute[0].i in INTEGERS]
     assert lossy == [OUTPUT]
 
 

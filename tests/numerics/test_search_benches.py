@@ -35,6 +35,7 @@ def test_the_public_samples_loss_is_that_of_the_whole_canvas(tiny_model: tuple[P
     assert bench.PublicSample(run, train)._loss(sample) == pytest.approx(mse(answer, train.answer[:1])[0], rel=1e-4)
 
 
+@pytest.mark.slow
 def test_bench_search(tiny_model: tuple[Path, str], capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     words = ["bench", "search", "--model", str(tiny_model[0]), "--samples", "4", "--seconds", "0"]
     assert main([*words, "--json", "-o", str(tmp_path / "out.json")]) == 0
@@ -47,6 +48,7 @@ def test_bench_search(tiny_model: tuple[Path, str], capsys: pytest.CaptureFixtur
     assert "ms/sample" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_bench_scopes(
     tiny_model: tuple[Path, str], tiny_store: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -61,6 +63,7 @@ def test_bench_scopes(
     assert set(report["rows"][0]["decoded"]) == set(report["ms_an_image"]) == {"canvas", "answer"}
 
 
+@pytest.mark.slow
 def test_bench_methods(
     tiny_model: tuple[Path, str], capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -82,6 +85,7 @@ def test_bench_methods(
     assert {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == made
 
 
+@pytest.mark.slow
 def test_bench_teach(
     tiny_model: tuple[Path, str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -61,6 +61,7 @@ def test_every_answer_is_described(fuzzed: ServerProcess, tmp_path: Path) -> Non
     assert fuzzed.client.get("/readyz").status_code == 200
 
 
+@pytest.mark.slow
 def test_every_answer_to_an_admin_is_described(fuzzed: ServerProcess, tmp_path: Path) -> None:
     which = ["--phases=fuzzing", "--include-path=/tasks/{name}"]
     fuzz(fuzzed, tmp_path, *which, "--header", f"X-API-Key:{ADMIN}")

@@ -7,6 +7,7 @@ import pytest
 from cli.main import main
 
 
+@pytest.mark.slow
 def test_it_measures_every_way(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bench", "codecs", "--repeat", "1", "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
@@ -19,6 +20,7 @@ def test_it_measures_every_way(capsys: pytest.CaptureFixture[str]) -> None:
     assert all(row["difference"] < 1 for row in ours)
 
 
+@pytest.mark.slow
 def test_the_table(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bench", "codecs", "--repeat", "1"]) == 0
     assert "simplejpeg, resized by torch" in capsys.readouterr().out

@@ -46,6 +46,7 @@ def test_pairs_prompt_each_other_both_ways_round() -> None:
     assert len(queries(some, mirrored=True)) == 2 * len(queries(some, mirrored=False))
 
 
+@pytest.mark.slow
 def test_a_third_is_held_out(tiny_model: tuple[Path, str]) -> None:
     model, mark = load_model(tiny_model[0])
     lines: list[str] = []
