@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from engine.config import ModelConfig
 from engine.errors import CheckpointError
@@ -84,7 +84,7 @@ def empty_model(config: ModelConfig) -> MaeVqgan:
     return model.eval().requires_grad_(False)
 
 
-def load_exactly(model: MaeVqgan, tensors: dict[str, Tensor]) -> None:
+def load_exactly(model: nn.Module, tensors: dict[str, Tensor]) -> None:
     """Load tensors whose names and shapes must match one to one; raises CheckpointError that lists what does not."""
     own = model.state_dict()
     missing, unknown = sorted(own.keys() - tensors.keys()), sorted(tensors.keys() - own.keys())

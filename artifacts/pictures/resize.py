@@ -1,4 +1,4 @@
-"""Pictures to the squares that the model takes."""
+"""Pictures to the squares that the models take."""
 
 import numpy as np
 import torch
@@ -21,3 +21,14 @@ def resized(pixels: Pixels, side: int) -> Pixels:
     out = F.interpolate(planes, (side, side), mode="bicubic", align_corners=False, antialias=True)
     square: Pixels = out[0].permute(1, 2, 0).contiguous().numpy()
     return square
+
+
+def middle_square(pixels: Pixels, side: int, shorter_edge: int) -> Pixels:
+    """[H,W,3] uint8 as an image tower takes it: the shorter edge at `shorter_edge` pixels, of which the middle `side`.
+
+    Cropped before it is resized, so that pixels which would be thrown away are not computed.
+    """
+    height, width, _ = pixels.shape
+    taken = max(1, round(min(height, width) * side / shorter_edge))
+    top, left = (height - taken) // 2, (width - taken) // 2
+    return resized(pixels[top : top + taken, left : left + taken], side)

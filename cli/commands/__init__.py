@@ -19,6 +19,7 @@ from cli.commands import (
     search,
     serve,
     taskness,
+    taskres,
     tasks,
     teach,
     train,
@@ -36,7 +37,8 @@ class Command(Protocol):
 ALL: tuple[Command, ...] = (
     serve, infer, tasks, compile,
     teach, build, collect, search, evaluate, publish, compose, taskness, import_upstream,
+    taskres,
     data, train, export, import_checkpoint,
     parity, bench,
 )  # fmt: skip
-"""In the order of `vtv --help`: serving, task vectors, models, checks."""
+"""In the order of `vtv --help`: serving, task vectors, classification, models, checks."""

@@ -1,0 +1,1 @@
+"""Towers: frozen image encoders, whose features classification heads take."""
