@@ -1,6 +1,6 @@
 """The bank: every resident task vector in tensors of fixed address."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -10,11 +10,13 @@ from engine.errors import EngineError
 from engine.program import Program
 from engine.task_vector import AnswerSettings, TaskVector, site_shapes
 
-Copy = Callable[[Tensor, Tensor], object]
+Copy = Callable[[Sequence[tuple[Tensor, Tensor]]], object]
+"""Copies pairs (target, source): targets in the bank, sources on the host, of any type."""
 
 
-def _copy(target: Tensor, source: Tensor) -> None:
-    target.copy_(source)
+def _copy(pairs: Sequence[tuple[Tensor, Tensor]]) -> None:
+    for target, source in pairs:
+        target.copy_(source)
 
 
 class Bank:
@@ -43,23 +45,34 @@ class Bank:
         self._addresses = [tensor.data_ptr() for tensor in self.tensors()]
 
     def write(self, slot: int, vector: TaskVector, copy: Copy = _copy) -> None:
-        """Copy a checked task vector into a slot other than 0, by `copy(target, source)` for each tensor."""
+        """Copy a checked task vector into a slot other than 0."""
         self._check_slot(slot)
-        for own, given in (
-            (self.encoder_value, vector.encoder_value),
-            (self.encoder_mask, vector.encoder_mask[..., None]),
-            (self.decoder_value, vector.decoder_value),
-            (self.decoder_mask, vector.decoder_mask[..., None]),
-        ):
-            copy(own[:, slot], given)
-        copy(self.temperature[slot : slot + 1], torch.tensor([vector.answer.temperature]))
+        given = (
+            vector.encoder_value,
+            vector.encoder_mask[..., None],
+            vector.decoder_value,
+            vector.decoder_mask[..., None],
+            torch.tensor([vector.answer.temperature]),
+        )
+        copy(list(zip(self.row(slot), given, strict=True)))
+
+    def row(self, slot: int) -> tuple[Tensor, ...]:
+        """What a slot holds, as views: value [L,N,H,d] and mask [L,N,H,1] of each part, temperature [1]."""
+        *parts, temperature = self.tensors()
+        return *(own[:, slot] for own in parts), temperature[slot : slot + 1]
+
+    @property
+    def row_bytes(self) -> int:
+        """Of one slot."""
+        return sum(own.numel() * own.element_size() for own in self.row(0))
 
     def clear(self, slot: int) -> None:
         """Make a slot other than 0 the no-op again."""
         self._check_slot(slot)
-        for own in self.tensors()[:4]:
-            own[:, slot].zero_()
-        self.temperature[slot] = AnswerSettings().temperature
+        *parts, temperature = self.row(slot)
+        for own in parts:
+            own.zero_()
+        temperature.fill_(AnswerSettings().temperature)
 
     def check_integrity(self) -> None:
         """Raise EngineError unless slot 0 is the no-op, all values are finite and no tensor has moved.

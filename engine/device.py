@@ -1,6 +1,9 @@
 """What a device is called, for cache keys and reports, and what it computes in."""
 
+import gc
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -41,6 +44,25 @@ def _told(*names: str) -> str:
     except OSError:
         return ""
     return next((line.partition(":")[2].strip() for line in lines if line.startswith(names)), "")
+
+
+@contextmanager
+def exact_float32() -> Iterator[None]:
+    """float32 in all its digits: by default cuDNN rounds the factors of convolutions to TF32's ten bits."""
+    products = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        with torch.backends.cudnn.flags(enabled=True, benchmark=False, allow_tf32=False):
+            yield
+    finally:
+        torch.set_float32_matmul_precision(products)
+
+
+def release_memory(device: torch.device) -> None:
+    """Give back what nobody holds any more, on a GPU to the driver: TensorRT cannot use what PyTorch keeps."""
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
 
 
 def best_device() -> str:

@@ -6,6 +6,7 @@ task could no longer be installed.
 
 import copy
 from dataclasses import dataclass
+from typing import ClassVar, Final, Literal, Self
 
 import torch
 from torch import Tensor, nn
@@ -13,15 +14,32 @@ from torch import Tensor, nn
 from engine.model import MaeVqgan
 from engine.overrides import write_slots
 from engine.program import Scope
-from engine.task_vector import AnswerSettings
+from engine.task_vector import AnswerSettings, site_shapes
+
+BATCH: Final = "batch"
+SLOTS: Final = "slots"
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """An input of a network. Its sizes are numbers, but for the batch and the bank's slots."""
+
+    name: str
+    sizes: tuple[int | Literal["batch", "slots"], ...]
+    dtype: torch.dtype
+
+    def shape(self, batch: int, slots: int) -> tuple[int, ...]:
+        """For so many rows and slots."""
+        of = {BATCH: batch, SLOTS: slots}
+        return tuple(size if isinstance(size, int) else of[size] for size in self.sizes)
 
 
 @dataclass(frozen=True, slots=True)
 class Buffers:
     """What one compiled bucket reads and writes, at addresses that never change.
 
-    `inputs`: pixels uint8 [B,side,side,3], then for zero-shot slot int64 [B] and the bank's tensors.
-    `output`: answers uint8 [B,cell,cell,3].
+    `inputs`: pixels uint8 [B,side,side,3], then where there are overrides slot int64 [B] and the bank's tensors.
+    `output`: answers, for MAE-VQGAN uint8 [B,cell,cell,3].
     """
 
     inputs: tuple[Tensor, ...]
@@ -43,16 +61,82 @@ class Buffers:
         return self.inputs[1] if len(self.inputs) > 1 else None
 
 
-class ZeroShot(nn.Module):
+class Network(nn.Module):
+    """What backends compile: a pure function of tensors whose shapes are fixed but for the batch and the slots.
+
+    `specs` says what it takes: first what is given for each batch (pixels, and with overrides the slots), then the
+    bank. It returns one tensor with a row for each of the batch, uint8 [cell,cell,3] unless `row` and `output_dtype`
+    say otherwise.
+    """
+
+    name: ClassVar[str]
+    inputs: ClassVar[tuple[str, ...]]
+    side: int
+    row: tuple[int, ...]
+    output_dtype: torch.dtype = torch.uint8
+
+    def specs(self, bank_dtype: torch.dtype) -> tuple[TensorSpec, ...]:
+        """Its inputs, in their order."""
+        raise NotImplementedError
+
+    def with_output(self, dtype: torch.dtype) -> Self:
+        """The same function, weights shared, whose last step leaves its whole numbers in `dtype`."""
+        out = copy.copy(self)
+        out.output_dtype = dtype
+        return out
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the weights."""
+        return next(self.parameters()).dtype
+
+    @property
+    def device(self) -> torch.device:
+        """Of the weights."""
+        return next(self.parameters()).device
+
+
+class _MaeVqganNetwork(Network):
+    """Either program: pixels uint8 [B,side,side,3] -> answers uint8 [B,cell,cell,3]."""
+
+    def __init__(self, model: MaeVqgan, scope: Scope) -> None:
+        super().__init__()
+        self.model, self.scope = model, scope
+        self.row = (model.geometry.cell, model.geometry.cell, 3)
+
+    def _planes(self, pixels: Tensor) -> Tensor:
+        """uint8 [B,H,W,3] -> normalised [B,3,H,W] in the model's own type."""
+        return self.model.normalise(pixels.float().permute(0, 3, 1, 2) / 255).to(self.dtype)
+
+    def _answer(self, logits: Tensor, temperature: Tensor) -> Tensor:
+        vectors = self.model.vectors(logits.float(), temperature)
+        cell = self.model.answer_cell(self.model.decode(self.name, vectors, self.scope)).float()
+        return (cell * 255).round().permute(0, 2, 3, 1).to(self.output_dtype)
+
+
+class ZeroShot(_MaeVqganNetwork):
     """Query tiles uint8 [B,T,T,3], slots int64 [B], the bank's tensors -> answers uint8 [B,cell,cell,3]."""
 
     name = "zero_shot"
     inputs = ("pixels", "slot", "encoder_value", "encoder_mask", "decoder_value", "decoder_mask", "temperature")
 
     def __init__(self, model: MaeVqgan, scope: Scope) -> None:
-        super().__init__()
-        self.model, self.scope = model, scope
-        self.side, self.cell = model.geometry.tile, model.geometry.cell
+        super().__init__(model, scope)
+        self.side = model.geometry.tile
+
+    def specs(self, bank_dtype: torch.dtype) -> tuple[TensorSpec, ...]:
+        """Pixels and slots, then the bank as `engine.bank` lays it out."""
+        shapes = site_shapes(self.model.config.mae, self.model.program(self.name))
+        bank: list[TensorSpec] = []
+        for part, (layers, tokens, heads, width) in shapes.items():
+            bank.append(TensorSpec(f"{part}_value", (layers, SLOTS, tokens, heads, width), bank_dtype))
+            bank.append(TensorSpec(f"{part}_mask", (layers, SLOTS, tokens, heads, 1), torch.bool))
+        return (
+            TensorSpec("pixels", (BATCH, self.side, self.side, 3), torch.uint8),
+            TensorSpec("slot", (BATCH,), torch.int64),
+            *bank,
+            TensorSpec("temperature", (SLOTS,), torch.float32),
+        )
 
     def forward(
         self,
@@ -66,40 +150,48 @@ class ZeroShot(nn.Module):
     ) -> Tensor:
         logits = self.model.logits(
             self.name,
-            _planes(self.model, pixels),
+            self._planes(pixels),
             write_slots(encoder_value, encoder_mask, slot),
             write_slots(decoder_value, decoder_mask, slot),
         )
-        return _answer(self.model, self.name, logits, temperature.index_select(0, slot), self.scope)
+        return self._answer(logits, temperature.index_select(0, slot))
 
 
-class OneShot(nn.Module):
+class OneShot(_MaeVqganNetwork):
     """Canvases uint8 [B,S,S,3] whose answer is empty -> answers uint8 [B,cell,cell,3]."""
 
     name = "one_shot"
     inputs = ("pixels",)
 
     def __init__(self, model: MaeVqgan, scope: Scope) -> None:
-        super().__init__()
-        self.model, self.scope = model, scope
-        self.side, self.cell = model.geometry.image_size, model.geometry.cell
+        super().__init__(model, scope)
+        self.side = model.geometry.image_size
+
+    def specs(self, bank_dtype: torch.dtype) -> tuple[TensorSpec, ...]:
+        """Pixels alone."""
+        return (TensorSpec("pixels", (BATCH, self.side, self.side, 3), torch.uint8),)
 
     def forward(self, pixels: Tensor) -> Tensor:
-        logits = self.model.logits(self.name, _planes(self.model, pixels))
+        logits = self.model.logits(self.name, self._planes(pixels))
         temperature = pixels.new_full((pixels.shape[0],), AnswerSettings().temperature, dtype=torch.float32)
-        return _answer(self.model, self.name, logits, temperature, self.scope)
-
-
-Network = ZeroShot | OneShot
+        return self._answer(logits, temperature)
 
 
 def buffers(network: Network, bucket: int, bank: tuple[Tensor, ...], device: torch.device) -> Buffers:
     """Zeroed buffers of one bucket on `device`; `bank` is shared by all buckets."""
     pixels = torch.zeros(bucket, network.side, network.side, 3, dtype=torch.uint8, device=device)
-    output = torch.zeros(bucket, network.cell, network.cell, 3, dtype=torch.uint8, device=device)
-    if isinstance(network, OneShot):
+    output = torch.zeros(bucket, *network.row, dtype=network.output_dtype, device=device)
+    if len(network.inputs) == 1:
         return Buffers((pixels,), output)
     return Buffers((pixels, torch.zeros(bucket, dtype=torch.int64, device=device), *bank), output)
+
+
+def examples(
+    network: Network, rows: int, slots: int, bank_dtype: torch.dtype, device: torch.device
+) -> tuple[Tensor, ...]:
+    """Zeroed inputs of a network, to trace it with."""
+    specs = network.specs(bank_dtype)
+    return tuple(torch.zeros(spec.shape(rows, slots), dtype=spec.dtype, device=device) for spec in specs)
 
 
 def in_dtype(model: MaeVqgan, dtype: torch.dtype) -> MaeVqgan:
@@ -110,14 +202,3 @@ def in_dtype(model: MaeVqgan, dtype: torch.dtype) -> MaeVqgan:
     nn.utils.convert_conv2d_weight_memory_format(out, torch.channels_last)  # as half-precision kernels want them
     out.mean, out.std = model.mean.clone(), model.std.clone()
     return out
-
-
-def _planes(model: MaeVqgan, pixels: Tensor) -> Tensor:
-    """uint8 [B,H,W,3] -> normalised [B,3,H,W] in the model's own type."""
-    return model.normalise(pixels.float().permute(0, 3, 1, 2) / 255).to(model.vae.codebook.dtype)
-
-
-def _answer(model: MaeVqgan, name: str, logits: Tensor, temperature: Tensor, scope: Scope) -> Tensor:
-    vectors = model.vectors(logits.float(), temperature)
-    cell = model.answer_cell(model.decode(name, vectors, scope)).float()
-    return (cell * 255).round().permute(0, 2, 3, 1).to(torch.uint8)

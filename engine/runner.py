@@ -1,6 +1,6 @@
 """Runs a compiled network on batches of any size up to the largest bucket: padded up, and the padding cut off."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -14,6 +14,8 @@ from engine.geometry import Pixels
 from engine.network import Buffers, Network, buffers
 
 Slots = Sequence[int]
+Progress = Callable[[str], None]
+"""Told what is being made: "building zero_shot, bucket 16, 3 of 9"."""
 
 
 class Pending(Protocol):
@@ -41,6 +43,11 @@ def bucket_for(buckets: tuple[int, ...], batch: int) -> int:
     raise EngineError(f"a batch holds at most {buckets[-1]} rows, not {batch}")
 
 
+def building(network: Network, bucket: int, place: int, of: int) -> str:
+    """What `Progress` is told of a bucket."""
+    return f"building {network.name}, bucket {bucket}, {place} of {of}"
+
+
 def fill(pixels: Tensor, slot: Tensor | None, rows: Pixels, slots: Slots) -> None:
     """Write a batch into host tensors of a bucket: what is left over is black with slot 0."""
     into = pixels.numpy()
@@ -66,13 +73,20 @@ class HostRunner:
     """On the CPU: computes in the calling thread, each bucket bound when it is first needed."""
 
     def __init__(
-        self, network: Network, compiled: Compiled, buckets: tuple[int, ...], bank: tuple[Tensor, ...]
+        self,
+        network: Network,
+        compiled: Compiled,
+        buckets: tuple[int, ...],
+        bank: tuple[Tensor, ...],
+        progress: Progress = lambda line: None,
     ) -> None:
         self.network, self.compiled, self.buckets, self.bank = network, compiled, buckets, bank
+        self._progress = progress
         self._ready: dict[int, tuple[Buffers, Launch]] = {}
 
     def prepare(self) -> None:
-        for bucket in self.buckets:
+        for place, bucket in enumerate(self.buckets, start=1):
+            self._progress(building(self.network, bucket, place, len(self.buckets)))
             self._bucket(bucket)
 
     def submit(self, pixels: Pixels, slots: Slots) -> Done:

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Sequence
-from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Final, Self
 
@@ -10,23 +10,26 @@ import numpy as np
 import torch
 
 from engine.backends.choice import AUTO, BACKENDS, choose
+from engine.backends.protocol import Backend
 from engine.cache import EngineCache, default_root
 from engine.checkpoint import load_model
 from engine.compiled_engine import CompiledEngine, CompileSpec
+from engine.cuda_device import CudaDevice
 from engine.cuda_graphs import IN_FLIGHT, Captured
+from engine.device import release_memory
 from engine.errors import EngineError
 from engine.geometry import Pixels
 from engine.model import MaeVqgan
 from engine.program import ProgramName, Scope
-from engine.runner import Pending, bucket_for
+from engine.runner import Pending, Progress, bucket_for
 from engine.task_vector import TaskVector
-from engine.tolerance import TOLERANCE, psnr
 
 __all__ = ["BACKENDS", "DEFAULT_BUCKETS", "Engine"]
 
 log: Final = logging.getLogger("vtv.engine")
-DEFAULT_BUCKETS: Final = {"cpu": (1, 2, 4, 8), "cuda": (1, 2, 4, 8, 16, 32)}
-"""On a CPU an image costs the same in any batch from 4 on; larger ones only wait longer for each other."""
+DEFAULT_BUCKETS: Final = {"cpu": (1, 2, 4, 8), "cuda": (1, 2, 4, 8, 16, 24, 32, 48, 64)}
+"""On a CPU an image costs the same in any batch from 4 on; larger ones only wait longer for each other. On a GPU the
+products of 32 pictures are hardly more tiles than it has processors: most of a second wave would be empty."""
 
 
 class Engine:
@@ -49,29 +52,25 @@ class Engine:
         scope: Scope = Scope.ANSWER,
         dtype: torch.dtype | None = None,
         cache: Path | None = None,
+        progress: Progress = lambda line: None,
     ) -> None:
-        self.device = torch.device(device)
-        if self.device.type not in DEFAULT_BUCKETS:
-            raise EngineError(f"an engine runs on cpu or cuda, not on {device}")
-        if self.device.type == "cuda" and not torch.cuda.is_available():
-            raise EngineError("no CUDA device is to be seen: check the driver, or run on cpu")
+        self.device = checked_device(device)
+        release_memory(self.device)  # of an engine that failed, for one
         self.model = model.to(self.device).eval().requires_grad_(False)
         self.geometry = model.geometry
         self.model_name, self.fingerprint = model.config.name, fingerprint
-        self.buckets = tuple(sorted(set(buckets or DEFAULT_BUCKETS[self.device.type])))
-        if self.buckets[0] < 1:
-            raise EngineError(f"buckets are batch sizes from 1 on, not {self.buckets[0]}")
+        self.buckets = checked_buckets(buckets, self.device)
         self.max_batch = self.buckets[-1]
         self.scope = scope
         kept = EngineCache(cache or default_root())
-        spec = CompileSpec(self.model, fingerprint, self.device, self.buckets, slots, scope, dtype, kept)
-        with torch.cuda.device(self.device) if self.device.type == "cuda" else nullcontext():
-            self.compiled, choice = choose(backend, self.device, lambda candidate: CompiledEngine(spec, candidate))
+        spec = CompileSpec(self.model, fingerprint, self.device, self.buckets, slots, scope, dtype, kept, progress)
+        self.compiled, choice = choose(backend, self.device, partial(_compile, spec))
         self.backend, self.fallbacks = choice.name, choice.passed_over
+        self.backend_version = self.compiled.backend.version
         self.dtype, self.bank = self.compiled.dtype, self.compiled.bank
         for line in self.fallbacks:
             log.warning("backend passed over: %s", line)
-        log.info("%s in %s on %s: %s", self.backend, self.dtype, self.device, choice.why)
+        log.info("%s (%s) in %s on %s: %s", self.backend, self.backend_version, self.dtype, self.device, choice.why)
 
     @classmethod
     def load(
@@ -84,15 +83,25 @@ class Engine:
         device: str = "cpu",
         dtype: torch.dtype | None = None,
         cache: Path | None = None,
+        progress: Progress = lambda line: None,
     ) -> Self:
         """From a model directory; raises CheckpointError or EngineError.
 
         `dtype` None is the backend's own choice. Compiled engines are kept in `cache`, by default in
-        `~/.cache/vtv/engines`.
+        `~/.cache/vtv/engines`. `progress` is told what is being made, as it may take minutes.
         """
+        progress("reading the model")
         model, mark = load_model(path)
         return cls(
-            model, mark, slots=slots, buckets=buckets, backend=backend, device=device, dtype=dtype, cache=cache
+            model,
+            mark,
+            slots=slots,
+            buckets=buckets,
+            backend=backend,
+            device=device,
+            dtype=dtype,
+            cache=cache,
+            progress=progress,
         )
 
     @property
@@ -102,13 +111,17 @@ class Engine:
 
     def write_slot(self, slot: int, vector: TaskVector) -> None:
         """Install a task vector in place; the next batch sees it. Raises ModelMismatch."""
-        vector.check(self.model.config.mae, self.model.program("zero_shot"), self.fingerprint)
+        self.check_vector(vector)
         self.compiled.install(slot, vector)
+
+    def check_vector(self, vector: TaskVector) -> None:
+        """Raises ModelMismatch for a task vector of another model."""
+        vector.check(self.model.config.mae, self.model.program("zero_shot"), self.fingerprint)
 
     @property
     def in_flight(self) -> int:
         """How many batches may be submitted and not collected: two on a GPU; a CPU computes while it submits."""
-        return IN_FLIGHT if self.device.type == "cuda" else 1
+        return batches_in_flight(self.device)
 
     def submit(self, program: ProgramName, pixels: Pixels, slots: Sequence[int] = ()) -> Pending:
         """Start a batch; a GPU computes it while the host prepares the next. `result()` of what is returned gives
@@ -119,13 +132,13 @@ class Engine:
         """
         if program == "one_shot":
             self._check(pixels, self.geometry.image_size)
-            return self.compiled.one_shot.submit(pixels, ())
+            return self.compiled.runners[program].submit(pixels, ())
         self._check(pixels, self.geometry.tile)
         if len(slots) != len(pixels):
             raise EngineError(f"{len(pixels)} tiles need as many slots, not {len(slots)}")
         if not all(0 <= slot < self.bank.slots for slot in slots):
             raise EngineError(f"slots are 0..{self.bank.slots - 1}, not {sorted(set(slots))}")
-        return self.compiled.zero_shot.submit(pixels, slots)
+        return self.compiled.runners[program].submit(pixels, slots)
 
     def zero_shot(self, tiles: Pixels, slots: Sequence[int]) -> Pixels:
         """Query tiles uint8 [B,tile,tile,3], a slot for each row -> answers uint8 [B,cell,cell,3]."""
@@ -140,19 +153,40 @@ class Engine:
         return bucket_for(self.buckets, batch)
 
     def warm_up(self) -> None:
-        """Run every bucket of both programs and check that rows agree with a batch of one; raises EngineError."""
+        """Make every bucket of both programs ready and check it against float32 eager; raises EngineError."""
         self.compiled.prepare()
-        for side, run in (
-            (self.geometry.tile, lambda rows: self.zero_shot(rows, [0] * len(rows))),
-            (self.geometry.image_size, self.one_shot),
-        ):
-            ramp = np.linspace(0, 255, side, dtype=np.uint8)[None, :, None]
-            first = run(np.broadcast_to(ramp, (1, side, side, 3)))
-            for bucket in self.buckets:
-                rows = run(np.broadcast_to(ramp, (bucket, side, side, 3)))
-                if not psnr(rows, np.broadcast_to(first, rows.shape)) >= TOLERANCE[self.dtype].psnr:
-                    raise EngineError(f"self-check failed: a batch of {bucket} does not answer as a batch of one")
+        self.compiled.check(("zero_shot", "one_shot"), self.buckets)
 
     def _check(self, pixels: Pixels, side: int) -> None:
         if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[1:] != (side, side, 3) or not len(pixels):
             raise EngineError(f"input must be uint8 [B,{side},{side},3], not {pixels.dtype} {list(pixels.shape)}")
+
+
+def checked_device(name: str) -> torch.device:
+    """Raises EngineError where no engine runs on it, or it is not here."""
+    device = torch.device(name)
+    if device.type not in DEFAULT_BUCKETS:
+        raise EngineError(f"an engine runs on cpu or cuda, not on {name}")
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise EngineError("no CUDA device is to be seen: check the driver, or run on cpu")
+    return device
+
+
+def checked_buckets(buckets: Sequence[int] | None, device: torch.device) -> tuple[int, ...]:
+    """Ascending, each once; the device's own where none are asked for. Raises EngineError."""
+    found = tuple(sorted(set(buckets or DEFAULT_BUCKETS[device.type])))
+    if found[0] < 1:
+        raise EngineError(f"buckets are batch sizes from 1 on, not {found[0]}")
+    return found
+
+
+def batches_in_flight(device: torch.device) -> int:
+    """Two on a GPU, which computes one while the host prepares the other."""
+    return IN_FLIGHT if device.type == "cuda" else 1
+
+
+def _compile(spec: CompileSpec, backend: Backend) -> CompiledEngine:
+    if spec.device.type != "cuda":
+        return CompiledEngine(spec, backend)
+    with torch.cuda.device(spec.device):
+        return CompiledEngine(spec, backend, CudaDevice(spec.device))

@@ -49,7 +49,8 @@ class AttentionBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         h = self.norm(x)
         q, k, v = (layer(h).flatten(2).transpose(1, 2) for layer in (self.q, self.k, self.v))
-        weights = torch.softmax(q @ k.transpose(1, 2) * x.shape[1] ** -0.5, dim=-1)
+        # Scaled before the product, whose sums over all channels float16 could not hold.
+        weights = torch.softmax((q * x.shape[1] ** -0.5) @ k.transpose(1, 2), dim=-1)
         mixed = (weights @ v).transpose(1, 2).reshape(x.shape)
         return x + cast(Tensor, self.proj_out(mixed))
 

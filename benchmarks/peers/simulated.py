@@ -37,6 +37,7 @@ class SimulatedEngine:
     model_name: Final = "simulated"
     fingerprint: Final = _FINGERPRINT
     backend: Final = "simulated"
+    backend_version: Final = "none"
     fallbacks: Final = ()
     buckets: Final = (1, 2, 4, 8, 16, MAX_BATCH)
     max_batch: Final = MAX_BATCH
@@ -49,6 +50,9 @@ class SimulatedEngine:
         self._accelerator = Accelerator(lock_file)
         self._stream = ThreadPoolExecutor(1, "accelerator")
         self._task_of: dict[int, int] = {}
+
+    def check_vector(self, vector: TaskVector) -> None:
+        vector.check(_CONFIG.mae, self.model.program("zero_shot"), _FINGERPRINT)
 
     def warm_up(self) -> None:
         self._accelerator.compute(1)

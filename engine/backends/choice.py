@@ -8,6 +8,7 @@ from typing import Final, TypeVar, cast
 import torch
 
 from engine.backends.protocol import Backend
+from engine.device import release_memory
 from engine.errors import EngineError
 
 _CLASSES: Final = {
@@ -54,6 +55,7 @@ def choose(asked: str, device: torch.device, attempt: Callable[[Backend], T]) ->
             return made, Choice(name, "the best that passes its self-check here", tuple(passed_over))
         except Exception as error:  # other people's compilers raise anything; whichever it is, the next may work
             passed_over.append(f"{name}: {error}")
+        release_memory(device)  # the next needs the room of the one that failed
     raise EngineError("no backend works here: " + "; ".join(passed_over))
 
 

@@ -23,7 +23,7 @@ class Inductor:
     """float16 on a GPU, float32 on the CPU."""
 
     name = "inductor"
-    version = torch.__version__
+    version = f"torch {torch.__version__}"
     lowers_itself = False
 
     def __init__(self, device: torch.device) -> None:

@@ -17,10 +17,9 @@ from typing import Any, Final, TypeVar
 import torch
 
 from engine.backends.protocol import BackendUnavailable
-from engine.bank import Bank
 from engine.cache import EngineCache, Key
 from engine.errors import EngineError
-from engine.network import Network, OneShot, buffers
+from engine.network import BATCH, SLOTS, Network, examples
 
 FILE: Final = "network.onnx"
 OUTPUT: Final = "answers"
@@ -31,8 +30,7 @@ _ROWS, _SLOTS = 3, 4
 
 def load_onnx(network: Network, bank_dtype: torch.dtype, key: Key, cache: EngineCache, load: Callable[[Path], T]) -> T:
     """`load` the file that holds `network` with a bank of `bank_dtype`; exported first where it is not cached."""
-    weights = network.model.vae.codebook.dtype
-    own = replace(key, backend=f"onnx {weights}", version=torch.__version__, device="any", slots=0, buckets=())
+    own = replace(key, backend=f"onnx {network.dtype}", version=torch.__version__, device="any", slots=0, buckets=())
 
     def build(folder: Path) -> None:
         export(network, bank_dtype, folder / FILE)
@@ -45,19 +43,17 @@ def export(network: Network, bank_dtype: torch.dtype, path: Path) -> None:
     if missing := [name for name in ("onnx", "onnxscript") if find_spec(name) is None]:
         raise BackendUnavailable(f"to export the model {', '.join(missing)} must be there: pip install onnx onnxscript")
     # Always on the CPU: attention is written out there, and the graph is the one that tests without a GPU check.
-    network = network if network.model.mean.device.type == "cpu" else copy.deepcopy(network).cpu()
-    bank = Bank(network.model.config.mae, network.model.program("zero_shot"), _SLOTS, torch.device("cpu"), bank_dtype)
-    example = buffers(network, _ROWS, bank.tensors(), torch.device("cpu"))
+    network = network if network.device.type == "cpu" else copy.deepcopy(network).cpu()
     with _quiet(), torch.no_grad():
         try:
             program = torch.onnx.export(
                 network.eval(),
-                example.inputs,
+                examples(network, _ROWS, _SLOTS, bank_dtype, network.device),
                 dynamo=True,
                 verbose=False,
                 input_names=list(network.inputs),
                 output_names=[OUTPUT],
-                dynamic_shapes=_dynamic(network),
+                dynamic_shapes=_dynamic(network, bank_dtype),
             )
         except torch.onnx.errors.OnnxExporterError as error:
             raise EngineError(f"{network.name} cannot be exported: {_reason(error)}") from error
@@ -65,12 +61,12 @@ def export(network: Network, bank_dtype: torch.dtype, path: Path) -> None:
         program.save(path, external_data=True)
 
 
-def _dynamic(network: Network) -> tuple[dict[int, Any], ...]:
-    rows = {0: torch.export.Dim("batch", min=1, max=4096)}
-    if isinstance(network, OneShot):
-        return (rows,)
-    slots = torch.export.Dim("slots", min=2, max=65536)
-    return (rows, rows, *({1: slots} for _ in range(4)), {0: slots})
+def _dynamic(network: Network, bank_dtype: torch.dtype) -> tuple[dict[int, Any], ...]:
+    opened = {BATCH: torch.export.Dim("batch", min=1, max=4096), SLOTS: torch.export.Dim("slots", min=2, max=65536)}
+    return tuple(
+        {place: opened[size] for place, size in enumerate(spec.sizes) if isinstance(size, str)}
+        for spec in network.specs(bank_dtype)
+    )
 
 
 def _reason(error: BaseException) -> str:

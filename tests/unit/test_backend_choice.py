@@ -13,7 +13,7 @@ from engine.backends.eager import Eager, EagerNetwork
 from engine.backends.protocol import BackendUnavailable, Launch
 from engine.cache import EngineCache, Key
 from engine.errors import EngineError
-from engine.network import Buffers, Network
+from engine.network import Buffers, Network, ZeroShot
 from engine.runtime import Engine
 from tests.support import TINY
 
@@ -64,7 +64,7 @@ def test_a_backend_that_answers_wrongly_is_passed_over_and_named(
     engine = load(tiny_model[0], tmp_path)
     assert engine.backend == "eager"
     assert len(engine.fallbacks) == 1
-    assert engine.fallbacks[0].startswith("openvino: self-check failed in slot")
+    assert engine.fallbacks[0].startswith("openvino: self-check failed: zero_shot, bucket 1, slot")
     assert engine.fallbacks[0] in caplog.text
     with pytest.raises(EngineError, match="self-check failed"):
         load(tiny_model[0], tmp_path, "openvino")
@@ -90,6 +90,37 @@ def test_tensorrt_without_any_flavour_names_both(monkeypatch: pytest.MonkeyPatch
 def test_a_backend_for_another_device_says_so(name: str, device: str) -> None:
     with pytest.raises(BackendUnavailable, match=f"not on {device}"):
         make_backend(name, torch.device(device))
+
+
+def test_eager_computes_in_float16_on_a_gpu_alone() -> None:
+    assert make_backend("eager", torch.device("cuda")).dtype == torch.float16
+    assert make_backend("eager", CPU).dtype == torch.float32
+
+
+def test_float32_eager_computes_in_all_its_digits(
+    tiny_model: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """cuDNN's convolutions would use TF32, which is farther from float32 than the tests on a GPU allow."""
+    seen: list[tuple[bool, str]] = []
+    forward = ZeroShot.forward
+
+    def noting(self: ZeroShot, *given: torch.Tensor) -> torch.Tensor:
+        seen.append((torch.backends.cudnn.allow_tf32, torch.get_float32_matmul_precision()))
+        return forward(self, *given)
+
+    monkeypatch.setattr(ZeroShot, "forward", noting)
+    before = torch.backends.cudnn.allow_tf32, torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high")
+    try:
+        engine = load(tiny_model[0], tmp_path, "eager")
+        seen.clear()
+        tile = np.zeros((1, engine.geometry.tile, engine.geometry.tile, 3), np.uint8)
+        engine.zero_shot(tile, [0])
+        engine.compiled.reference("zero_shot", tile)
+        assert seen == [(False, "highest")] * 2
+        assert (torch.backends.cudnn.allow_tf32, torch.get_float32_matmul_precision()) == (before[0], "high")
+    finally:
+        torch.set_float32_matmul_precision(before[1])
 
 
 def test_a_backend_asked_for_is_the_only_one_tried() -> None:

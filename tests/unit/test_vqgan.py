@@ -63,3 +63,19 @@ def test_attention_does_not_mix_rows() -> None:
     block = AttentionBlock(32).eval()
     x = torch.randn(2, 32, 4, 4)
     assert torch.allclose(block(x)[1:], block(x[1:]), atol=1e-6)
+
+
+def test_attention_over_many_channels_stays_finite_in_float16() -> None:
+    """A product of 512 channels exceeds float16 where it is scaled only afterwards."""
+    torch.manual_seed(0)
+    block = AttentionBlock(512).eval()
+    with torch.no_grad():
+        for layer in (block.q, block.k):
+            layer.weight.copy_(12 * torch.eye(512)[..., None, None])
+        x = torch.randn(1, 512, 4, 4)
+        wanted = block(x)
+        q = block.q(block.norm(x)).flatten(2)
+        assert (q.transpose(1, 2) @ q).max() > torch.finfo(torch.float16).max
+        found = block.half()(x.half())
+    assert torch.isfinite(found).all()
+    assert torch.allclose(found.float(), wanted, atol=0.02)
