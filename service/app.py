@@ -13,8 +13,9 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from artifacts.store.folder import Store
-from engine.runtime import Engine
-from engine.task_vector import TaskVector
+from engine.runner import Progress
+from service.batching.engine import BuiltEngine, ServedEngine
+from service.ending import ENGINE_HANGS, end_now
 from service.errors import InvalidRequest, ServiceError
 from service.http.auth import Authenticator
 from service.http.fast_path import DirectRoutes
@@ -25,8 +26,6 @@ from service.http.routes.infer import infer_routes
 from service.http.routes.operations import operation_routes
 from service.http.routes.page import page_routes
 from service.http.routes.tasks import task_routes
-from service.http.schemas import Readiness
-from service.memory import settle
 from service.oip.routes import tensor_routes, v2_routes
 from service.pipeline.pipeline import Pipeline
 from service.settings import Settings
@@ -41,36 +40,33 @@ _DESCRIPTION = """An image and a task name in, the picture that MAE-VQGAN paints
 pair is sent: a *task vector* stands in for it."""
 
 
-def create_app(engine: Engine, rebuild: Callable[[], Engine], store: Store, settings: Settings) -> FastAPI:
-    """The application around a loaded engine, which it warms up and then owns until it ends.
+def create_app(
+    plan: ServedEngine, build: Callable[[Progress], BuiltEngine], store: Store, settings: Settings
+) -> FastAPI:
+    """The application around an engine, which it builds when it starts, warms up, and owns until it ends.
 
-    `rebuild` loads the same engine again, in case it fails. `app.state.pipeline` is the running pipeline.
-    Artifacts that do not fit the model are logged and left out.
+    `plan` is what is known of the engine that `build` makes; it is called again if that one fails.
+    `app.state.pipeline` is the running pipeline. Artifacts that do not fit the model are logged and left out.
     """
-    passed_over = [line.partition(":")[0] for line in engine.fallbacks]
-    build = BuildInfo(
-        version("visual-task-vectors"), engine.model_name, engine.backend, str(engine.device), len(passed_over)
-    )
-    ready = Readiness(backend=build.backend, passed_over=passed_over)
-    metrics = Metrics(build, engine.buckets)
+    about = BuildInfo(version("visual-task-vectors"), plan.model_name, str(plan.device))
+    metrics = Metrics(about, plan.buckets)
     registry = TaskRegistry({}, settings.slots)
-    watcher = StoreWatcher(store, registry, _fit_check(engine), metrics)
+    watcher = StoreWatcher(store, registry, plan.check_vector, metrics)
     watcher.load()
     authenticator = Authenticator(settings)
-    pipeline = Pipeline(engine, rebuild, registry, metrics, settings)
+    pipeline = Pipeline(plan, build, registry, metrics, settings, partial(end_now, ENGINE_HANGS))
     metrics.observe(pipeline.batcher, registry.slots)
 
     sinks: list[Callable[[Record], None]] = [log_request]
     cleanup = ExitStack()
     if settings.otlp_endpoint:
-        trace, finish = start_tracing(build.version)
+        trace, finish = start_tracing(about.version)
         sinks.insert(0, trace)  # first, so that the log's line can name the trace
         cleanup.callback(finish)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await pipeline.start()
-        settle()
         watching = asyncio.create_task(watcher.watch())
         with cleanup:
             yield
@@ -81,7 +77,7 @@ def create_app(engine: Engine, rebuild: Callable[[], Engine], store: Store, sett
 
     app = _Application(
         title="Visual Task Vectors",
-        version=build.version,
+        version=about.version,
         description=_DESCRIPTION,
         lifespan=lifespan,
         docs_url=None,
@@ -89,13 +85,13 @@ def create_app(engine: Engine, rebuild: Callable[[], Engine], store: Store, sett
     )
     app.state.pipeline = pipeline
     handler = InferHandler(pipeline, metrics, authenticator, settings.timeout_ms)
-    infer = infer_routes(handler, settings.images_per_request, engine.fingerprint)
+    infer = infer_routes(handler, settings.images_per_request, plan.fingerprint)
     tensors = tensor_routes(handler, settings.images_per_request)
     app.include_router(infer)
-    app.include_router(v2_routes(handler, build.version))
+    app.include_router(v2_routes(handler, about.version))
     app.include_router(tensors)
     app.include_router(task_routes(registry, watcher, authenticator))
-    app.include_router(operation_routes(pipeline.batcher, metrics, ready))
+    app.include_router(operation_routes(pipeline.batcher, pipeline.status, metrics))
     app.include_router(page_routes(app.title))
     _speak_problem_json(app)
     guard = partial(RequestGuard, max_body_bytes=settings.max_body_bytes, sinks=sinks)
@@ -115,12 +111,6 @@ class _Application(FastAPI):
     @cached_property
     def _whole(self) -> ASGIApp:
         return self.around(super().__call__)
-
-
-def _fit_check(engine: Engine) -> Callable[[TaskVector], None]:
-    """Raises ModelMismatch for a vector that was made for another model. Keeps no hold of the engine."""
-    config, program, fingerprint = engine.model.config.mae, engine.model.program("zero_shot"), engine.fingerprint
-    return lambda vector: vector.check(config, program, fingerprint)
 
 
 def _speak_problem_json(app: FastAPI) -> None:

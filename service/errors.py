@@ -120,6 +120,14 @@ class NotReady(ServiceError):
     detail = "The server is warming up, draining, or its engine has failed. Try again later."
     headers: Mapping[str, str] = MappingProxyType({"Retry-After": "5"})
 
+    def __init__(self, progress: str = "") -> None:
+        """`progress`: how far an engine is that is being built."""
+        super().__init__()
+        self._progress = progress
+
+    def extensions(self) -> dict[str, Any]:
+        return {"progress": self._progress} if self._progress else {}
+
 
 class DeadlineExceeded(ServiceError):
     status = 504

@@ -4,7 +4,6 @@ import logging
 import signal
 import socket
 import sys
-from functools import partial
 from pathlib import Path
 from time import monotonic
 from types import FrameType
@@ -16,8 +15,9 @@ from starlette.types import ASGIApp
 from artifacts.store.folder import Store
 from engine.device import best_device
 from engine.errors import EngineError
-from engine.runtime import Engine
+from engine.plan import EnginePlan
 from service.app import create_app
+from service.ending import end_now
 from service.http.protocol import HttpProtocol
 from service.memory import keep_freed_memory
 from service.pipeline.pipeline import Pipeline
@@ -40,7 +40,7 @@ def serve(
     """Serve until told to stop. What is None comes from the environment, or is the default.
 
     Returns the process's exit code: 2, after one clear line on standard error, where the settings, the model
-    or the address are wrong; 1 where the engine failed for good.
+    or the address are wrong, or the engine that they ask for cannot be built; 1 where the engine failed for good.
     """
     keep_freed_memory()
     try:
@@ -50,27 +50,32 @@ def serve(
     except (SettingsError, OSError) as error:
         return _refuse(error)
     with listener:
-        load = partial(
-            Engine.load,
-            settings.model,
-            slots=settings.slots,
-            buckets=settings.buckets,
-            backend=settings.backend,
-            device=_device(settings.device),
-            cache=settings.cache,
-        )
         try:
-            engine = load()
-            app = create_app(engine, load, Store(settings.store), settings)
+            plan = EnginePlan(
+                settings.model,
+                slots=settings.slots,
+                buckets=settings.buckets,
+                backend=settings.backend,
+                device=_device(settings.device),
+                cache=settings.cache,
+            )
+            app = create_app(plan, plan.build, Store(settings.store), settings)
         except (EngineError, SettingsError) as error:
             return _refuse(error)
         server = DrainingServer(http_config(app), app.state.pipeline, settings.drain_seconds)
-        _announce(listener, engine)
-        del engine  # its memory has to be free when a failed one is replaced
+        _announce(listener, plan)
         server.run(sockets=[listener])
-    if server.stopped_by is None:
-        return _FAILED
-    return _INTERRUPTED if server.stopped_by == signal.SIGINT else _OK
+    supervisor = app.state.pipeline.supervisor
+    code = _exit_code(server.stopped_by, supervisor.refusal)
+    if supervisor.building:
+        end_now(code)
+    return code
+
+
+def _exit_code(stopped_by: int | None, refusal: EngineError | None) -> int:
+    if stopped_by is not None:
+        return _INTERRUPTED if stopped_by == signal.SIGINT else _OK
+    return _FAILED if refusal is None else _refuse(refusal)
 
 
 def http_config(app: ASGIApp, **more: Any) -> uvicorn.Config:
@@ -132,14 +137,13 @@ def _device(name: str) -> str:
     return best_device() if name == "auto" else name
 
 
-def _announce(listener: socket.socket, engine: Engine) -> None:
+def _announce(listener: socket.socket, plan: EnginePlan) -> None:
     host, port = listener.getsockname()[:2]
     where = f"[{host}]" if ":" in host else host
     log.info(
-        "%s on %s (%s), listening on http://%s:%d",
-        engine.model_name,
-        engine.device,
-        engine.backend,
+        "%s on %s, listening on http://%s:%d; /readyz tells when it answers",
+        plan.model_name,
+        plan.device,
         where,
         port,
     )

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -151,11 +151,11 @@ async def _cancel_others() -> None:
 class ServerProcess:
     """A server in a process of its own on a port of the system's choice, set up by its environment alone."""
 
-    def __init__(self, **settings: str) -> None:
+    def __init__(self, command: Sequence[str] = SERVE, **settings: str) -> None:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("VTV_")}
         environment |= {"OMP_NUM_THREADS": "1", "VTV_PORT": "0"}
         environment |= {f"VTV_{name.upper()}": value for name, value in settings.items()}
-        self.process = subprocess.Popen(SERVE, env=environment, stderr=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
         self.lines: list[str] = []
         self._ended = threading.Event()
         self._reader = threading.Thread(target=self._read, daemon=True)

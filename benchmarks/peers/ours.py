@@ -4,13 +4,10 @@ The application is the product's own, made by its public factory; only the engin
 """
 
 import argparse
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import cast
 
 from benchmarks.peers.simulated import SimulatedEngine, make_store
-from engine.runtime import Engine
 from service.app import create_app
 from service.server import DrainingServer, http_config
 from service.settings import Settings
@@ -24,8 +21,8 @@ def main() -> None:
     asked = parser.parse_args()
     with TemporaryDirectory() as directory:
         store = make_store(Path(directory))
-        load = cast(partial[Engine], partial(SimulatedEngine, asked.accelerator))  # all of Engine that the service uses
-        app = create_app(load(), load, store, Settings.load(store=store.root))
+        engine = SimulatedEngine(asked.accelerator)
+        app = create_app(engine, lambda progress: engine, store, Settings.load(store=store.root))
         DrainingServer(http_config(app, port=asked.port), app.state.pipeline, drain_seconds=5).run()
 
 

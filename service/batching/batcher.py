@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from enum import Enum
+from traceback import format_exc
 from typing import Final
 
 import numpy as np
@@ -17,7 +18,7 @@ import numpy as np
 from engine.geometry import Pixels
 from engine.task_vector import TaskVector
 from service.batching.completion import CompletionThread
-from service.batching.engine import BatchEngine
+from service.batching.engine import BatchEngine, BatchSizes
 from service.batching.jobs import Job, Ticket
 from service.batching.schedule import Batch, Schedule
 from service.errors import DeadlineExceeded, NotReady, QueueFull, ServiceError
@@ -43,39 +44,43 @@ class Batcher:
 
     def __init__(
         self,
-        engine: BatchEngine,
+        sizes: BatchSizes,
         limit: int,
         on_batch: Callable[[BatchReport], None],
         on_failure: Callable[[], None] = lambda: None,
         max_wait: float = 0.0,
+        on_warm: Callable[[], None] = lambda: None,
     ) -> None:
         """`limit` counts images; `max_wait` is how many seconds a job may wait for an idle engine's batch to fill."""
         self.limit: Final = limit
         self.admitted = 0
         self.state = State.WARMING
-        self._engine = engine
+        self._engine: BatchEngine | None = None
         self._on_batch = on_batch
         self._on_failure = on_failure
-        self._schedule: Final = Schedule(engine, max_wait)
+        self._on_warm = on_warm
+        self._schedule: Final = Schedule(sizes, max_wait)
+        self._ahead: Final = sizes.in_flight > 1
         self._resident: dict[int, TaskVector] = {}
         self._writes: list[tuple[int, TaskVector]] = []
         self._stopped = False
         self._failure: Exception | None = None
         self._wake = threading.Condition()
-        self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
+        self._thread: threading.Thread | None = None
 
-    def start(self) -> None:
-        """Warm the engine up on its own thread, then serve. `state` tells when it is ready."""
-        self._thread.start()
+    def start(self, engine: BatchEngine) -> None:
+        """Warm an engine up on its own thread, write every slot, and serve; `state` tells when it is ready.
 
-    def restart(self, engine: BatchEngine) -> None:
-        """After a failure: warm up another engine like it, write every slot again, and serve; else do nothing."""
+        To be called once, and again with another engine like it after a failure; in any other state does nothing.
+        """
         with self._wake:
-            if self.state is not State.FAILED:
+            fresh = self._thread is None and not self._stopped
+            if not fresh and self.state is not State.FAILED:
                 return
-            self.state = State.WARMING
+            if self.state is State.FAILED:
+                self.state = State.WARMING
+                self._stopped = False
             self._engine = engine
-            self._stopped = False
             self._writes = list(self._resident.items())
             self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
             self._thread.start()
@@ -85,7 +90,9 @@ class Batcher:
         with self._wake:
             self._stopped = True
             self._wake.notify()
-        self._thread.join()
+            thread = self._thread
+        if thread is not None:
+            thread.join()
 
     def drain(self) -> None:
         """Admit nothing more; what is in hand is finished."""
@@ -125,6 +132,11 @@ class Batcher:
         with self._wake:
             return self._schedule.waiting()
 
+    def under_way(self) -> tuple[float, float] | None:
+        """As `Schedule.under_way`."""
+        with self._wake:
+            return self._schedule.under_way()
+
     async def infer(self, job: Job) -> Pixels:
         """Queue an admitted job, and wait for its answer, uint8 [cell, cell, 3].
 
@@ -155,21 +167,32 @@ class Batcher:
         self._fail([job], NotReady)
 
     def _run(self) -> None:
-        try:
-            self._engine.warm_up()
-            with self._wake:
-                self._failure = None
-                if self.state is State.WARMING:
-                    self.state = State.READY
-            with CompletionThread(self._complete, self._break) as completion:
-                while self._step(completion):
-                    pass
-        except Exception:
-            log.exception("the engine failed; the service is no longer ready")
+        failed = self._serve()
+        # Only now, with the error and its traceback gone, does nothing hold the failed engine any more.
+        if failed:
             self._close(State.FAILED, ServiceError)
             self._on_failure()
         else:
             self._close(self.state, NotReady)
+
+    def _serve(self) -> bool:
+        """Until stopped. True where the engine failed."""
+        assert self._engine is not None
+        try:
+            self._engine.warm_up()
+            self._on_warm()
+            with self._wake:
+                if self.state is State.WARMING:
+                    self.state = State.READY
+            log.info("the engine is warmed up and checked")
+            with CompletionThread(self._complete, self._break) as completion:
+                while self._step(completion):
+                    pass
+        except Exception:
+            # As text: whoever keeps the record would keep the traceback's frames, and with them the engine.
+            log.error("the engine failed; the service is no longer ready\n%s", format_exc())
+            return True
+        return False
 
     def _break(self, error: Exception) -> None:
         with self._wake:
@@ -181,6 +204,7 @@ class Batcher:
             if self.state is not State.DRAINING:
                 self.state = state
             self._stopped = True
+            self._engine = self._failure = None
             left = self._schedule.clear()
         self._fail(left, error)
 
@@ -196,6 +220,7 @@ class Batcher:
             writes, self._writes = self._writes, []
             batch, expired = self._schedule.take() if self._may_launch() else (None, [])
         self._fail(expired, DeadlineExceeded)
+        assert self._engine is not None
         for slot, vector in writes:
             self._engine.write_slot(slot, vector)
         if batch is not None:
@@ -207,8 +232,9 @@ class Batcher:
 
     def _launch(self, batch: Batch, completion: CompletionThread[Batch]) -> None:
         pixels = np.stack([job.pixels for job in batch.jobs])
+        assert self._engine is not None
         pending = self._engine.submit(batch.program, pixels, [job.slot for job in batch.jobs])
-        if self._engine.in_flight > 1:
+        if self._ahead:
             completion.put(batch, pending)
         else:
             self._complete(batch, pending.result())

@@ -13,7 +13,7 @@ from typing import Final, get_args
 
 from engine.program import ProgramName
 from service.batching.batch_times import BatchTimes
-from service.batching.engine import BatchEngine
+from service.batching.engine import BatchSizes
 from service.batching.fair_queue import FairQueue
 from service.batching.jobs import Job
 
@@ -40,7 +40,7 @@ class Schedule:
     Not thread-safe: the batcher calls it under its lock.
     """
 
-    def __init__(self, engine: BatchEngine, max_wait: float) -> None:
+    def __init__(self, engine: BatchSizes, max_wait: float) -> None:
         """`max_wait` is how many seconds a job may wait for an idle engine's batch to fill."""
         programs: tuple[ProgramName, ...] = get_args(ProgramName)
         self.times: Final = {program: BatchTimes(engine.buckets) for program in programs}
@@ -108,6 +108,15 @@ class Schedule:
         self.times[batch.program].observe(len(batch.jobs), now - started)
         self._in_flight.remove(batch)
         return now - started
+
+    def under_way(self) -> tuple[float, float] | None:
+        """How long the batch that the engine computes has taken, and how long its like take, in seconds; None where
+        there is none. Infinity where nothing is known of its like."""
+        if not self._in_flight:
+            return None
+        batch = self._in_flight[0]
+        taken = time.monotonic() - max(batch.launched_at, self._free_since)
+        return taken, self.times[batch.program].expected(len(batch.jobs))
 
     def clear(self) -> list[Job]:
         """Every job that waits or is in flight, taken out."""

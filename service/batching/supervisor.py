@@ -1,29 +1,33 @@
-"""Replaces an engine that failed, so that one bad moment of a device does not end the service.
+"""Builds the engine, off the event loop, and replaces one that failed: a device's bad moment does not end the service.
 
-Readiness is false from the failure until the new engine has warmed up and checked itself.
+Readiness is false until an engine has warmed up and checked itself.
 """
 
-import gc
 import logging
 import threading
 from collections.abc import Callable, Sequence
 from time import monotonic
+from traceback import format_exc
 from typing import Final
 
+from engine.errors import EngineError
 from service.batching.batcher import Batcher
 from service.batching.engine import BatchEngine
+from service.memory import reclaim
 
 log: Final = logging.getLogger("vtv.supervisor")
 _DELAYS: Final = (0.0, 1.0, 2.0, 4.0, 8.0)
+_PATIENCE: Final = 2.0
 _HEALTHY_SECONDS: Final = 60.0
 """An engine that served this long before it failed is no part of the same trouble."""
 
 
 class Supervisor:
-    """Rebuilds a batcher's engine, on a thread of its own, each time `failed` is set.
+    """Builds a batcher's engine, on a thread of its own, and again each time `failed` is set.
 
-    The n-th attempt in a row waits `delays[n]` seconds. When they are used up, `given_up` turns true: what is
-    broken is then more than the engine (a CUDA context, a file), and only a new process can help.
+    An engine that cannot be built as it was asked for (EngineError) is not tried again: `refusal` says why. The n-th
+    attempt in a row waits `delays[n]` seconds. When they are used up, `given_up` turns true: what is broken is then
+    more than the engine (a CUDA context, a file), and only a new process can help.
     """
 
     def __init__(
@@ -35,6 +39,7 @@ class Supervisor:
         delays: Sequence[float] = _DELAYS,
     ) -> None:
         self.given_up = False
+        self.refusal: EngineError | None = None
         self._batcher = batcher
         self._failed = failed
         self._build = build
@@ -47,12 +52,42 @@ class Supervisor:
         self._thread.start()
 
     def stop(self) -> None:
-        """Rebuild nothing more; waits for a rebuild under way."""
+        """Build nothing more. Waits a little for a build under way, which `building` tells of afterwards."""
         self._stopping.set()
         self._failed.set()
-        self._thread.join()
+        self._thread.join(_PATIENCE)
+
+    @property
+    def building(self) -> bool:
+        """Whether a library is still at work on an engine, which may take minutes and cannot be interrupted."""
+        return self._stopping.is_set() and self._thread.is_alive()
+
+    def check_wanted(self) -> None:
+        """Raises BuildAbandoned once nobody needs what is being built: for whoever builds in steps."""
+        if self._stopping.is_set():
+            raise BuildAbandoned("the service is stopping")
 
     def _run(self) -> None:
+        if self._first():
+            self._replace_failed()
+
+    def _first(self) -> bool:
+        """False where there is nothing to go on with."""
+        try:
+            self._batcher.start(self._build())
+        except BuildAbandoned:
+            return False
+        except EngineError as error:
+            log.critical("the engine cannot be built: %s", error)
+            self.refusal = error.with_traceback(None)
+            self.given_up = True
+            return False
+        except Exception:
+            log.error("the engine could not be built\n%s", format_exc())
+            self._failed.set()
+        return True
+
+    def _replace_failed(self) -> None:
         attempt = 0
         restarted_at = monotonic()
         while self._failed.wait() and not self._stopping.is_set():
@@ -71,12 +106,17 @@ class Supervisor:
 
     def _rebuild(self, attempt: int) -> None:
         log.warning("rebuilding the engine, attempt %d of %d", attempt, len(self._delays))
-        gc.collect()  # the failed engine's tensors: a device may not hold two engines
+        reclaim()  # the failed engine's memory: a device may not hold two engines
         try:
-            engine = self._build()
+            self._batcher.start(self._build())
+        except BuildAbandoned:
+            return
         except Exception:
-            log.exception("the engine could not be rebuilt")
+            log.error("the engine could not be rebuilt\n%s", format_exc())
             self._failed.set()
             return
-        self._batcher.restart(engine)
         self._on_restart()
+
+
+class BuildAbandoned(BaseException):
+    """A build was given up because the service stops. No Exception, which would be taken for a backend's failure."""

@@ -55,6 +55,7 @@ class Health(BaseModel):
 
 class Readiness(Health):
     backend: str = Field(description="What computes.")
+    runtime: str = Field(description="Its libraries and their versions.")
     passed_over: list[str] = Field(description="Better backends that do not work here; the log says why.")
 
 
@@ -67,3 +68,4 @@ class Problem(BaseModel):
     detail: str
     code: str = Field(description="Stable; branch on this one.")
     error: str | None = Field(None, description="The detail again, under /v2.")
+    progress: str | None = Field(None, description="Of /readyz while the engine is built: how far it is.")

@@ -5,13 +5,17 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from engine.runtime import Engine
+from engine.runner import Progress
 from engine.task_vector import AnswerSettings
 from service.batching.batcher import Batcher, State
+from service.batching.engine import BuiltEngine, ServedEngine
 from service.batching.jobs import Ticket
+from service.batching.status import EngineStatus
 from service.batching.supervisor import Supervisor
+from service.batching.watchdog import Watchdog
 from service.codec.workers.pool import CodecPool
 from service.errors import ClientClosed, DeadlineExceeded, NotReady, QueueFull, ServiceError
+from service.memory import settle
 from service.pipeline.call import Call, Outcome
 from service.pipeline.interruption import Interruption
 from service.pipeline.request_run import RequestRun, TimedAnswer, answer_settings
@@ -35,41 +39,59 @@ class Pipeline:
 
     def __init__(
         self,
-        engine: Engine,
-        rebuild: Callable[[], Engine],
+        plan: ServedEngine,
+        build: Callable[[Progress], BuiltEngine],
         registry: TaskRegistry,
         metrics: Metrics,
         settings: Settings,
+        end: Callable[[], None],
     ) -> None:
-        """`rebuild` makes another engine like `engine`, in case that one fails."""
+        """`build` makes the engine that `plan` tells of, and another like it in case that one fails. `end` ends the
+        process, at once, when the engine hangs."""
         self.registry: Final = registry
-        self.tile: Final = engine.geometry.tile
+        self.tile: Final = plan.geometry.tile
+        self.status: Final = EngineStatus()
+        self._build_engine = build
         self._metrics = metrics
-        where = engine.device.type
+        where = plan.device.type
         self._codecs = CodecPool(
             settings.codecs_beside(where),
-            engine.geometry,
+            plan.geometry,
             settings.max_pixels,
             metrics.codec_process_died,
             niceness=0 if where == "cpu" else _NICER,
         )
         failed = threading.Event()
         self.batcher: Final = Batcher(
-            engine, settings.queue_limit, metrics.batch, failed.set, settings.max_wait_ms / 1e3
+            plan, settings.queue_limit, metrics.batch, failed.set, settings.max_wait_ms / 1e3, settle
         )
-        self.supervisor: Final = Supervisor(self.batcher, failed, rebuild, metrics.engine_restarted)
+        self.supervisor: Final = Supervisor(self.batcher, failed, self._build, metrics.engine_restarted)
+        self._watchdog: Final = Watchdog(self.batcher, end)
 
     async def start(self) -> None:
-        """Returns when pictures can be read; the engine is still warming up then. Raises OSError."""
-        self.batcher.start()
-        self.supervisor.start()
+        """Returns when pictures can be read; the engine is still being built then. Raises OSError."""
         await self._codecs.start()
+        self.supervisor.start()
+        self._watchdog.start()
 
     async def stop(self) -> None:
         """Returns when the batch under way is done."""
         await asyncio.to_thread(self.supervisor.stop)
         await asyncio.to_thread(self.batcher.stop)
+        await asyncio.to_thread(self._watchdog.stop)
         self._codecs.stop()
+
+    def _build(self) -> BuiltEngine:
+        """On the supervisor's thread."""
+
+        def tell(line: str) -> None:
+            self.supervisor.check_wanted()
+            self.status.tell(line)
+
+        engine = self._build_engine(tell)
+        self.status.built(engine)
+        self._metrics.engine_built(self.status.backend, self.status.runtime, len(self.status.passed_over))
+        return engine
 
     def check_room(self) -> None:
         """Raises NotReady or QueueFull, and counts it, where not even one image would be admitted now.

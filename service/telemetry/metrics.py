@@ -2,7 +2,7 @@
 
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Final, Literal, Protocol, get_args
 
@@ -31,8 +31,11 @@ class BuildInfo:
 
     version: str
     model: str
-    backend: str
     device: str
+    backend: str = ""
+    """What computes; nothing until the engine is built."""
+    runtime: str = ""
+    """The backend's libraries and their versions."""
     passed_over: int = 0
     """Better backends that do not work here."""
 
@@ -62,7 +65,7 @@ class Metrics:
 
     def __init__(self, build: BuildInfo, buckets: Sequence[int]) -> None:
         self.registry: Final = CollectorRegistry()
-        self._build = build
+        self.build = build
         self._buckets = tuple(buckets)
         self._requests = Counter(
             "vtv_requests", "Inference requests by HTTP status.", ["task", "code"], registry=self.registry
@@ -113,7 +116,11 @@ class Metrics:
 
     def observe(self, queue: QueueState, slots: SlotTable) -> None:
         """Report the state of these two at every scrape."""
-        self.registry.register(_Snapshot(self._build, queue, slots))
+        self.registry.register(_Snapshot(self, queue, slots))
+
+    def engine_built(self, backend: str, runtime: str, passed_over: int) -> None:
+        """What computes from now on."""
+        self.build = replace(self.build, backend=backend, runtime=runtime, passed_over=passed_over)
 
     def request(self, task: str, code: int, seconds: float) -> None:
         """One inference request is answered. `task` is only ever an installed task's name."""
@@ -133,7 +140,7 @@ class Metrics:
         bucket = self._buckets[bisect_left(self._buckets, report.size)]
         self._batch_size.observe(report.size)
         self._batch_tasks.observe(report.tasks)
-        self._batches.labels(str(bucket), self._build.backend).inc()
+        self._batches.labels(str(bucket), self.build.backend).inc()
         self._busy.inc(report.seconds)
 
     def engine_restarted(self) -> None:
@@ -152,17 +159,17 @@ class Metrics:
 class _Snapshot(Collector):
     """State that lives elsewhere, read when scraped."""
 
-    def __init__(self, build: BuildInfo, queue: QueueState, slots: SlotTable) -> None:
-        self._build = build
+    def __init__(self, metrics: Metrics, queue: QueueState, slots: SlotTable) -> None:
+        self._metrics = metrics
         self._queue = queue
         self._slots = slots
 
     def collect(self) -> Iterator[Metric]:
-        queue, slots = self._queue, self._slots
+        queue, slots, build = self._queue, self._slots, self._metrics.build
         yield _gauge("vtv_queue_depth", "Images in hand.", queue.admitted)
         yield _gauge("vtv_queue_limit", "Images in hand at most.", queue.limit)
         yield _gauge("vtv_engine_ready", "1 when warmed up and checked.", queue.ready)
-        yield _gauge("vtv_engine_fallbacks", "Better backends that do not work here.", self._build.passed_over)
+        yield _gauge("vtv_engine_fallbacks", "Better backends that do not work here.", build.passed_over)
         bank = GaugeMetricFamily("vtv_bank_slots", "Rows of the bank but the no-op.", labels=["state"])
         bank.add_metric(["pinned"], slots.pinned)
         bank.add_metric(["idle"], slots.used - slots.pinned)
@@ -170,15 +177,16 @@ class _Snapshot(Collector):
         yield bank
         yield CounterMetricFamily("vtv_bank_installs", "Task vectors written to the bank.", slots.installs)
         yield CounterMetricFamily("vtv_bank_evictions", "Task vectors overwritten.", slots.evictions)
-        yield _gauge("vtv_gpu_memory_bytes", "GPU memory the engine reserves.", _reserved(self._build.device))
+        yield _gauge("vtv_gpu_memory_bytes", "GPU memory the engine reserves.", _reserved(build.device))
         yield InfoMetricFamily(
             "vtv_build",
             "What is running.",
             {
-                "version": self._build.version,
-                "model": self._build.model,
-                "backend": self._build.backend,
-                "device": self._build.device,
+                "version": build.version,
+                "model": build.model,
+                "backend": build.backend,
+                "runtime": build.runtime,
+                "device": build.device,
             },
         )
 

@@ -8,9 +8,7 @@ import struct
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
-from functools import partial
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import uvicorn
@@ -20,7 +18,6 @@ from benchmarks.peers.answers import STEP
 from benchmarks.peers.simulated import SimulatedEngine, make_store
 from engine.geometry import Pixels
 from engine.program import ProgramName
-from engine.runtime import Engine
 from service.app import create_app
 from service.server import DrainingServer
 from service.settings import Settings
@@ -51,8 +48,8 @@ class Overloaded:
     def __init__(self, directory: Path, **settings: object) -> None:
         store = make_store(directory)
         self.engine = GatedEngine(directory / "accelerator")
-        load = cast(partial[Engine], partial(lambda: self.engine))
-        app = create_app(load(), load, store, Settings(store=store.root, device="cpu", **settings))
+        settings_ = Settings(store=store.root, device="cpu", **settings)
+        app = create_app(self.engine, lambda progress: self.engine, store, settings_)
         self.batcher = app.state.pipeline.batcher
         config = uvicorn.Config(app, port=0, log_config=None, backlog=4096)
         self._server = DrainingServer(config, app.state.pipeline, drain_seconds=5)

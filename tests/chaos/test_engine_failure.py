@@ -1,6 +1,7 @@
 """An engine that raises while it serves: a real application on a real socket, a real engine that is made to fail."""
 
 import threading
+import weakref
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -10,8 +11,9 @@ import uvicorn
 
 from artifacts.store.folder import Store
 from engine.geometry import Pixels
+from engine.plan import EnginePlan
 from engine.program import ProgramName
-from engine.runner import Pending
+from engine.runner import Pending, Progress
 from engine.runtime import Engine
 from service.app import create_app
 from service.server import DrainingServer
@@ -37,6 +39,11 @@ class FailingEngine(Engine):
             raise RuntimeError("secret detail: the device fell off the bus")
         return super().submit(program, pixels, slots)
 
+    def warm_up(self) -> None:
+        if self.device_state.broken:
+            raise RuntimeError("the device is still gone")
+        super().warm_up()
+
 
 class Served:
     """The application in a thread, and a client."""
@@ -45,7 +52,9 @@ class Served:
         self.device = Device()
         self._model = model
         settings = Settings(model=model, store=store, device="cpu")
-        app = create_app(self.build(), self.build, Store(store), settings)
+        self.engines: list[weakref.ref[Engine]] = []
+        plan = EnginePlan(model, slots=3, buckets=(1, 2))
+        app = create_app(plan, self.build, Store(store), settings)
         self.pipeline = app.state.pipeline
         self.server = DrainingServer(uvicorn.Config(app, port=0, log_config=None), self.pipeline, 5)
         self.thread = threading.Thread(target=self.server.run)
@@ -55,10 +64,12 @@ class Served:
         self.client = httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=PATIENCE)
         self.wait_ready()
 
-    def build(self) -> Engine:
+    def build(self, progress: Progress) -> Engine:
+        assert [engine() for engine in self.engines] == [None] * self.device.built, "a failed engine is still held"
         self.device.built += 1
         engine = FailingEngine.load(self._model, slots=3, buckets=(1, 2), device="cpu", backend="eager")
         engine.device_state = self.device
+        self.engines.append(weakref.ref(engine))
         return engine
 
     def wait_ready(self) -> None:

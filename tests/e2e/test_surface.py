@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+import torch
 
 from artifacts.store.folder import Store
 from tests.support import ANSWERS, SERVE, ServerProcess, make_artifact, photo
@@ -26,7 +27,12 @@ def test_health(server: ServerProcess) -> None:
     assert server.client.get("/healthz").status_code == 200
     ready = server.client.get("/readyz")
     assert ready.status_code == 200
-    assert ready.json() == {"status": "ok", "backend": "eager", "passed_over": []}
+    assert ready.json() == {
+        "status": "ok",
+        "backend": "eager",
+        "runtime": f"torch {torch.__version__}",
+        "passed_over": [],
+    }
 
 
 def test_metrics_by_the_contracts_names(server: ServerProcess) -> None:

@@ -22,7 +22,7 @@ def loop() -> Iterator[EventLoop]:
 @pytest.fixture
 def bench(loop: EventLoop) -> Iterator[Bench]:
     bench = Bench(loop)
-    bench.batcher.start()
+    bench.batcher.start(bench.engine)
     wait_until(lambda: bench.batcher.state is State.READY)
     yield bench
     bench.engine.permits.release(100)
@@ -167,7 +167,7 @@ def test_an_engine_failure_ends_readiness_before_anyone_is_told(bench: Bench) ->
 def test_a_failed_warm_up_never_becomes_ready(loop: EventLoop) -> None:
     bench = Bench(loop)
     bench.engine.broken = True
-    bench.batcher.start()
+    bench.batcher.start(bench.engine)
     wait_until(lambda: bench.batcher.state is State.FAILED)
     with pytest.raises(NotReady):
         bench.batcher.admit(1)
@@ -207,7 +207,7 @@ def ahead(loop: EventLoop) -> Iterator[tuple[Bench, AheadEngine]]:
     """An engine that can be launched ahead, and a batcher that has it busy with one job."""
     engine = AheadEngine()
     bench = Bench(loop, engine=engine)
-    bench.batcher.start()
+    bench.batcher.start(bench.engine)
     wait_until(lambda: bench.batcher.state is State.READY)
     occupy(bench)
     assert engine.launched.get(timeout=PATIENCE) == [9]
@@ -278,7 +278,7 @@ def test_stopping_finishes_what_is_in_flight(ahead: tuple[Bench, AheadEngine]) -
 
 def test_an_idle_engine_may_be_told_to_wait_for_a_full_batch(loop: EventLoop) -> None:
     bench = Bench(loop, max_wait=1e6)
-    bench.batcher.start()
+    bench.batcher.start(bench.engine)
     wait_until(lambda: bench.batcher.state is State.READY)
     bench.submit(*(bench.job(slot) for slot in (1, 2, 3)))
     assert bench.batcher.waiting() == 3
@@ -290,7 +290,7 @@ def test_an_idle_engine_may_be_told_to_wait_for_a_full_batch(loop: EventLoop) ->
 
 def test_nobody_waits_for_company_longer_than_the_cap(loop: EventLoop) -> None:
     bench = Bench(loop, max_wait=0.01)
-    bench.batcher.start()
+    bench.batcher.start(bench.engine)
     wait_until(lambda: bench.batcher.state is State.READY)
     bench.submit(bench.job(slot=1))
     assert bench.called() == ("zero_shot", [1])

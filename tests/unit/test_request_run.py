@@ -71,10 +71,10 @@ class Service:
 
 @asynccontextmanager
 async def serving() -> AsyncIterator[Service]:
-    engine, metrics = HeldEngine(), Metrics(BuildInfo("0", "m", "b", "cpu"), HeldEngine.buckets)
+    engine, metrics = HeldEngine(), Metrics(BuildInfo("0", "m", "cpu", "b"), HeldEngine.buckets)
     codecs = CodecPool(1, GEOMETRY, 1 << 20, lambda: None)
     service = Service(engine, codecs, Batcher(engine, 16, metrics.batch), metrics)
-    service.batcher.start()
+    service.batcher.start(engine)
     await service.codecs.start()
     await until(lambda: service.batcher.ready)
     try:

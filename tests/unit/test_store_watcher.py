@@ -23,7 +23,7 @@ class Served:
         self.folder = folder
         self.store = Store(folder / "store")
         self.registry = TaskRegistry({}, 4)
-        self.metrics = Metrics(BuildInfo("1", "m", "eager", "cpu"), (1,))
+        self.metrics = Metrics(BuildInfo("1", "m", "cpu", "eager"), (1,))
         self.watcher = StoreWatcher(self.store, self.registry, self.check, self.metrics)
         self.publish("identity", 1)
         self.watcher.load()

@@ -51,9 +51,9 @@ class Bench:
         self.restarts = 0
         self._builds = list(builds)
         failed = threading.Event()
+        self._builds.insert(0, True)
         self.batcher = Batcher(FragileEngine(), 16, lambda report: None, failed.set)
         self.supervisor = Supervisor(self.batcher, failed, self._build, self._count, delays)
-        self.batcher.start()
         self.supervisor.start()
         self.wait_for(State.READY)
 

@@ -3,15 +3,16 @@
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from service.batching.batcher import Batcher
+from service.batching.batcher import Batcher, State
+from service.batching.status import EngineStatus
 from service.errors import NotReady
 from service.http.openapi import PROBLEM
 from service.http.schemas import Health, Readiness
 from service.telemetry.metrics import Metrics
 
 
-def operation_routes(batcher: Batcher, metrics: Metrics, ready: Readiness) -> APIRouter:
-    """`ready` is what /readyz answers when it is."""
+def operation_routes(batcher: Batcher, status: EngineStatus, metrics: Metrics) -> APIRouter:
+    """`status` is what /readyz tells."""
     router = APIRouter(tags=["operations"])
 
     @router.get("/healthz", summary="Alive")
@@ -21,8 +22,8 @@ def operation_routes(batcher: Batcher, metrics: Metrics, ready: Readiness) -> AP
     @router.get("/readyz", summary="Warmed up, checked, not draining", responses={503: PROBLEM})
     async def readyz() -> Readiness:
         if not batcher.ready:
-            raise NotReady
-        return ready
+            raise NotReady(status.progress if batcher.state is State.WARMING else "")
+        return Readiness(backend=status.backend, runtime=status.runtime, passed_over=status.passed_over)
 
     @router.get("/metrics", summary="Prometheus metrics", response_class=Response)
     async def prometheus() -> Response:
