@@ -27,7 +27,7 @@ from engine.device import best_device, describe
 from engine.errors import EngineError
 
 BASELINE: Final = "public: one image at a time, float32, full-canvas decode with the tokenizer's encode"
-BUCKETS: Final = {"cpu": (1, 2, 4, 8, 16), "cuda": (1, 2, 4, 8, 16, 32, 64)}
+BUCKETS: Final = {"cpu": (1, 2, 4, 8, 16), "cuda": (1, 2, 4, 8, 16, 24, 32, 48, 64, 96, 128)}
 SLOTS: Final = 66
 """64 resident tasks, the no-op, and a slot to switch."""
 _LEAST_CALLS: Final = 3

@@ -16,7 +16,7 @@ from engine.runtime import Engine
 
 USUAL = {
     "cpu": ("eager", "eager:bfloat16", "openvino:float32", "openvino"),
-    "cuda": ("eager", "eager:float16", "inductor", "tensorrt"),
+    "cuda": ("eager:float32", "eager", "inductor", "tensorrt", "torch_tensorrt"),
 }
 """BACKEND or BACKEND:DTYPE. Inductor on the CPU has to be asked for: it compiles for minutes."""
 

@@ -6,7 +6,7 @@ from argparse import _ActionsContainer as Container  # parser or group: argparse
 from artifacts.paths import BUNDLED_MODEL, BUNDLED_STORE
 from cli import values
 
-BACKENDS = ("auto", "eager", "inductor", "openvino", "tensorrt")
+BACKENDS = ("auto", "eager", "inductor", "openvino", "tensorrt", "torch_tensorrt")
 """As `engine.backends.choice.BACKENDS`, which would load torch for every `--help`."""
 
 

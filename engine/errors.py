@@ -19,3 +19,10 @@ class CheckpointError(EngineError):
 
 class NothingToFill(EngineError):
     """A picture has no hole, or its mask shows none; the message names the mask and may be shown to anybody."""
+
+
+def first_cause(error: BaseException) -> str:
+    """The innermost cause's first line: that is where a compiler names the operator."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -85,8 +85,9 @@ def create_app(
     )
     app.state.pipeline = pipeline
     handler = InferHandler(pipeline, metrics, authenticator, settings.timeout_ms)
-    infer = infer_routes(handler, settings.images_per_request, plan.fingerprint)
-    tensors = tensor_routes(handler, settings.images_per_request)
+    per_request = settings.images_per_request(plan.max_batch)
+    infer = infer_routes(handler, per_request, plan.fingerprint)
+    tensors = tensor_routes(handler, per_request)
     app.include_router(infer)
     app.include_router(v2_routes(handler, about.version))
     app.include_router(tensors)

@@ -12,6 +12,7 @@ from artifacts.paths import BUNDLED_MODEL, BUNDLED_STORE
 
 PREFIX = "VTV_"
 _MOST_CODECS = 16
+_BATCHES_IN_HAND, _LEAST_IN_HAND, _LEAST_PER_REQUEST = 8, 256, 32
 _OTLP = AliasChoices("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 
 
@@ -42,7 +43,7 @@ class Settings(BaseSettings):
     """Folder of the base model; by default the bundled one."""
     store: Path = BUNDLED_STORE
     """Folder of the published task vectors; by default the bundled ones."""
-    backend: Literal["auto", "eager", "inductor", "openvino", "tensorrt"] = "auto"
+    backend: Literal["auto", "eager", "inductor", "openvino", "tensorrt", "torch_tensorrt"] = "auto"
     """What runs the model; `auto` takes the fastest that works here."""
     cache: Path | None = None
     """Where compiled engines are kept, as `vtv compile` writes them; by default in the home directory."""
@@ -64,12 +65,13 @@ class Settings(BaseSettings):
     allow_unauthenticated: bool = False
     """Serve beyond this machine although there are no keys."""
 
-    queue_limit: int = Field(256, ge=1)
-    """Images in hand at once, counted from admission to reply."""
+    queue_limit: int | None = Field(None, ge=1)
+    """Images in hand at once, counted from admission to reply. Unset: eight of the engine's largest batches, 256 at
+    least."""
     max_wait_ms: float = Field(0.0, ge=0, le=1000)
     """How long an image may wait for an idle engine's batch to fill; 0 launches it at once."""
-    max_images: int = Field(32, ge=1)
-    """Images in one request, at most."""
+    max_images: int | None = Field(None, ge=1)
+    """Images in one request, at most. Unset: one of the engine's largest batches, 32 at least."""
     max_body_bytes: int = Field(32 * 2**20, ge=1024)
     """Bytes of a request's body, at most."""
     max_pixels: int = Field(25_000_000, ge=111 * 111)
@@ -122,10 +124,13 @@ class Settings(BaseSettings):
         cores = os.cpu_count() or 1
         return self.codec_processes or max(1, min(_MOST_CODECS, cores - (device == "cpu")))
 
-    @property
-    def images_per_request(self) -> int:
-        """More than the queue holds could never be admitted."""
-        return min(self.max_images, self.queue_limit)
+    def images_in_hand(self, max_batch: int) -> int:
+        """At most, beside an engine whose largest batch is `max_batch`."""
+        return self.queue_limit or max(_LEAST_IN_HAND, _BATCHES_IN_HAND * max_batch)
+
+    def images_per_request(self, max_batch: int) -> int:
+        """At most: more than the queue holds could never be admitted."""
+        return min(self.max_images or max(_LEAST_PER_REQUEST, max_batch), self.images_in_hand(max_batch))
 
 
 def _is_loopback(host: str) -> bool:

@@ -16,10 +16,11 @@ _CLASSES: Final = {
     "inductor": ("engine.backends.inductor", "Inductor"),
     "openvino": ("engine.backends.openvino", "OpenVino"),
     "tensorrt": ("engine.backends.tensorrt", "TensorRt"),
+    "torch_tensorrt": ("engine.backends.torch_tensorrt", "TorchTensorRt"),
 }
 AUTO: Final = "auto"
 BACKENDS: Final = (AUTO, *_CLASSES)
-_BEST_FIRST: Final = {"cuda": ("tensorrt", "inductor", "eager"), "cpu": ("openvino", "eager")}
+_BEST_FIRST: Final = {"cuda": ("torch_tensorrt", "tensorrt", "inductor", "eager"), "cpu": ("openvino", "eager")}
 """What `auto` tries. Inductor is left out on the CPU: it takes minutes to compile and was not faster than eager."""
 T = TypeVar("T")
 

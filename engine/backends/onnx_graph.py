@@ -18,7 +18,7 @@ import torch
 
 from engine.backends.protocol import BackendUnavailable
 from engine.cache import EngineCache, Key
-from engine.errors import EngineError
+from engine.errors import EngineError, first_cause
 from engine.network import BATCH, SLOTS, Network, examples
 
 FILE: Final = "network.onnx"
@@ -56,7 +56,7 @@ def export(network: Network, bank_dtype: torch.dtype, path: Path) -> None:
                 dynamic_shapes=_dynamic(network, bank_dtype),
             )
         except torch.onnx.errors.OnnxExporterError as error:
-            raise EngineError(f"{network.name} cannot be exported: {_reason(error)}") from error
+            raise EngineError(f"{network.name} cannot be exported: {first_cause(error)}") from error
         assert program is not None
         program.save(path, external_data=True)
 
@@ -67,13 +67,6 @@ def _dynamic(network: Network, bank_dtype: torch.dtype) -> tuple[dict[int, Any],
         {place: opened[size] for place, size in enumerate(spec.sizes) if isinstance(size, str)}
         for spec in network.specs(bank_dtype)
     )
-
-
-def _reason(error: BaseException) -> str:
-    """The innermost cause's first line: that is where the operator is named."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return str(error).strip().splitlines()[0]
 
 
 @contextmanager

@@ -1,28 +1,12 @@
 """Building a TensorRT engine of a network's ONNX file. Needs no GPU with TensorRT-RTX."""
 
-from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
-from engine.backends.protocol import BackendUnavailable
 from engine.cache import Key
 from engine.errors import EngineError
 
-FLAVOURS: Final = ("tensorrt", "tensorrt_rtx")
-_WORKSPACE_BYTES: Final = 4 << 30
-
-
-def load_tensorrt() -> tuple[Any, str]:
-    """The installed flavour's module and its name, standard TensorRT before TensorRT-RTX."""
-    reasons = []
-    for flavour in FLAVOURS:
-        try:
-            return import_module(flavour), flavour
-        except (ImportError, OSError, RuntimeError) as error:  # an install without its libraries raises any of these
-            reasons.append(f"{flavour}: {error}")
-    raise BackendUnavailable(
-        "TensorRT is missing: pip install 'visual-task-vectors[tensorrt]' (or [tensorrt-rtx]); " + "; ".join(reasons)
-    )
+WORKSPACE_BYTES: Final = 4 << 30
 
 
 def build_engine(trt: Any, logger: Any, onnx: Path, key: Key) -> Any:
@@ -33,11 +17,9 @@ def build_engine(trt: Any, logger: Any, onnx: Path, key: Key) -> Any:
     builder = trt.Builder(logger)
     network = parse(trt, builder, logger, onnx)
     config = builder.create_builder_config()
-    config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, _WORKSPACE_BYTES)
-    if hasattr(trt.BuilderFlag, "REQUIRE_USER_ALLOCATION"):  # RTX: without it a run may allocate, which no graph can
-        config.set_flag(trt.BuilderFlag.REQUIRE_USER_ALLOCATION)
-    for bucket in key.buckets:
-        config.add_optimization_profile(_profile(builder, network, bucket, key.slots))
+    config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, WORKSPACE_BYTES)
+    require_user_allocation(trt, config)
+    add_profiles(builder, config, network, key)
     blob = builder.build_serialized_network(network, config)
     if blob is None:
         raise EngineError(f"TensorRT builds no engine of {key.program} in {key.dtype}; its log above says why")
@@ -55,12 +37,19 @@ def parse(trt: Any, builder: Any, logger: Any, onnx: Path) -> Any:
     return network
 
 
-def _profile(builder: Any, network: Any, bucket: int, slots: int) -> Any:
-    """All shapes fixed: the batch is the bucket, and what else is dynamic is the bank's slots."""
-    profile = builder.create_optimization_profile()
-    for index in range(network.num_inputs):
-        tensor = network.get_input(index)
-        rows = bucket if tensor.name in ("pixels", "slot") else slots
-        shape = tuple(rows if size < 0 else size for size in tensor.shape)
-        profile.set_shape(tensor.name, shape, shape, shape)
-    return profile
+def add_profiles(builder: Any, config: Any, network: Any, key: Key) -> None:
+    """For each bucket one whose shapes are all fixed: kernels are chosen for exactly these."""
+    for bucket in key.buckets:
+        profile = builder.create_optimization_profile()
+        for index in range(network.num_inputs):
+            tensor = network.get_input(index)
+            rows = bucket if tensor.name in ("pixels", "slot") else key.slots
+            shape = tuple(rows if size < 0 else size for size in tensor.shape)
+            profile.set_shape(tensor.name, shape, shape, shape)
+        config.add_optimization_profile(profile)
+
+
+def require_user_allocation(trt: Any, config: Any) -> None:
+    """RTX: without it a run may allocate, which no graph can hold."""
+    if hasattr(trt.BuilderFlag, "REQUIRE_USER_ALLOCATION"):
+        config.set_flag(trt.BuilderFlag.REQUIRE_USER_ALLOCATION)

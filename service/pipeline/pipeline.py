@@ -63,7 +63,7 @@ class Pipeline:
         )
         failed = threading.Event()
         self.batcher: Final = Batcher(
-            plan, settings.queue_limit, metrics.batch, failed.set, settings.max_wait_ms / 1e3, settle
+            plan, settings.images_in_hand(plan.max_batch), metrics.batch, failed.set, settings.max_wait_ms / 1e3, settle
         )
         self.supervisor: Final = Supervisor(self.batcher, failed, self._build, metrics.engine_restarted)
         self._watchdog: Final = Watchdog(self.batcher, end)

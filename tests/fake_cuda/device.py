@@ -3,7 +3,7 @@
 import random
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -50,8 +50,8 @@ class FakeGraph:
             self.device.enqueue(kernel)
 
 
-class _Allocate(TorchFunctionMode):
-    """Lets PyTorch's factories take their memory from the device."""
+class _OnDevice(TorchFunctionMode):
+    """Lets PyTorch's factories take their memory from the device, and its copies wait for their turn."""
 
     def __init__(self, device: "FakeCuda") -> None:
         super().__init__()
@@ -60,6 +60,9 @@ class _Allocate(TorchFunctionMode):
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
+        if func is torch.Tensor.copy_ and self.device.memory.holds(args[0]):
+            self.device.copy(args[0], args[1])
+            return args[0]
         given = func(*args, **(kwargs or {}))
         if func not in _FACTORIES:
             return given
@@ -80,12 +83,17 @@ class FakeCuda:
         self._queue: list[Kernel] = []
         self._done = 0
         self._capturing: FakeGraph | None = None
+        self._inside = False
         self._warm: weakref.WeakSet[Any] = weakref.WeakSet()
 
     @contextmanager
     def current(self) -> Iterator[None]:
-        with _Allocate(self):
-            yield
+        outermost, self._inside = not self._inside, True
+        try:
+            with _OnDevice(self) if outermost else nullcontext():
+                yield
+        finally:
+            self._inside = not outermost
 
     def pinned(self, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
         self.refuse_in_capture("allocating page-locked memory")
@@ -102,7 +110,8 @@ class FakeCuda:
         self.some()
 
     def run(self, launch: Kernel) -> None:
-        launch()
+        with self.current():
+            launch()
         if not isinstance(getattr(launch, "__self__", None), FakeGraph):
             self._warm.add(launch)
 
@@ -113,7 +122,8 @@ class FakeCuda:
             raise CaptureError("work is under way that the capture would not see")
         self._capturing = FakeGraph(self)
         try:
-            launch()
+            with self.current():
+                launch()
             return self._capturing
         finally:
             self._capturing = None

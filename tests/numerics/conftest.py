@@ -14,7 +14,7 @@ from engine.runtime import Engine
 ON_CPU = ("eager", "inductor", "openvino")
 SLOW = ("inductor",)
 """Compiles for half a minute for each bucket."""
-ON_GPU = ("eager", "eager:float16", "inductor", "tensorrt")
+ON_GPU = ("eager:float32", "eager", "inductor", "tensorrt", "torch_tensorrt")
 GetEngine = Callable[..., Engine]
 
 

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from engine.backends.onnx_graph import FILE, export
-from engine.backends.tensorrt_build import build_engine, load_tensorrt, parse
+from engine.backends.tensorrt_build import build_engine, parse
+from engine.backends.tensorrt_runtime import load_tensorrt
 from engine.cache import Key
 from engine.errors import EngineError
 from engine.network import OneShot, ZeroShot, in_dtype

@@ -138,7 +138,7 @@ def test_a_backend_asked_for_is_the_only_one_tried() -> None:
 
 
 def test_unknown_names_are_refused(tiny_model: tuple[Path, str], tmp_path: Path) -> None:
-    with pytest.raises(EngineError, match="choose one of auto, eager, inductor, openvino, tensorrt"):
+    with pytest.raises(EngineError, match="choose one of auto, eager, inductor, openvino, tensorrt, torch_tensorrt"):
         load(tiny_model[0], tmp_path, "fastest")
     with pytest.raises(EngineError, match="runs on cpu or cuda, not on meta"):
         Engine.load(tiny_model[0], device="meta", backend="eager")

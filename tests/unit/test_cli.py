@@ -143,7 +143,7 @@ def test_version_and_module() -> None:
         ("infer file --task a -o folder", "vtv infer: -o/--output takes a file to write, and folder is a folder"),
         ("infer file --task a -o file/b.png", "vtv infer: -o/--output cannot write file/b.png"),
         ("infer file --task a -o b.png --size huge", "--size takes native or original, not huge"),
-        ("serve --backend opnvino", "auto, eager, inductor, openvino or tensorrt, not opnvino; did you mean openvino?"),
+        ("serve --backend opnvino", "tensorrt or torch_tensorrt, not opnvino; did you mean openvino?"),
         ("serve --port 99999", "vtv serve: --port takes a whole number from 0 to 65535, not 99999"),
         ("serve --port http", "vtv serve: --port takes a whole number, not http"),
         ("serve --port", "vtv serve: --port takes one argument"),

@@ -82,7 +82,15 @@ def test_this_machine_needs_no_leave(load: Load, host: str) -> None:
 
 
 def test_a_request_never_holds_more_than_the_queue(load: Load) -> None:
-    assert load({"VTV_QUEUE_LIMIT": "4"}).images_per_request == 4
+    assert load({"VTV_QUEUE_LIMIT": "4"}).images_per_request(8) == 4
+    assert load({"VTV_MAX_IMAGES": "5"}).images_per_request(64) == 5
+
+
+def test_limits_follow_the_engines_largest_batch(load: Load) -> None:
+    unset = load({})
+    assert (unset.images_in_hand(8), unset.images_per_request(8)) == (256, 32)
+    assert (unset.images_in_hand(64), unset.images_per_request(64)) == (512, 64)
+    assert load({"VTV_QUEUE_LIMIT": "300"}).images_in_hand(64) == 300
 
 
 def test_settings_cannot_be_changed(load: Load) -> None:
@@ -104,7 +112,11 @@ def test_codecs_leave_a_core_to_an_engine_on_the_processor(
 @pytest.mark.parametrize(
     ("environment", "flags", "line"),
     [
-        ({}, {"backend": "onnx"}, "--backend: input should be 'auto', 'eager', 'inductor', 'openvino' or 'tensorrt'"),
+        (
+            {},
+            {"backend": "onnx"},
+            "--backend: input should be 'auto', 'eager', 'inductor', 'openvino', 'tensorrt' or 'torch_tensorrt'",
+        ),
         ({"VTV_PORT": "1"}, {"port": 70_000}, "--port: input should be less than or equal to 65535"),
         ({"VTV_PORT": "70000"}, {"backend": "eager"}, "VTV_PORT: input should be less than or equal to 65535"),
         ({"VTV_QEUE_LIMIT": "5"}, {}, "VTV_QEUE_LIMIT: there is no such setting"),
