@@ -109,7 +109,7 @@ def load_scenes(dataset: Path, split: str, side: int, cache: Path | None = None,
     labels = np.empty(len(names), np.int64)
     for index, name in enumerate(names):
         pictures[index], masks[index], labels[index] = read_scene(dataset, name, side)
-    if names and not masks.any():
+    if names and split != PLAIN and not masks.any():
         raise DatasetError(
             f"{mask_folder(dataset)} shows no object: the masks of {split} hold nothing but 0 (background) and {VOID} "
             "(void, in VOC's layout); an object is labelled 1 to 20"

@@ -9,6 +9,7 @@ from PIL import Image
 from artifacts.data.datasets import find_task, held_out_scenes, splits
 from artifacts.data.episodes import make_episodes
 from artifacts.data.pascal import fold_classes
+from artifacts.data.scenes import PLAIN, VOID, load_scenes
 from artifacts.errors import DatasetError, OfflineError
 from artifacts.tasks import TASKS, pair_task
 from engine.geometry import Geometry
@@ -91,6 +92,16 @@ def test_masks_of_0_and_255_show_no_object(tmp_path: Path) -> None:
         Image.fromarray(np.where(labels == 6, 255, 0).astype(np.uint8)).save(path)
     with pytest.raises(DatasetError, match=r"SegmentationClassAug shows no object: .* 255 \(void"):
         splits(str(tmp_path), GEOMETRY)
+
+
+def test_a_split_of_plain_pictures_has_no_masks(tmp_path: Path) -> None:
+    root = voc(tmp_path)
+    names = sorted(path.stem for path in (root / "SegmentationClassAug").iterdir())[:3]
+    for name in names:
+        Image.fromarray(np.full((SIZE, SIZE), VOID, np.uint8)).save(root / "SegmentationClassAug" / f"{name}.png")
+    (root / "ImageSets/Segmentation").mkdir(parents=True, exist_ok=True)
+    (root / "ImageSets/Segmentation" / f"{PLAIN}.txt").write_text("\n".join(names))
+    assert not load_scenes(root, PLAIN, 24).masks.any()
 
 
 def test_few_shot_lists_win(tmp_path: Path) -> None:
