@@ -13,7 +13,7 @@ from engine.model import MaeVqgan
 from engine.overrides import write
 from engine.refine import refine_batch
 from engine.refine_picture import refine
-from engine.task_vector import AnswerSettings, TaskVector
+from engine.task_vector import ONE_BY_ONE, AnswerSettings, TaskVector
 from engine.threshold import cut
 
 BATCH = 32
@@ -79,7 +79,7 @@ def refined(painted: Pixels, queries: Pixels, settings: AnswerSettings, device: 
 
     With a threshold in the settings: cut to black and white.
     """
-    if device.type == "cpu" or settings.refine == "hole":
+    if device.type == "cpu" or settings.refine in ONE_BY_ONE:
         out = [refine(cell, query, settings) for cell, query in zip(painted, queries, strict=True)]
     else:
         out = [picture for part in _refined_batches(painted, queries, settings, device) for picture in part]

@@ -20,7 +20,7 @@ LUMA = (0.299, 0.587, 0.114)  # of red, green and blue (ITU-R BT.601), as Pillow
 def refine_batch(answer: Tensor, query: Tensor, settings: AnswerSettings) -> Tensor:
     """Answers [B,3,h,w] and queries [B,3,H,W] in [0, 1] -> [B,3,H,W] in [0, 1].
 
-    Not for holes: each has its own size and place, and `engine.holes` fills it on the processor.
+    Not for what is made one by one: holes have their own size and place each, cuts have no batches.
     """
     match settings.refine:
         case "none":

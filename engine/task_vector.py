@@ -9,7 +9,9 @@ from engine.config import MaeConfig
 from engine.errors import EngineError, ModelMismatch
 from engine.program import Program
 
-REFINEMENTS = ("none", "guided", "hole", "luma")
+REFINEMENTS = ("none", "guided", "grabcut", "hole", "luma")
+ONE_BY_ONE = ("grabcut", "hole")
+"""Refinements made on the processor, a picture at a time, whatever the model runs on."""
 OTSU = "otsu"
 
 
@@ -19,10 +21,11 @@ class AnswerSettings:
 
     `temperature` 0 takes the likeliest code, above it the expected code. `refine`: `none`; `guided`, a local
     affine model of the answer given the query over windows of `radius` pixels of the cell, regularised by
-    `eps` (in units of [0, 1] colours squared), fitted on both smoothed over `smooth` pixels to each side; `hole`,
-    the query everywhere but in its hole, where `detail` times the answer's structure continues the hole's border;
-    `luma`, the query's brightness with `chroma` times the colours of the guided answer. `threshold`: where masks
-    are cut to black and white, a brightness in [0, 1] or `otsu` for each answer's own; None for what is not a mask.
+    `eps` (in units of [0, 1] colours squared), fitted on both smoothed over `smooth` pixels to each side; `grabcut`,
+    for masks, the object that GrabCut finds in the query from the guided answer; `hole`, the query everywhere but in
+    its hole, where `detail` times the answer's structure continues the hole's border; `luma`, the query's brightness
+    with `chroma` times the colours of the guided answer. `threshold`: where masks are cut to black and white, a
+    brightness in [0, 1] or `otsu` for each answer's own; None for what is not a mask.
     """
 
     temperature: float = 0.5

@@ -21,6 +21,7 @@ BEST_TEMPERATURES = 2
 GUIDED = tuple((radius, eps) for radius in (8, 16, 24, 32) for eps in (1e-4, 1e-3))
 SMOOTH_GUIDED = ((32, 1e-4, 3), (64, 1e-5, 6))
 """Fitted on both smoothed: for answers that are as detailed as their queries."""
+GRABCUT = ((16, 1e-4), (24, 1e-5), (24, 1e-4), (32, 1e-4))
 LUMA_GUIDED = ((8, 1e-3), (32, 1e-3))
 CHROMA = (0.5, 0.7, 0.85, 1.0, 1.2, 1.5)
 DETAIL = (0.25, 0.5, 0.75, 1.0)
@@ -43,6 +44,16 @@ def refinements(task: Task, temperature: float) -> Iterator[AnswerSettings]:
             yield AnswerSettings(temperature, "guided", radius, eps)
         for radius, eps, smooth in SMOOTH_GUIDED:
             yield AnswerSettings(temperature, "guided", radius, eps, smooth=smooth)
+    if "grabcut" in task.refinements:
+        for radius, eps in GRABCUT:
+            yield AnswerSettings(temperature, "grabcut", radius, eps)
+
+
+def thresholds(task: Task, refine: str) -> tuple[float | str | None, ...]:
+    """Where a task's answers may be cut; what is black and white already is cut where other refinements do well."""
+    if task.metric != "iou":
+        return (None,)
+    return (OTSU,) if refine == "grabcut" else THRESHOLDS
 
 
 def choose_settings(
@@ -60,7 +71,7 @@ def choose_settings(
     def losses(settings: AnswerSettings) -> Iterator[tuple[AnswerSettings, tuple[bool, float]]]:
         painted = refined(cells[settings.temperature], validation.query, settings, device)
         pale = "luma" in task.refinements and chroma_share(painted, validation.answer) < LEAST_CHROMA
-        for threshold in THRESHOLDS if task.metric == "iou" else (None,):
+        for threshold in thresholds(task, settings.refine):
             out = painted if threshold is None else _cut_all(painted, threshold)
             loss = metric.as_loss(float(metric.score(out, validation.answer).mean()))
             yield replace(settings, threshold=threshold), (pale, loss)

@@ -179,7 +179,7 @@ def test_few_pixels_need_no_process(caplog: pytest.LogCaptureFixture) -> None:
     assert "a codec step failed" in caplog.text
 
 
-@pytest.mark.parametrize("refine", ["guided", "luma", "none"])
+@pytest.mark.parametrize("refine", ["guided", "grabcut", "luma", "none"])
 def test_for_who_is_alone_no_second_process_is_woken(refine: Any) -> None:
     """An answer of the engine's size is painted where it is: what it needs came with the picture."""
     what = spec(photo())._replace(settings=AnswerSettings(refine=refine))

@@ -8,7 +8,7 @@ import torch
 from engine.errors import EngineError
 from engine.refine import guided, refine_batch, resize
 from engine.refine_picture import refine
-from engine.task_vector import AnswerSettings
+from engine.task_vector import ONE_BY_ONE, AnswerSettings
 
 
 def plain_guided(answer: np.ndarray, query: np.ndarray, radius: int, eps: float) -> np.ndarray:
@@ -98,10 +98,11 @@ def test_luma_keeps_the_querys_brightness_and_takes_the_answers_colour(size: tup
         assert np.abs(out[..., 0] - out[..., 1] - wanted).max() <= 4
 
 
-def test_a_batch_fills_no_holes() -> None:
+@pytest.mark.parametrize("kind", ONE_BY_ONE)
+def test_some_refinements_are_not_for_batches(kind: str) -> None:
     planes = torch.zeros(1, 3, 8, 8)
-    with pytest.raises(EngineError, match="hole"):
-        refine_batch(planes, planes, AnswerSettings(0.5, "hole"))
+    with pytest.raises(EngineError, match=kind):
+        refine_batch(planes, planes, AnswerSettings(0.5, kind))
 
 
 def test_none_enlarges_alone() -> None:
