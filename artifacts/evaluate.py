@@ -104,7 +104,7 @@ def chosen_vectors(
 def narrowed(result: TaskResult, row: str) -> TaskResult:
     """One row of every table."""
     tables: list[dict[str, Any]] = [result.published, result.chosen, result.quality, result.classes, result.empty]
-    tables += [] if result.full is None else [result.full.published, result.full.chosen]
+    tables += [] if result.full is None else [result.full.published, result.full.chosen, result.full.borders]
     for table in tables:
         for way in [w for w in table if w != row]:
             del table[way]

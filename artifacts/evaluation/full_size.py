@@ -10,6 +10,7 @@ from PIL import Image
 from artifacts.data.episodes import Episodes, make_episodes
 from artifacts.data.scenes import Scenes
 from artifacts.evaluation.bootstrap import Interval, interval
+from artifacts.evaluation.borders import boundary_f
 from artifacts.evaluation.metrics import METRICS
 from artifacts.evaluation.ways import BARE, COPY, ONE_SHOT
 from artifacts.forward import answers, episode_logits
@@ -25,12 +26,16 @@ AT_ONCE = 10
 
 @dataclass(frozen=True, slots=True)
 class FullSize:
-    """Scores at `side` px, per way to answer, with the published settings (enlarged) and the chosen ones."""
+    """Scores at `side` px, per way to answer, with the published settings (enlarged) and the chosen ones.
+
+    `borders`: of masks, the boundary F-measure with the chosen settings.
+    """
 
     side: int
     episodes: int
     published: dict[str, Interval]
     chosen: dict[str, Interval]
+    borders: dict[str, Interval]
 
 
 def evaluate_full_size(
@@ -55,11 +60,15 @@ def evaluate_full_size(
             for name, value in logits.items():
                 painted = answers(model, value, full.query, how)
                 scores.setdefault((table, name), []).append(METRICS[task.metric].score(painted, full.answer))
+                if task.metric == "iou" and table == "chosen":
+                    scores.setdefault(("borders", name), []).append(boundary_f(painted, full.answer))
             scores.setdefault((table, COPY), []).append(METRICS[task.metric].score(full.query, full.answer))
-    tables: dict[str, dict[str, Interval]] = {"published": {}, "chosen": {}}
+        if task.metric == "iou":
+            scores.setdefault(("borders", COPY), []).append(boundary_f(full.query, full.answer))
+    tables: dict[str, dict[str, Interval]] = {"published": {}, "chosen": {}, "borders": {}}
     for (table, name), parts in scores.items():
         tables[table][name] = interval(np.concatenate(parts))
-    return FullSize(scenes.pictures.shape[1], count, tables["published"], tables["chosen"])
+    return FullSize(scenes.pictures.shape[1], count, **tables)
 
 
 def shrunk(full: Episodes, side: int, *, sharp: bool) -> Episodes:

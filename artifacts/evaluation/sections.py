@@ -68,7 +68,8 @@ def settings_line(results: Sequence[TaskResult]) -> str:
     for result in results:
         s = result.settings
         code = "argmax" if s.temperature == 0 else f"expected code at {s.temperature:g}"
-        how = f"guided, radius {s.radius}, eps {s.eps:g}" if s.refine == "guided" else s.refine
+        seeds = s.refine in ("guided", "grabcut")
+        how = f"{s.refine}, radius {s.radius}, eps {s.eps:g}" if seeds else s.refine
         parts.append(f"{result.task}: {code}, refine {how}")
     return "; ".join(parts) + "."
 
@@ -84,11 +85,12 @@ def _full_sections(results: Sequence[TaskResult]) -> Iterator[Section]:
         if result.full is None:
             continue
         full = result.full
-        rows = [[way, str(full.published[way]), str(full.chosen[way])] for way in full.chosen]
+        columns = {"published settings, enlarged": full.published, "chosen settings": full.chosen}
+        if full.borders:
+            columns["boundary F ↑, chosen settings"] = full.borders
+        rows = [[way, *(str(column[way]) for column in columns.values())] for way in full.chosen]
         title = f"{heading(result)} at full size, {full.side} px"
-        yield Section(
-            title, f"{full.episodes} episodes.", ["", "published settings, enlarged", "chosen settings"], rows
-        )
+        yield Section(title, f"{full.episodes} episodes.", ["", *columns], rows)
 
 
 def _class_section(result: TaskResult) -> Section:

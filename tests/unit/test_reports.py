@@ -152,6 +152,17 @@ def test_evaluate_writes_a_report_at_full_size(
     assert "PSNR" in (tmp_path / "results.md").read_text()
 
 
+def test_masks_have_their_borders_scored_at_full_size(
+    tiny_model: tuple[Path, str], tiny_store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["evaluate", "--dataset", "demo", "--task", "segmentation", "--model", str(tiny_model[0]), "--store"]
+    words += [str(tiny_store), "--episodes", "3", "--full-size", "160", "--report", str(tmp_path), "--json"]
+    assert main(words) == 0
+    borders = json.loads(capsys.readouterr().out)["results"][0]["full"]["borders"]
+    assert set(borders) == {ONE_SHOT, BARE, VECTOR, COPY}
+    assert "boundary F" in (tmp_path / "results.md").read_text()
+
+
 def test_a_composition_is_scored_beside_its_parts(
     tiny_model: tuple[Path, str], tiny_store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
