@@ -3,8 +3,8 @@
 Each step draws one kind of batch: whole prompts (answer hidden), the query alone (so that the zero-shot
 canvas is in distribution), the query under its task's mean heads (`training.steering`: what is served), or random
 masking. Targets are soft: codes near the true one in the codebook count, softmax(-distance / TARGET_TEMPERATURE).
-Beside it the query's tokens may be drawn to a teacher's features (`training.teacher`). The weights' average over
-steps is what is judged and exported.
+Beside it the query's tokens may be drawn to a teacher's features (`training.teacher`), and masks judged by their soft
+IoU (`training.mask_loss`). The weights' average over steps is what is judged and exported.
 """
 
 from dataclasses import asdict, dataclass, replace
@@ -24,6 +24,7 @@ from training.average import Average
 from training.batches import Drawn, Part, SceneSampler
 from training.checkpoint import load_state, save_state
 from training.code_loss import CodeLoss
+from training.mask_loss import MaskLoss
 from training.prompts import Prompts, draw_prompts, task_pairs
 from training.quick_look import quick_evaluation
 from training.schedule import Budget, cosine
@@ -41,8 +42,8 @@ EVALUATE_EVERY = 500
 class MaeRun:
     """What one MAE training needs; `batch` is per worker, `minutes` the whole budget.
 
-    `datasets`: folders and how often each is drawn, relative to the others; the first is judged by. `distil`: weight
-    of the teacher's loss, 0 for none.
+    `datasets`: folders and how often each is drawn, relative to the others; the first is judged by. `distil` and
+    `mask`: weights of the teacher's loss and of the masks' soft IoU, 0 for none.
     """
 
     datasets: tuple[tuple[Path, float], ...]
@@ -55,6 +56,7 @@ class MaeRun:
     rate: float = 1.5e-3
     seed: int = 0
     distil: float = 0.0
+    mask: float = 0.0
 
 
 class MaeTrainer:
@@ -87,6 +89,7 @@ class MaeTrainer:
             self.sampler.reseed((run.seed + 17 + self.step) * 1009 + workers.rank)
         self.kinds = torch.Generator().manual_seed(run.seed + self.step)
         self.codes = CodeLoss(model)
+        self.masks = MaskLoss(model, self.sampler.parts[0].scenes, task_pairs()[0]) if run.mask else None
         self.budget = Budget(run.minutes, workers, spent)
 
     def train_step(self, progress: float) -> tuple[str, float]:
@@ -147,7 +150,10 @@ class MaeTrainer:
         logits = self.model.answer_logits(name, self.model.logits_of(name, latent, edits[1]))
         if kind == "one_shot":
             self.means.learn(pair, encoder, decoder)
-        return self.codes.of_answers(logits, canvases), self._distance(name, latent, prompts.query)
+        loss = self.codes.of_answers(logits, canvases)
+        if self.masks is not None and kind != "zero_shot":  # a bare query does not tell that a mask is asked for
+            loss = loss + self.run.mask * self.masks.of_answers(logits, canvases, pair)
+        return loss, self._distance(name, latent, prompts.query)
 
     def _distance(self, name: str, latent: Tensor, query: Drawn) -> Tensor | None:
         """How far the query's tokens [B,1+V,width] are from saying what the teacher saw."""

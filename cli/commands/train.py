@@ -60,6 +60,13 @@ def add(commands: Commands) -> None:
         metavar="WEIGHT",
         help="of mae: weight of a teacher's features beside the codes",
     )
+    parser.add_argument(
+        "--mask",
+        type=values.not_negative,
+        default=0.0,
+        metavar="WEIGHT",
+        help="of mae: weight of the masks' soft IoU beside the codes",
+    )
     parser.add_argument("--batch", type=values.whole(1), default=16, metavar="N", help="pictures a step, per process")
     options.add_seed(parser)
 
@@ -82,7 +89,9 @@ def run(a: Namespace) -> int:
     with joined():
         if a.stage == "mae":
             tokenizer = out / "tokenizer.pt"
-            mae = MaeRun(data, tokenizer, out, config.name, config.mae, a.minutes, a.batch, a.rate, a.seed, a.distil)
+            mae = MaeRun(
+                data, tokenizer, out, config.name, config.mae, a.minutes, a.batch, a.rate, a.seed, a.distil, a.mask
+            )
             train_mae(mae, a.start)
         else:
             frozen = a.stage == "decoder"

@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 from artifacts.data.scenes import load_scenes
+from artifacts.tasks.views import mask
 from engine.checkpoint import load_model
 from engine.config import MaeConfig, VqganConfig
 from engine.geometry import Geometry
@@ -80,6 +81,34 @@ def test_tokenizer_and_mae_learn_and_resume(dataset: Path, tmp_path: Path) -> No
     model, loaded = load_model(tmp_path / "model")
     assert loaded == mark
     assert model.config.name == "tiny"
+
+
+def test_masks_are_judged_by_their_soft_iou(dataset: Path, tmp_path: Path) -> None:
+    tokenizer = tokenizer_trainer(dataset, tmp_path)
+    report_tokenizer(tokenizer)
+    run = MaeRun(((dataset, 1.0),), tmp_path / "tokenizer.pt", tmp_path, "tiny", MAE, minutes=1, batch=4, mask=1.0)
+    trainer = mae_trainer(run)
+    assert trainer.masks is not None
+    assert torch.isfinite(torch.tensor([trainer.train_step(0.0)[1] for _ in range(6)])).all()
+    masks = trainer.masks
+    masks.brightness = torch.zeros(VQGAN.codes, 16)
+    masks.brightness[7] = 1  # one code is white, the rest are black
+    canvases = torch.zeros(3, 3, 224, 224)
+    canvases[:, :, 112:, 112:168] = 1  # the left half of the answer, 3.5 of 7 patches
+    half = torch.full((3, 49), 3)
+    half.view(3, 7, 7)[:2, :, :4] = 7  # right but for half a column; the last row says nothing is white
+    logits = 30.0 * torch.nn.functional.one_hot(half, VQGAN.codes)
+    pairs = task_pairs()[0]
+    mask_of, other = (
+        next(i for i, (_, target) in enumerate(pairs) if (target is mask) == is_mask) for is_mask in (True, False)
+    )
+    assert float(masks.of_answers(logits, canvases, torch.tensor([mask_of] * 3))) == pytest.approx(
+        (1 / 8 + 1 / 8 + 1) / 3, abs=1e-3
+    )
+    assert float(masks.of_answers(logits, canvases, torch.tensor([mask_of, other, other]))) == pytest.approx(
+        1 / 8, abs=1e-3
+    )
+    assert float(masks.of_answers(logits, canvases, torch.tensor([other] * 3))) == 0
 
 
 def mae_trainer(run: MaeRun) -> MaeTrainer:
