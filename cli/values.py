@@ -38,6 +38,15 @@ def positive(text: str) -> float:
     return _number(text, "above 0", lambda number: number > 0)
 
 
+def positive_or(word: str) -> Callable[[str], float | str]:
+    """Finite numbers above 0, or a word."""
+
+    def parse(text: str) -> float | str:
+        return word if text == word else positive(text)
+
+    return parse
+
+
 def not_negative(text: str) -> float:
     """Finite numbers of 0 or more."""
     return _number(text, "of 0 or more", lambda number: number >= 0)
@@ -88,6 +97,14 @@ def input_folder(text: str) -> Path:
     if not path.is_dir():
         what = f"{text} is a file" if path.exists() else f"there is none at {text}"
         raise ArgumentTypeError(f"takes a folder, and {what}")
+    return path
+
+
+def existing(text: str) -> Path:
+    """A file or folder that is there."""
+    path = Path(text)
+    if not path.exists():
+        raise ArgumentTypeError(f"takes a file or folder, and there is none at {text}")
     return path
 
 

@@ -24,6 +24,7 @@ from engine.model import MaeVqgan
 from engine.network import ZeroShot
 from engine.program import Scope
 from engine.task_vector import AnswerSettings, TaskVector, site_shapes
+from engine.towers.lite0 import Lite0
 
 T = TypeVar("T")
 SERVE = [sys.executable, "-m", "cli", "serve"]
@@ -104,6 +105,17 @@ def photo(width: int = 64, height: int = 48, seed: int = 0, file_format: str = "
     side = HOLE_AT * max(1, min(width, height) // 64)
     image.paste("black", (HOLE_AT, HOLE_AT, HOLE_AT + side, HOLE_AT + side))
     return image_file(image, file_format)
+
+
+def random_tower(size: int = 32) -> Lite0:
+    """A tower of small pictures, with random weights that do not let features fade from layer to layer."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        tower = Lite0(size, size)
+        for module in tower.modules():
+            if isinstance(module, torch.nn.Conv2d):
+                torch.nn.init.kaiming_normal_(module.weight)
+    return tower.eval().requires_grad_(False)
 
 
 def image_file(image: Image.Image | np.ndarray, file_format: str = "PNG") -> bytes:

@@ -105,9 +105,14 @@ def learn(
 
 def drawn_epochs(count: int, settings: Settings) -> Iterator[list[Tensor]]:
     """Each epoch's batches of row numbers: a permutation, its incomplete end dropped where one batch was full."""
-    generator = torch.Generator().manual_seed(settings.seed)
-    size = min(settings.batch, count)
-    for _ in range(settings.epochs):
+    return drawn_batches(count, settings.batch, settings.epochs, settings.seed)
+
+
+def drawn_batches(count: int, batch: int, epochs: int, seed: int) -> Iterator[list[Tensor]]:
+    """The same of any learner."""
+    generator = torch.Generator().manual_seed(seed)
+    size = min(batch, count)
+    for _ in range(epochs):
         rows = torch.randperm(count, generator=generator)
         yield list(rows[: count // size * size].split(size))
 

@@ -11,7 +11,9 @@ import torch
 from torch import Tensor
 
 from artifacts.errors import OfflineError
+from artifacts.store.residual import TaskResidual
 from artifacts.taskres.torch_file import read_state
+from engine.towers.tower import Tower
 
 BASE, RESIDUAL, PROJECTION = "base_text_features", "text_feature_residuals", "weight"
 
@@ -33,6 +35,19 @@ def read_residual(path: Path) -> PublicResidual:
     if not bool(base.norm(dim=1).all()):
         raise OfflineError(f"{path}: {BASE} has a row of zeros")
     return PublicResidual(base, residual)
+
+
+def read_task(path: Path, names: tuple[str, ...], alpha: float, scale: float, tower: Tower) -> TaskResidual:
+    """A checkpoint as a task of a tower; raises OfflineError for names or a tower that do not fit it."""
+    found = read_residual(path)
+    rows, width = found.base.shape
+    if rows != len(names):
+        raise OfflineError(
+            f"{path} has {rows} classes, not {len(names)}: of another data set, or of half of one?"
+        )
+    if width != tower.width:
+        raise OfflineError(f"{path} is of features {width} wide; the tower gives {tower.width}")
+    return TaskResidual(found.base, found.residual, alpha, scale, names, tower.fingerprint)
 
 
 def read_projection(path: Path) -> Tensor:

@@ -15,6 +15,7 @@ def add(commands: Commands) -> None:
     kinds = Commands(parser)
     _add_demo(kinds)
     _add_photos(kinds)
+    _add_fashion_mnist(kinds)
 
 
 def _add_demo(kinds: Commands) -> None:
@@ -61,6 +62,23 @@ def _add_photos(kinds: Commands) -> None:
     options.add_seed(parser)
 
 
+def _add_fashion_mnist(kinds: Commands) -> None:
+    parser = kinds.add(
+        "fashion-mnist",
+        "Fashion-MNIST as class folders, for vtv taskres",
+        about="Of Debian's package dataset-fashion-mnist: the first pictures of each of its ten classes, as PNG. Get it "
+        "with apt-get download dataset-fashion-mnist, unpack it with dpkg -x.",
+        examples=["vtv data fashion-mnist --root packages -o data/fashion-mnist"],
+        run=fashion_mnist,
+    )
+    parser.add_argument(
+        "--root", type=values.input_folder, required=True, metavar="DIR", help="where the package is unpacked"
+    )
+    options.add_output(parser, "the data set's folder", folder=True)
+    parser.add_argument("--train", type=values.whole(1), default=64, metavar="N", help="pictures a class for training")
+    parser.add_argument("--test", type=values.whole(1), default=200, metavar="N", help="pictures a class for testing")
+
+
 def demo(a: Namespace) -> int:
     """Make the demonstration data set."""
     from artifacts.data.demo import make_demo
@@ -77,4 +95,12 @@ def photos(a: Namespace) -> int:
 
     sizes = {"size": a.size, "train": a.train, "val": a.val}
     make_photos(a.folders, a.output, **sizes, seed=a.seed, progress=say, saliency=a.saliency)
+    return 0
+
+
+def fashion_mnist(a: Namespace) -> int:
+    """Make class folders of Fashion-MNIST."""
+    from artifacts.data.fashion_mnist import make_fashion_mnist
+
+    make_fashion_mnist(a.root, a.output, a.train, a.test, say)
     return 0

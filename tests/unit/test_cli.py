@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from artifacts.errors import OfflineError
+from artifacts.taskres.templates import TEMPLATES
 from benchmarks.methods import METHODS
 from benchmarks.peers.entries import OURS, PEERS
-from cli import commands, options
+from cli import commands, options, taskres_options
 from cli.commands import collect, tasks
 from cli.commands.bench import methods, peers
 from cli.main import main, parser
@@ -25,6 +26,7 @@ from engine.backends.choice import BACKENDS
 Capture = pytest.CaptureFixture[str]
 FILES = (
     *("cat.jpg", "hole.png", "segmentation.means", "inpaint.means", "segmentation.vector"),
+    *("animals.base", "animals.task", "names.txt", "model.pth.tar-100"),
     *("task_mean_activations.pkl", "bernoullis.pkl", "MAE.pth", "last.ckpt", "model.yaml"),
 )
 FOLDERS = (
@@ -33,6 +35,9 @@ FOLDERS = (
     "pairs",
     "packages",
     "pictures",
+    "animals",
+    "sketches",
+    "my-tower",
     "data/photos",
     "data/scenes",
     "runs/small",
@@ -121,6 +126,7 @@ def test_names_that_are_written_twice_for_the_sake_of_help() -> None:
     assert options.BACKENDS == BACKENDS
     assert list(methods.METHODS) == list(METHODS)
     assert list(peers.SERVERS) == [OURS, *PEERS]
+    assert tuple(TEMPLATES) == taskres_options.TEMPLATE_SETS
 
 
 def test_version_and_module() -> None:

@@ -1,0 +1,52 @@
+"""A task from few shots: the residual, and its accuracy on the data set's test pictures."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from artifacts.evaluation.bootstrap import interval
+from artifacts.store.residual import TaskResidual
+from artifacts.taskres.labelled_features import FeatureSource, LabelledFeatures
+from artifacts.taskres.learner import Learned, Settings
+from artifacts.taskres.methods.residual import learn_residual, learn_with_chosen_alpha
+from engine.classification.head import scores
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A task and the steps that made it."""
+
+    value: TaskResidual
+    learned: Learned
+
+
+def train(source: FeatureSource, base: TaskResidual, shots: int, settings: Settings, choose_alpha: bool) -> Trained:
+    """Learn from a draw of so many pictures a class, with the settings' seed; alpha is theirs, or chosen.
+
+    The residual that `base` has already is left out. Raises TrainingError.
+    """
+    learn = learn_with_chosen_alpha if choose_alpha else learn_residual
+    learned = learn(source.draw(shots, settings.seed), base.base, base.scale, settings)
+    return Trained(replace(base, residual=learned.residual, alpha=learned.alpha), learned)
+
+
+@torch.inference_mode()
+def right_answers(value: TaskResidual, test: LabelledFeatures) -> NDArray[np.bool_]:
+    """Which pictures [N] the task's head, as it is served, classifies rightly; labels number the task's rows."""
+    head = value.head()
+    answers: NDArray[np.bool_] = (scores(test.features, head.matrix, head.scale).argmax(1) == test.labels).numpy()
+    return answers
+
+
+def accuracy_metric(right: NDArray[np.bool_], split: str = "test") -> dict[str, object]:
+    """As artifacts hold it: value, 95 % interval and number of pictures."""
+    found = interval(right.astype(np.float64))
+    return {
+        "name": "accuracy",
+        "value": round(found.mean, 4),
+        "interval": [round(found.low, 4), round(found.high, 4)],
+        "episodes": len(right),
+        "split": split,
+    }

@@ -1,0 +1,114 @@
+"""Features on disk: computed once, found by content, never half written; crops that are the same in every run."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from artifacts.console import keep_quiet
+from artifacts.errors import OfflineError
+from artifacts.pictures.read import read_file
+from artifacts.pictures.resize import middle_square
+from artifacts.taskres.crops import middle, random_crop
+from artifacts.taskres.features import FeatureCache
+from artifacts.taskres.labelled import load_labelled
+from artifacts.taskres.labelled_features import FeatureSource
+from engine.towers.folder import load_tower
+from engine.towers.tower import Tower
+from tests.unit.taskres_data import make_class_folders, make_tower_folder
+
+
+@pytest.fixture(scope="module")
+def tower(tmp_path_factory: pytest.TempPathFactory) -> Tower:
+    folder = tmp_path_factory.mktemp("tower")
+    make_tower_folder(folder)
+    return load_tower(folder)
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[Path]:
+    return sorted(make_class_folders(tmp_path / "data").rglob("*.png"))
+
+
+def test_features_are_the_towers(tower: Tower, files: list[Path], tmp_path: Path) -> None:
+    found = FeatureCache(tower, tmp_path / "cache").features(files, keep_quiet)
+    square = torch.from_numpy(middle_square(read_file(files[7]), tower.size, tower.shorter_edge))
+    torch.testing.assert_close(found[7], tower(square.permute(2, 0, 1)[None] / 255)[0], rtol=1e-4, atol=1e-5)
+
+
+def test_what_is_known_is_not_computed_again(tower: Tower, files: list[Path], tmp_path: Path) -> None:
+    """Nor for the same picture under another name; a run that was cut short goes on."""
+    cache = FeatureCache(tower, tmp_path / "cache")
+    first = cache.features(files[:5], keep_quiet)
+    told: list[str] = []
+    cache.features(files, told.append)
+    assert told[-1].startswith(f"features: step {len(files) - 5}/{len(files) - 5}")
+    shutil.copy(files[0], tmp_path / "other.png")
+    told.clear()
+    assert torch.equal(cache.features([tmp_path / "other.png", *files[1:5]], told.append), first)
+    assert told == []
+
+
+def test_another_tower_and_another_crop_have_their_own(tower: Tower, files: list[Path], tmp_path: Path) -> None:
+    cache = FeatureCache(tower, tmp_path)
+    seen = [cache.features(files[:1], keep_quiet, crop) for crop in (middle, random_crop(0), random_crop(1))]
+    assert not torch.equal(seen[0], seen[1])
+    assert not torch.equal(seen[1], seen[2])
+    assert len(list(tmp_path.rglob("*.npy"))) == 3
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda path: path.write_bytes(b"cut"), lambda path: np.save(path, np.zeros(3, np.float32))]
+)
+def test_a_damaged_entry_is_named(
+    tower: Tower, files: list[Path], tmp_path: Path, damage: Callable[[Path], None]
+) -> None:
+    cache = FeatureCache(tower, tmp_path)
+    cache.features(files[:1], keep_quiet)
+    damage(next(tmp_path.rglob("*.npy")))
+    with pytest.raises(OfflineError, match=r"is damaged.*: delete it"):
+        cache.features(files[:1], keep_quiet)
+
+
+def test_what_is_no_picture_is_named(tower: Tower, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_text("no picture")
+    with pytest.raises(OfflineError, match=r"a\.png is not a picture"):
+        FeatureCache(tower, tmp_path).features([tmp_path / "a.png"], keep_quiet)
+    with pytest.raises(OfflineError, match=r"b\.png cannot be read"):
+        FeatureCache(tower, tmp_path).features([tmp_path / "b.png"], keep_quiet)
+
+
+def test_random_crops_are_parts_of_the_picture(tower: Tower) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (60, 90, 3), dtype=np.uint8)
+    squares = [random_crop(number).square(pixels, tower, "content") for number in range(40)]
+    assert {square.shape for square in squares} == {(32, 32, 3)}
+    assert len({square.tobytes() for square in squares}) == 40
+    assert np.array_equal(squares[3], random_crop(3).square(pixels, tower, "content"))
+    assert not np.array_equal(squares[3], random_crop(3).square(pixels, tower, "other"))
+    ramp = np.broadcast_to(np.arange(90, dtype=np.uint8)[None, :, None] * 2, (60, 90, 3))
+    rising = [random_crop(n).square(ramp, tower, "x")[0, :, 0].astype(int) for n in range(40)]
+    mirrored = sum(row[0] > row[-1] for row in rising)
+    assert 8 < mirrored < 32
+    assert min(abs(row[0] - row[-1]) for row in rising) < 60 < max(abs(row[0] - row[-1]) for row in rising)
+
+
+def test_a_strip_too_narrow_for_any_crop_gives_its_middle(tower: Tower) -> None:
+    strip = np.zeros((1, 400, 3), np.uint8)
+    strip[:, 199:201] = 255
+    assert (random_crop(0).square(strip, tower, "x") == 255).all()
+
+
+def test_draws_have_views_and_validation_pictures(tower: Tower, tmp_path: Path) -> None:
+    splits = load_labelled(make_class_folders(tmp_path / "data"))
+    cache = FeatureCache(tower, tmp_path / "cache")
+    shots = FeatureSource(cache, splits, keep_quiet, views=2).draw(2, seed=1)
+    assert [own.features.shape for own in shots.passes] == [(6, 1280)] * 2
+    assert not torch.equal(shots.passes[0].features, shots.passes[1].features)
+    assert shots.train.labels.tolist() == [0, 0, 1, 1, 2, 2] * 2
+    assert shots.validation.labels.tolist() == [0, 0, 1, 1, 2, 2]
+    plain = FeatureSource(cache, splits, keep_quiet).draw(2, seed=1)
+    assert len(plain.passes) == 1
+    assert torch.equal(plain.validation.features, shots.validation.features)
