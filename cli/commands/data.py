@@ -66,8 +66,8 @@ def _add_fashion_mnist(kinds: Commands) -> None:
     parser = kinds.add(
         "fashion-mnist",
         "Fashion-MNIST as class folders, for vtv taskres",
-        about="Of Debian's package dataset-fashion-mnist: the first pictures of each of its ten classes, as PNG. Get it "
-        "with apt-get download dataset-fashion-mnist, unpack it with dpkg -x.",
+        about="Of Debian's package dataset-fashion-mnist: the first pictures of each of its ten classes, as PNG. Get "
+        "it with apt-get download dataset-fashion-mnist, unpack it with dpkg -x.",
         examples=["vtv data fashion-mnist --root packages -o data/fashion-mnist"],
         run=fashion_mnist,
     )
