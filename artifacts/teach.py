@@ -33,6 +33,7 @@ from artifacts.search.best import SearchData, best_candidate, run_vector, search
 from artifacts.search.loop import Watch
 from artifacts.search.run import Search
 from artifacts.search.settings import method_settings
+from artifacts.stages import Stages
 from artifacts.store.artifact import Artifact, save_artifact
 from artifacts.store.file import check_name
 from artifacts.store.folder import Store
@@ -45,6 +46,7 @@ SEARCHED_FROM = 6
 """Pairs from which on a third is held out and the rest searched."""
 HELD_OUT = 3
 STEPS = 60
+STAGES = ("collect", "search", "choose settings", "judge")
 NO_VECTOR = "no vector"
 
 
@@ -84,10 +86,13 @@ def teach(
     held_out = len(pairs) // HELD_OUT if searched else 0
     own, judged = pairs.part(order[held_out:]), pairs.part(order[:held_out] if searched else order)
     prompts = mutual_prompts(own, seed)
+    stages = Stages(name, STAGES, progress)
+    stages.begin("collect")
     selection = Selection(min(KEPT_PROMPTS, -(-len(prompts) // 2)))
     means = collect(model, fingerprint, task, prompts, selection, f"{len(own)} pairs", progress)
     progress(f"{name}: means over the best {means.prompts} of {len(prompts)} prompts among {len(own)} pairs")
     values, train = zero_shot_values(model, means), queries(own, mirrored=True)
+    stages.begin("search")
     settings = method_settings("gates", steps=steps, seed=seed)
     if searched:
         data = SearchData(task, values, train, train)
@@ -95,7 +100,9 @@ def teach(
     else:
         run = Search(model, task, values, settings)
         vector = run_vector(run, best_candidate(run, layouts(run), train, progress), fingerprint)
+    stages.begin("choose settings")
     vector = choose_settings(model, task, vector, train, progress)
+    stages.begin("judge")
     judges = queries(judged, mirrored=False)
     error = error_of(model, judges, vector, vector)
     floors = floors_of(model, judges, vector, own)

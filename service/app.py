@@ -26,11 +26,14 @@ from service.http.routes.infer import infer_routes
 from service.http.routes.operations import operation_routes
 from service.http.routes.page import page_routes
 from service.http.routes.tasks import task_routes
+from service.http.routes.teach import teach_routes
 from service.oip.routes import tensor_routes, v2_routes
 from service.pipeline.pipeline import Pipeline
 from service.settings import Settings
 from service.tasks.registry import TaskRegistry
 from service.tasks.store_watcher import StoreWatcher
+from service.teach.jobs import TeachJobs
+from service.teach.process import Teacher
 from service.telemetry.access_log import log_request
 from service.telemetry.metrics import BuildInfo, Metrics
 from service.telemetry.record import Record
@@ -55,6 +58,8 @@ def create_app(
     watcher.load()
     authenticator = Authenticator(settings)
     pipeline = Pipeline(plan, build, registry, metrics, settings, partial(end_now, ENGINE_HANGS))
+    teacher = Teacher(settings.model, plan.device.type, settings.max_pixels)
+    jobs = TeachJobs(teacher, watcher.install, settings.teach_jobs, metrics)
     metrics.observe(pipeline.batcher, registry.slots)
 
     sinks: list[Callable[[Record], None]] = [log_request]
@@ -70,6 +75,7 @@ def create_app(
         watching = asyncio.create_task(watcher.watch())
         with cleanup:
             yield
+            await jobs.stop()
             watching.cancel()
             with suppress(asyncio.CancelledError):
                 await watching
@@ -92,6 +98,7 @@ def create_app(
     app.include_router(v2_routes(handler, about.version))
     app.include_router(tensors)
     app.include_router(task_routes(registry, watcher, authenticator))
+    app.include_router(teach_routes(jobs, authenticator))
     app.include_router(operation_routes(pipeline.batcher, pipeline.status, metrics))
     app.include_router(page_routes(app.title))
     _speak_problem_json(app)

@@ -63,6 +63,12 @@ class NotFound(ServiceError):
     detail = "There is nothing at this address. The API is described at /docs."
 
 
+class UnknownJob(NotFound):
+    code = "unknown_job"
+    title = "Unknown job"
+    detail = "There is no job of this id: it was never here, was cancelled, or is long over."
+
+
 class MethodNotAllowed(ServiceError):
     status = 405
     code = "method_not_allowed"

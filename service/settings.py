@@ -81,6 +81,8 @@ class Settings(BaseSettings):
     codec_processes: int | None = Field(None, ge=1, le=256)
     """Processes that decode and encode; one more takes what is large. Unset: one to a core, 16 at most, and one less
     where the engine computes on the processor."""
+    teach_jobs: int = Field(4, ge=0, le=100)
+    """Teach jobs in hand at once, at most: one is done, the others wait. 0 takes none."""
     drain_seconds: float = Field(20.0, ge=0)
     """How long requests in hand may take to finish after a request to stop."""
 

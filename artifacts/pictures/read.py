@@ -25,7 +25,7 @@ from engine.geometry import Pixels
 # Pillow's own limit is a global that warns; `max_pixels` below is checked in its place.
 Image.MAX_IMAGE_PIXELS = None
 
-_COMMANDS_LIMIT: Final = 250_000_000
+COMMANDS_LIMIT: Final = 250_000_000
 """Pixels in one file of a command's own user: three quarters of a gigabyte."""
 _UPRIGHT: Final[dict[int, Callable[[Pixels], Pixels]]] = {
     2: lambda stored: stored[:, ::-1],
@@ -76,10 +76,10 @@ def count_pixels(data: bytes, max_pixels: int) -> int:
     return int(width * height)
 
 
-def read_file(path: Path, at_least: int | None = None) -> Pixels:
+def read_file(path: Path, at_least: int | None = None, max_pixels: int = COMMANDS_LIMIT) -> Pixels:
     """`read` of a command's file; raises OfflineError with its name."""
     try:
-        return read(path.read_bytes(), _COMMANDS_LIMIT, at_least)
+        return read(path.read_bytes(), max_pixels, at_least)
     except OSError as error:
         raise OfflineError(f"{path} cannot be read: {error.strerror}") from None
     except PictureError as error:

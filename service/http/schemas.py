@@ -6,6 +6,7 @@ from pydantic import BaseModel, Field
 
 from service.pipeline.call import Options
 from service.tasks.task_info import TaskInfo
+from service.teach.job import JobInfo
 
 
 class InferRequest(Options):
@@ -47,6 +48,10 @@ class InferReply(BaseModel):
 
 class TaskList(BaseModel):
     tasks: list[TaskInfo]
+
+
+class JobList(BaseModel):
+    jobs: list[JobInfo]
 
 
 class Health(BaseModel):

@@ -7,7 +7,7 @@ from functools import cache
 from typing import Final, Literal, Protocol, get_args
 
 import torch
-from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -108,11 +108,16 @@ class Metrics:
             "vtv_codec_restarts", "Codec processes that died and were replaced.", registry=self.registry
         )
 
+        self._jobs = Counter("vtv_jobs", "Teach jobs that are over.", ["outcome"], registry=self.registry)
+        self._active_jobs = Gauge("vtv_jobs_active", "Teach jobs that run or wait.", registry=self.registry)
+
         self._answered = cache(self._label_request)
         # Series that exist from the start: the first event is then a rise, and none is told from no data.
         self._stage: Final = {stage: stages.labels(stage) for stage in _STAGES}
         for reason in get_args(DropReason):
             self._dropped.labels(reason)
+        for outcome in ("done", "failed", "cancelled"):
+            self._jobs.labels(outcome)
 
     def observe(self, queue: QueueState, slots: SlotTable) -> None:
         """Report the state of these two at every scrape."""
@@ -148,6 +153,12 @@ class Metrics:
 
     def codec_process_died(self) -> None:
         self._codec_deaths.inc()
+
+    def jobs(self, active: int, ended: str | None = None) -> None:
+        """Teach jobs now in hand; how one of them ended, if one did."""
+        self._active_jobs.set(active)
+        if ended is not None:
+            self._jobs.labels(ended).inc()
 
     def artifact_refused(self) -> None:
         self._refused.inc()

@@ -23,6 +23,7 @@ from vtv_client import (
     QueueFull,
     TimedOut,
     Unauthorized,
+    UnknownJob,
     UnknownTask,
     Unreachable,
 )
@@ -176,6 +177,20 @@ def test_tasks_come_and_go_with_the_admin_key(
             stranger.infer("inpaint", photo())
         client.retire("inpaint")
         assert client.tasks() == []
+
+
+def test_teaching_is_a_job_of_the_server(guarded: ServerProcess) -> None:
+    pictures = [photo(seed=seed) for seed in range(4)]
+    with connected(guarded, admin_key="a") as client:
+        job = client.teach("taught", pictures[:2], pictures[2:], force=True)
+        assert job.id in [one.id for one in client.jobs()]
+        job = client.wait(job, every=0.1)
+        assert (job.state, job.error) == ("done", None)
+        assert client.task("taught").artifact == job.artifact
+        client.retire("taught")
+        client.cancel(job.id)
+        with pytest.raises(UnknownJob):
+            client.job(job.id)
 
 
 def test_a_full_queue_is_tried_again(guarded: ServerProcess, tiny_model: tuple[Path, str], tmp_path: Path) -> None:

@@ -24,11 +24,13 @@ from vtv_client.errors import (
     TimedOut,
     Unauthorized,
     UnexpectedReply,
+    UnknownJob,
     UnknownTask,
     Unreachable,
     UnsupportedMedia,
     VTVError,
 )
+from vtv_client.job import Job
 from vtv_client.task import Task
 
 __all__ = [
@@ -40,6 +42,7 @@ __all__ = [
     "Internal",
     "InvalidImage",
     "InvalidRequest",
+    "Job",
     "MethodNotAllowed",
     "NotFound",
     "NotReady",
@@ -52,6 +55,7 @@ __all__ = [
     "TimedOut",
     "Unauthorized",
     "UnexpectedReply",
+    "UnknownJob",
     "UnknownTask",
     "Unreachable",
     "UnsupportedMedia",

@@ -9,6 +9,7 @@ import httpx
 
 from vtv_client.answer import Answer
 from vtv_client.errors import BY_CODE, ProblemError, UnexpectedReply
+from vtv_client.job import Job
 from vtv_client.task import Task
 
 
@@ -58,6 +59,16 @@ def task(reply: httpx.Response) -> Task:
     return _task(reply.json())
 
 
+def job(reply: httpx.Response) -> Job:
+    """The one job that is described."""
+    return _job(reply.json())
+
+
+def jobs(reply: httpx.Response) -> list[Job]:
+    """Every job that is listed."""
+    return [_job(told) for told in reply.json()["jobs"]]
+
+
 def nothing(_: httpx.Response) -> None:
     """For replies without a body."""
 
@@ -84,6 +95,10 @@ def unexpected(reply: httpx.Response, request_id: str, retry_after: float | None
 
 def _task(told: dict[str, Any]) -> Task:
     return Task(**{member.name: told[member.name] for member in fields(Task)})
+
+
+def _job(told: dict[str, Any]) -> Job:
+    return Job(**{member.name: told[member.name] for member in fields(Job)})
 
 
 def _stages(server_timing: str) -> dict[str, float]:

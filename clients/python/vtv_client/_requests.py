@@ -11,6 +11,7 @@ import httpx
 
 from vtv_client import _replies
 from vtv_client.answer import Answer
+from vtv_client.job import Job
 from vtv_client.task import Task
 
 File = bytes | str | os.PathLike[str]
@@ -91,6 +92,28 @@ def retire(name: str) -> Request[None]:
     return Request("DELETE", _task_path(name), _replies.nothing, admin=True)
 
 
+def teach(name: str, inputs: Iterable[bytes], outputs: Iterable[bytes], force: bool) -> Request[Job]:
+    """A job that makes a task of pairs."""
+    files = _files("input", inputs) + _files("output", outputs)
+    path = f"{_task_path(name)}/teach"
+    return Request("POST", path, _replies.job, data={"force": str(force).lower()}, files=files, admin=True)
+
+
+def job(job_id: str) -> Request[Job]:
+    """A job as it is now."""
+    return Request("GET", _job_path(job_id), _replies.job, admin=True)
+
+
+def jobs() -> Request[list[Job]]:
+    """Every job that the server remembers."""
+    return Request("GET", "/jobs", _replies.jobs, admin=True)
+
+
+def cancel(job_id: str) -> Request[None]:
+    """A job, to be stopped."""
+    return Request("DELETE", _job_path(job_id), _replies.nothing, admin=True)
+
+
 def read_file(file: File) -> bytes:
     """A file's content. Raises OSError."""
     return file if isinstance(file, bytes) else Path(file).read_bytes()
@@ -117,6 +140,10 @@ def _given(options: Mapping[str, object]) -> dict[str, str]:
 
 def _task_path(name: str) -> str:
     return f"/tasks/{quote(name, safe='')}"
+
+
+def _job_path(job_id: str) -> str:
+    return f"/jobs/{quote(job_id, safe='')}"
 
 
 def _media_type(content: bytes) -> str:

@@ -12,6 +12,7 @@ from vtv_client._requests import File, Options, Request, Result, read_file, read
 from vtv_client._streams import Outcome, Source, in_tasks
 from vtv_client.answer import Answer
 from vtv_client.errors import VTVError
+from vtv_client.job import Job
 from vtv_client.task import Task
 
 
@@ -88,6 +89,30 @@ class AsyncClient:
     async def retire(self, name: str) -> None:
         """Serve a task no more. Needs the admin key."""
         await self._send(_requests.retire(name))
+
+    async def teach(self, name: str, inputs: Iterable[File], outputs: Iterable[File], *, force: bool = False) -> Job:
+        """As `Client.teach`."""
+        given, wanted = [await asyncio.to_thread(read_files, files) for files in (inputs, outputs)]
+        return await self._send(_requests.teach(name, given, wanted, force))
+
+    async def job(self, job_id: str) -> Job:
+        """A job as it is now. Needs the admin key."""
+        return await self._send(_requests.job(job_id))
+
+    async def jobs(self) -> list[Job]:
+        """Every job that the server remembers. Needs the admin key."""
+        return await self._send(_requests.jobs())
+
+    async def cancel(self, job_id: str) -> None:
+        """Stop a job, or have one forgotten that is over. Needs the admin key."""
+        await self._send(_requests.cancel(job_id))
+
+    async def wait(self, job: Job, every: float = 1.0) -> Job:
+        """As `Client.wait`."""
+        while not job.ended:
+            await asyncio.sleep(every)
+            job = await self.job(job.id)
+        return job
 
     async def _send(self, request: Request[Result]) -> Result:
         call = Call(self._target, request)

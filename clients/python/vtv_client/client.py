@@ -12,6 +12,7 @@ from vtv_client._requests import File, Options, Request, Result, read_file, read
 from vtv_client._streams import Outcome, Pause, Source, in_threads
 from vtv_client.answer import Answer
 from vtv_client.errors import VTVError
+from vtv_client.job import Job
 from vtv_client.task import Task
 
 
@@ -34,7 +35,7 @@ class Client:
     ) -> None:
         """For the server at `url`. Raises ValueError for an address that is none.
 
-        `admin_key` is for `install` and `retire`; where there is only one key, it is used for everything.
+        `admin_key` is for `install`, `retire` and teaching; where there is only one key, it is used for everything.
         `timeout` is seconds for a whole call, `retries` included; the server drops what it did not start in that time.
         `http` replaces the connection pool, for proxies or certificates, and is closed with the client.
         """
@@ -102,6 +103,33 @@ class Client:
     def retire(self, name: str) -> None:
         """Serve a task no more. Needs the admin key."""
         self._send(_requests.retire(name))
+
+    def teach(self, name: str, inputs: Iterable[File], outputs: Iterable[File], *, force: bool = False) -> Job:
+        """Have the server make a task of pairs: input i is to become output i. Needs the admin key.
+
+        The job goes on after the reply: `wait` for it, or ask for it again with `job`. `force` installs the task even
+        if its vector is no better than none.
+        """
+        return self._send(_requests.teach(name, read_files(inputs), read_files(outputs), force))
+
+    def job(self, job_id: str) -> Job:
+        """A job as it is now. Needs the admin key."""
+        return self._send(_requests.job(job_id))
+
+    def jobs(self) -> list[Job]:
+        """Every job that the server remembers. Needs the admin key."""
+        return self._send(_requests.jobs())
+
+    def cancel(self, job_id: str) -> None:
+        """Stop a job, or have one forgotten that is over. Needs the admin key."""
+        self._send(_requests.cancel(job_id))
+
+    def wait(self, job: Job, every: float = 1.0) -> Job:
+        """The job once it is over, asked for again `every` so many seconds. It may have failed: see its `state`."""
+        while not job.ended:
+            time.sleep(every)
+            job = self.job(job.id)
+        return job
 
     def _send(self, request: Request[Result], pause: Pause = time.sleep) -> Result:
         call = Call(self._target, request)

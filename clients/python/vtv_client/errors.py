@@ -73,6 +73,10 @@ class NotFound(ProblemError):
     """404: the server has no such address."""
 
 
+class UnknownJob(ProblemError):
+    """404: no such job, or no longer."""
+
+
 class MethodNotAllowed(ProblemError):
     """405: the address does not take this method."""
 
@@ -113,6 +117,7 @@ BY_CODE: dict[str, type[ProblemError]] = {
     "invalid_request": InvalidRequest,
     "unauthorized": Unauthorized,
     "unknown_task": UnknownTask,
+    "unknown_job": UnknownJob,
     "not_found": NotFound,
     "method_not_allowed": MethodNotAllowed,
     "payload_too_large": PayloadTooLarge,

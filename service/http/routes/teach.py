@@ -1,0 +1,137 @@
+"""`POST /tasks/{name}/teach` and `/jobs`: a task made of uploaded pairs while the service runs."""
+
+from typing import Any, Final
+
+from fastapi import APIRouter, Depends, Request, Response, Security
+from starlette.datastructures import FormData, UploadFile
+from starlette.formparsers import MultiPartException
+from starlette.requests import ClientDisconnect
+
+from artifacts.errors import ArtifactError
+from artifacts.pictures.errors import PictureError, UnsupportedFormat
+from artifacts.pictures.formats import format_of
+from artifacts.store.file import check_name
+from service.errors import ClientClosed, InvalidImage, InvalidRequest, UnsupportedMedia
+from service.http.auth import API_KEY, BEARER, Authenticator
+from service.http.openapi import BINARY, PROBLEM
+from service.http.schemas import JobList
+from service.teach.job import JobInfo, Lesson
+from service.teach.jobs import TeachJobs
+
+MOST_PAIRS: Final = 256
+_FEWEST_PAIRS: Final = 2
+_FIELDS: Final = ("input", "output", "force")
+_FILES: Final = {"type": "array", "items": BINARY, "minItems": _FEWEST_PAIRS, "maxItems": MOST_PAIRS}
+_FORM: Final[dict[str, Any]] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["input", "output"],
+                    "properties": {
+                        "input": {**_FILES, "description": "What will be sent. JPEG, PNG or WebP."},
+                        "output": {**_FILES, "description": "What each input is to become, in the same order."},
+                        "force": {
+                            "type": "string",
+                            "enum": ["true", "false"],
+                            "default": "false",
+                            "description": "Install the task even if its vector is no better than none.",
+                        },
+                    },
+                }
+            }
+        },
+    }
+}
+
+
+def teach_routes(jobs: TeachJobs, authenticator: Authenticator) -> APIRouter:
+    admin = [Security(BEARER), Security(API_KEY), Depends(authenticator.may_change)]
+    router = APIRouter(tags=["teach"], dependencies=admin)
+
+    def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+        return dict.fromkeys((401, *statuses), PROBLEM)
+
+    @router.post(
+        "/tasks/{name}/teach",
+        summary="Make a task of input/output pairs",
+        status_code=202,
+        responses=problems(400, 413, 415, 422, 429),
+        openapi_extra=_FORM,
+    )
+    async def teach(name: str, request: Request, response: Response) -> JobInfo:
+        """Start a job that makes a task vector of the pairs and installs it; `Location` is its address.
+
+        One job is done at a time, at low priority beside serving. From six pairs on a third is held out to judge the
+        vector, which is installed where it does better than no vector, the input itself and one colour.
+        """
+        job = jobs.submit(await _read_lesson(name, request))
+        response.headers["Location"] = f"/jobs/{job.id}"
+        return job
+
+    @router.get("/jobs", summary="List the teach jobs", responses=problems())
+    async def listed() -> JobList:
+        """Those that are over are remembered for a while, until the server ends."""
+        return JobList(jobs=jobs.all())
+
+    @router.get("/jobs/{job_id}", summary="A job's stage, progress and result", responses=problems(404))
+    async def job(job_id: str) -> JobInfo:
+        return jobs.get(job_id)
+
+    @router.delete("/jobs/{job_id}", summary="Cancel a job", status_code=204, responses=problems(404))
+    async def cancel(job_id: str) -> None:
+        """Stop a job and leave the tasks as they are, or forget one that is over."""
+        await jobs.cancel(job_id)
+
+    return router
+
+
+async def _read_lesson(name: str, request: Request) -> Lesson:
+    try:
+        check_name(name)
+    except ArtifactError:
+        raise InvalidRequest("The task's name must be letters, digits, '_' or '-', at most 64.") from None
+    if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
+        raise UnsupportedMedia("Send multipart/form-data with input and output files in pairs.")
+    try:
+        async with request.form(max_files=2 * MOST_PAIRS, max_fields=len(_FIELDS)) as form:
+            return await _lesson(name, form)
+    except MultiPartException:
+        raise InvalidRequest(
+            f"The multipart body is malformed, or holds more than {MOST_PAIRS} pairs."
+        ) from None
+    except ClientDisconnect:
+        raise ClientClosed from None
+
+
+async def _lesson(name: str, form: FormData) -> Lesson:
+    for field in form:
+        if field not in _FIELDS:
+            raise InvalidRequest(f"{field[:100]}: Unknown field. A lesson has input, output and force.")
+    inputs, outputs = await _pictures(form, "input"), await _pictures(form, "output")
+    if len(inputs) != len(outputs):
+        raise InvalidRequest(f"{len(inputs)} input and {len(outputs)} output files: each input needs its output.")
+    if len(inputs) < _FEWEST_PAIRS:
+        raise InvalidRequest("A task is taught by 2 pairs or more: each is the example for the others.")
+    force = form.get("force", "false")
+    if force not in ("true", "false"):
+        raise InvalidRequest("force: Input should be 'true' or 'false'.")
+    return Lesson(name, inputs, outputs, force == "true")
+
+
+async def _pictures(form: FormData, name: str) -> list[bytes]:
+    files = []
+    for number, part in enumerate(form.getlist(name), start=1):
+        if not isinstance(part, UploadFile):
+            raise InvalidRequest(f"The field {name} must be a file.")
+        content = await part.read()
+        try:
+            format_of(content)
+        except UnsupportedFormat:
+            raise UnsupportedMedia(f"{name} {number} is neither a JPEG, PNG nor WebP file.") from None
+        except PictureError:
+            raise InvalidImage(f"{name} {number} is not a picture.") from None
+        files.append(content)
+    return files

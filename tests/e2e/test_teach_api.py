@@ -1,0 +1,151 @@
+"""`POST /tasks/{name}/teach`: jobs on a real server, from the upload to the answer."""
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+
+from tests.support import ServerProcess, image_file, photo, wait_until
+
+KEY = {"X-API-Key": "admin"}
+Files = list[tuple[str, tuple[str, bytes, str]]]
+
+
+@pytest.fixture(scope="module")
+def teaching(start_server: Callable[..., ServerProcess], tmp_path_factory: pytest.TempPathFactory) -> ServerProcess:
+    return start_server(admin_key="admin", teach_jobs="2", store=str(tmp_path_factory.mktemp("empty")))
+
+
+def lesson(count: int, seed: int = 0) -> Files:
+    """Noise and its negative."""
+    draw, files = np.random.default_rng(seed), []
+    for _ in range(count):
+        picture = draw.integers(0, 256, (60, 60, 3), np.uint8)
+        for name, one in (("input", picture), ("output", 255 - picture)):
+            files.append((name, ("x.png", image_file(one), "image/png")))
+    return files
+
+
+def post(server: ServerProcess, name: str, files: Files, **fields: str) -> httpx.Response:
+    return server.client.post(f"/tasks/{name}/teach", files=files, data=fields, headers=KEY)
+
+
+def until_over(server: ServerProcess, address: str) -> dict[str, Any]:
+    def job() -> dict[str, Any]:
+        found: dict[str, Any] = server.client.get(address, headers=KEY).json()
+        return found
+
+    wait_until(lambda: job()["state"] not in ("queued", "running"), "the job's end")
+    return job()
+
+
+def teachers(server: ServerProcess) -> list[int]:
+    """The server's processes that teach."""
+    found = []
+    for child in Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split():
+        if b"service.teach.worker" in Path(f"/proc/{child}/cmdline").read_bytes():
+            found.append(int(child))
+    return found
+
+
+def test_a_lesson_becomes_a_task_that_answers(teaching: ServerProcess) -> None:
+    reply = post(teaching, "negative", lesson(3), force="true")
+    assert reply.status_code == 202
+    address = reply.headers["location"]
+    job = until_over(teaching, address)
+    assert (job["state"], job["progress"], job["error"]) == ("done", 1.0, None)
+    assert job["metric"]["name"] == "mse"
+    answer = teaching.infer("negative", photo())
+    assert answer.status_code == 200
+    assert answer.headers["x-vtv-artifact"] == job["artifact"]
+    assert teaching.client.get("/tasks/negative").json()["artifact"] == job["artifact"]
+    assert job["id"] in [one["id"] for one in teaching.client.get("/jobs", headers=KEY).json()["jobs"]]
+    assert teaching.metric("vtv_jobs_total", outcome="done") == 1
+    assert teaching.client.delete(address, headers=KEY).status_code == 204
+    assert teaching.client.get(address, headers=KEY).json()["code"] == "unknown_job"
+
+
+def test_a_vector_that_is_no_use_is_not_installed(teaching: ServerProcess) -> None:
+    """Random weights learn nothing from noise: the mean colour does better."""
+    job = until_over(teaching, post(teaching, "useless", lesson(2)).headers["location"])
+    assert job["state"] == "failed"
+    assert "force=true" in job["error"]
+    assert job["metric"]["name"] == "mse"
+    assert teaching.client.get("/tasks/useless").status_code == 404
+
+
+def test_jobs_wait_for_each_other_and_can_be_cancelled(teaching: ServerProcess) -> None:
+    first, second = (post(teaching, f"many{seed}", lesson(12, seed)).headers["location"] for seed in (0, 1))
+    full = post(teaching, "third", lesson(2))
+    assert full.status_code == 429
+    assert full.headers["retry-after"]
+    assert teaching.metric("vtv_jobs_active") == 2
+    state = {address: teaching.client.get(address, headers=KEY).json()["state"] for address in (first, second)}
+    assert state[second] == "queued"
+    wait_until(lambda: bool(teachers(teaching)), "a process that teaches")
+    for address in (second, first):
+        assert teaching.client.delete(address, headers=KEY).status_code == 204
+        assert teaching.client.get(address, headers=KEY).json()["state"] == "cancelled"
+    assert not teachers(teaching)
+    assert teaching.metric("vtv_jobs_active") == 0
+
+
+def test_a_process_that_is_killed_fails_its_job(teaching: ServerProcess) -> None:
+    address = post(teaching, "killed", lesson(12)).headers["location"]
+    wait_until(lambda: bool(teachers(teaching)), "a process that teaches")
+    os.kill(teachers(teaching)[0], signal.SIGKILL)
+    job = until_over(teaching, address)
+    assert job["state"] == "failed"
+    assert "process ended" in job["error"]
+
+
+def test_a_picture_that_breaks_off_is_named(teaching: ServerProcess) -> None:
+    files = lesson(2)
+    name, (file, content, kind) = files[2]
+    files[2] = (name, (file, content[: len(content) // 2], kind))
+    job = until_over(teaching, post(teaching, "broken", files).headers["location"])
+    assert job["state"] == "failed"
+    assert job["error"].startswith("input/2.png")
+
+
+WRONG: dict[str, tuple[Files, dict[str, str], int, str]] = {
+    "one pair": (lesson(1), {}, 400, "2 pairs or more"),
+    "no partner": (lesson(3)[:5], {}, 400, "3 input and 2 output"),
+    "no picture": ([*lesson(2)[:3], ("output", ("x", b"text", "image/png"))], {}, 422, "output 2"),
+    "foreign": ([*lesson(2)[:3], ("output", ("x", b"GIF89a", "image/png"))], {}, 415, "output 2"),
+    "unknown field": (lesson(2), {"speed": "1"}, 400, "speed"),
+    "wrong force": (lesson(2), {"force": "yes"}, 400, "force"),
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_a_wrong_lesson_is_refused_by_name(teaching: ServerProcess, what: str) -> None:
+    files, fields, status, named = WRONG[what]
+    reply = post(teaching, "wrong", files, **fields)
+    assert reply.status_code == status
+    assert named in reply.json()["detail"]
+
+
+def test_only_an_admin_teaches_and_hears_of_jobs(teaching: ServerProcess) -> None:
+    assert teaching.client.post("/tasks/x/teach", files=lesson(2)).status_code == 401
+    assert teaching.client.get("/jobs").status_code == teaching.client.get("/jobs/1").status_code == 401
+    assert post(teaching, "a b", lesson(2)).status_code == 400
+
+
+def test_a_job_ends_with_its_server(start_server: Callable[..., ServerProcess]) -> None:
+    server = start_server(admin_key="admin")
+    post(server, "orphan", lesson(12))
+    wait_until(lambda: bool(teachers(server)), "a process that teaches")
+    child = teachers(server)[0]
+    server.process.kill()
+    server.process.wait()
+    limit = time.monotonic() + 20
+    while Path(f"/proc/{child}").exists() and "Z" not in Path(f"/proc/{child}/stat").read_text().split()[2]:
+        assert time.monotonic() < limit
+        time.sleep(0.05)
