@@ -63,7 +63,8 @@ class NotFound(ServiceError):
     detail = "There is nothing at this address. The API is described at /docs."
 
 
-class UnknownJob(NotFound):
+class UnknownJob(ServiceError):
+    status = 404
     code = "unknown_job"
     title = "Unknown job"
     detail = "There is no job of this id: it was never here, was cancelled, or is long over."

@@ -1,6 +1,8 @@
 """The Python blocks of the client's README, one after the other, against a real server."""
 
 import re
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,13 @@ import pytest
 from tests.support import ServerProcess, photo
 
 README = Path(__file__).parents[2] / "clients" / "python" / "README.md"
+
+
+@pytest.fixture
+def server(start_server: Callable[..., ServerProcess], tiny_store: Path, tmp_path: Path) -> ServerProcess:
+    """One whose tasks may be changed."""
+    shutil.copytree(tiny_store, tmp_path / "store")
+    return start_server(store=str(tmp_path / "store"), admin_key="secret")
 
 
 def test_the_blocks_run(
@@ -31,3 +40,4 @@ def test_the_blocks_run(
     assert "broken.jpg" in shown
     assert "'identity'" in shown
     assert "image/png" in shown
+    assert "done {" in shown
