@@ -33,7 +33,8 @@ def test_the_blocks_run(
     names: dict[str, Any] = {}
     for block in blocks:
         exec(block.replace("http://localhost:8000", server.url), names)
-    names["client"].close()
+    for name in ("client", "admin"):
+        names[name].close()
     assert (tmp_path / "mask.webp").read_bytes()[8:12] == b"WEBP"
     assert {path.name for path in (tmp_path / "photos").glob("*.png")} == {"a.png", "b.png"}
     shown = capsys.readouterr().out
