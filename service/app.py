@@ -88,6 +88,7 @@ def create_app(
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,  # RequestGuard takes them off
     )
     app.state.pipeline = pipeline
     handler = InferHandler(pipeline, metrics, authenticator, settings.timeout_ms)
@@ -144,4 +145,5 @@ def _speak_problem_json(app: FastAPI) -> None:
 def _methods(app: FastAPI, request: Request) -> list[str]:
     """What the address takes, of all its routes: the framework's own refusal names the first one's only."""
     pattern = getattr(request.scope.get("route"), "path", "")
-    return [method.upper() for method in app.openapi()["paths"].get(pattern, {})]
+    named = [method.upper() for method in app.openapi()["paths"].get(pattern, {})]
+    return [*named, "HEAD"] if "GET" in named else named

@@ -1,9 +1,8 @@
 """Reads the forms of `POST /infer` into one: a Call."""
 
 import asyncio
-import base64
-import binascii
-from collections.abc import Mapping, Sequence
+from codecs import BOM_UTF8
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final, Literal
@@ -13,7 +12,8 @@ from starlette.datastructures import FormData, QueryParams, UploadFile
 from starlette.formparsers import MultiPartException
 from starlette.requests import ClientDisconnect, Request
 
-from service.errors import ClientClosed, InvalidImage, InvalidRequest, UnsupportedMedia
+from service.errors import ClientClosed, InvalidRequest, UnsupportedMedia
+from service.http.base64_text import decoded_files
 from service.http.schemas import InferRequest
 from service.pipeline.call import Call, Options
 
@@ -58,7 +58,9 @@ def task_in(query: bytes) -> str:
 
 @lru_cache
 def _values(query: bytes) -> Mapping[str, str]:
-    return dict(QueryParams(query))
+    values = dict(QueryParams(query))
+    # No task's name holds a space: it is the + of a composition, as it is written in a query.
+    return values | {"task": values["task"].replace(" ", "+")} if "task" in values else values
 
 
 @lru_cache
@@ -77,18 +79,11 @@ def _from_raw(request: Request, body: bytes) -> InferCall:
 
 def _from_json(body: bytes) -> InferCall:
     try:
-        asked = InferRequest.model_validate_json(body)
+        asked = InferRequest.model_validate_json(body.removeprefix(BOM_UTF8))
     except ValidationError as error:
         raise InvalidRequest(complaint(error)) from None
-    images, masks = _decoded(asked.images, "An image"), _decoded(asked.masks or [], "A mask")
+    images, masks = decoded_files(asked.images, "An image"), decoded_files(asked.masks or [], "A mask")
     return InferCall(asked, images, masks=masks, form="json")
-
-
-def _decoded(texts: Sequence[str], what: str) -> list[bytes]:
-    try:
-        return [base64.b64decode(text, validate=True) for text in texts]
-    except (binascii.Error, ValueError):
-        raise InvalidImage(f"{what} is not valid base64.") from None
 
 
 def check_masks(call: Call) -> None:
@@ -128,7 +123,8 @@ async def _files(form: FormData, name: str) -> list[bytes]:
     files = [part for part in parts if isinstance(part, UploadFile)]
     if len(files) != len(parts):
         raise InvalidRequest(f"The field {name} must be a file.")
-    return [await part.read() for part in files]
+    # A browser sends a file field that was left empty, too: without a name and without a byte.
+    return [await part.read() for part in files if part.filename or part.size]
 
 
 def read_options(values: Mapping[str, object]) -> Options:

@@ -11,11 +11,13 @@ from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.errors import InvalidRequest, PayloadTooLarge, ServiceError
+from service.errors import InvalidRequest, PayloadTooLarge, ServiceError, UnsupportedMedia
 from service.http.problems import problem
 from service.telemetry.record import Record
 
 log: Final = logging.getLogger("vtv.guard")
+_MOST_DIGITS: Final = 18
+"""Of a length in bytes; Python reads no number of thousands."""
 _SANE_ID: Final = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 
 
@@ -34,8 +36,9 @@ class RequestGuard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        method, scope = scope["method"], _routed(scope)
         headers = dict(reversed(scope["headers"]))  # the first of a name counts
-        record = _record(scope, headers)
+        record = _record(method, scope, headers)
         record.attach(scope)
         try:
             await self._answer(scope, _limited(receive, headers, self._max_body_bytes), send, record)
@@ -64,12 +67,21 @@ class RequestGuard:
             await problem(error, scope["path"])(scope, receive, send_with_id)
 
 
-def _record(scope: Scope, headers: Mapping[bytes, bytes]) -> Record:
+def _routed(scope: Scope) -> Scope:
+    """As a route is looked for: HEAD is a GET of which the server sends the head alone, and an address means the same
+    with a slash at its end. The framework's redirect would forget the prefix that a proxy has taken away."""
+    method, path = scope["method"], scope["path"]
+    if method != "HEAD" and (path == "/" or not path.endswith("/")):
+        return scope
+    return {**scope, "method": "GET" if method == "HEAD" else method, "path": path.rstrip("/") or "/"}
+
+
+def _record(method: str, scope: Scope, headers: Mapping[bytes, bytes]) -> Record:
     given = headers.get(b"x-request-id", b"").decode("latin-1")
     trace = headers.get(b"traceparent")
     return Record(
         request_id=given if _SANE_ID.fullmatch(given) else f"{getrandbits(64):016x}",
-        method=scope["method"],
+        method=method,
         path=scope["raw_path"].decode("ascii", "backslashreplace"),
         traceparent=trace.decode("latin-1") if trace is not None else None,
     )
@@ -78,13 +90,17 @@ def _record(scope: Scope, headers: Mapping[bytes, bytes]) -> Record:
 def _limited(receive: Receive, headers: Mapping[bytes, bytes], limit: int) -> Receive:
     """`receive`, raising PayloadTooLarge as soon as the body is known to pass `limit` bytes."""
     declared = headers.get(b"content-length", b"0")
+    compressed = headers.get(b"content-encoding", b"identity").lower() not in (b"identity", b"")
     received = 0
 
     async def limited() -> Message:
         nonlocal received
+        if compressed:
+            raise UnsupportedMedia("Compressed requests are not understood.")
         if not declared.isdigit():
             raise InvalidRequest("The Content-Length header is not a number.")
-        if int(declared) > limit:
+        digits = declared.lstrip(b"0")
+        if len(digits) > _MOST_DIGITS or int(digits or b"0") > limit:
             raise PayloadTooLarge
         message = await receive()
         received += len(message.get("body", b""))

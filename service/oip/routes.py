@@ -6,7 +6,7 @@ from typing import Final
 from fastapi import APIRouter, Request, Response
 from starlette.requests import ClientDisconnect
 
-from service.errors import ClientClosed, NotReady, UnsupportedMedia
+from service.errors import ClientClosed, NotFound, NotReady
 from service.http.auth import SECURITY
 from service.http.infer_handler import InferHandler
 from service.http.openapi import PROBLEM
@@ -14,8 +14,10 @@ from service.oip.openapi import TENSORS
 from service.oip.schemas import Live, ModelMetadata, ModelReady, Ready, ServerMetadata, TensorMetadata
 from service.oip.tensors import JSON_SIZE_HEADER, TensorCall, json_part, read_tensors, tensor_reply
 from service.pipeline.call import Outcome
+from service.tasks.registry import TaskRegistry
 
 _PREFIX: Final = "/v2"
+_VERSION: Final = "/versions/{version}"
 _TAG: Final = "Open Inference Protocol"
 _PLATFORM: Final = "visual_task_vectors"
 _SHORT_JSON: Final = 1 << 14
@@ -45,7 +47,9 @@ def v2_routes(handler: InferHandler, version: str) -> APIRouter:
         return Ready()
 
     @router.get("/models/{task}", summary="Inputs and outputs of a task", responses={404: PROBLEM})
-    async def model(task: str) -> ModelMetadata:
+    @router.get(f"/models/{{task}}{_VERSION}", summary="The same, of one version", responses={404: PROBLEM})
+    async def model(task: str, version: str = "") -> ModelMetadata:
+        _check_version(registry, task, version)
         tile = handler.pipeline.tile
         return ModelMetadata(
             name=task,
@@ -56,8 +60,11 @@ def v2_routes(handler: InferHandler, version: str) -> APIRouter:
         )
 
     @router.get("/models/{task}/ready", summary="A task is installed", responses={404: PROBLEM, 503: PROBLEM})
-    async def model_ready(task: str) -> ModelReady:
-        registry.artifact(task)
+    @router.get(
+        f"/models/{{task}}{_VERSION}/ready", summary="A version is served", responses={404: PROBLEM, 503: PROBLEM}
+    )
+    async def model_ready(task: str, version: str = "") -> ModelReady:
+        _check_version(registry, task, version)
         check_ready()
         return ModelReady(name=task)
 
@@ -69,13 +76,20 @@ def tensor_routes(handler: InferHandler, max_images: int) -> APIRouter:
     router = APIRouter(prefix=_PREFIX, tags=[_TAG])
     description = TENSORS | {"security": SECURITY} if handler.authenticator.asks_for_keys else TENSORS
 
+    registry = handler.pipeline.registry
+
     @router.post("/models/{task}/infer", summary="Answer tensors", response_class=Response, openapi_extra=description)
-    async def infer(task: str, request: Request) -> Response:
+    @router.post(
+        f"/models/{{task}}{_VERSION}/infer",
+        summary="Answer tensors with one version",
+        response_class=Response,
+        openapi_extra=description,
+    )
+    async def infer(task: str, request: Request, version: str = "") -> Response:
         """Paint the answer to each image. See `service/oip/tensors.py` for the forms a tensor may have."""
 
         async def read() -> TensorCall:
-            if request.headers.get("content-encoding", "identity") != "identity":
-                raise UnsupportedMedia("Compressed requests are not understood.")
+            _check_version(registry, task, version)
             try:
                 body = await request.body()
             except ClientDisconnect:
@@ -93,3 +107,9 @@ def tensor_routes(handler: InferHandler, max_images: int) -> APIRouter:
         return await handler.answer(request, read, write)
 
     return router
+
+
+def _check_version(registry: TaskRegistry, task: str, version: str) -> None:
+    """Raises UnknownTask, and NotFound where a version is named that the task does not have now."""
+    if version not in ("", registry.artifact(task).hash):
+        raise NotFound("The task has no such version: its metadata lists the one that is served.")

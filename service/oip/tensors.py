@@ -7,9 +7,9 @@ binary, tensors follow the JSON part, and a BYTES element is preceded by its len
 """
 
 import base64
-import binascii
 import json
 import struct
+from codecs import BOM_UTF8
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -19,7 +19,8 @@ from pydantic import ValidationError
 from starlette.responses import Response
 
 from engine.geometry import Pixels
-from service.errors import InvalidImage, InvalidRequest
+from service.errors import InvalidRequest
+from service.http.base64_text import decoded_files
 from service.http.calls import check_masks, complaint, read_options
 from service.oip.schemas import InputTensor, TensorRequest
 from service.pipeline.call import Call, Outcome
@@ -44,7 +45,7 @@ def read_tensors(body: bytes, json_size: str | None, task: str, max_images: int)
     """`json_size` is the header's value. Raises InvalidRequest or InvalidImage."""
     size = json_part(json_size, len(body))
     try:
-        asked = TensorRequest.model_validate_json(body[:size])
+        asked = TensorRequest.model_validate_json(body[:size].removeprefix(BOM_UTF8))
     except ValidationError as error:
         raise InvalidRequest(complaint(error)) from None
     if [tensor.name for tensor in asked.inputs] not in (["image"], ["image", "mask"]):
@@ -167,10 +168,7 @@ def _files(tensor: InputTensor, payload: bytes) -> Sequence[bytes]:
 def _decoded(data: Any) -> list[bytes]:
     if not (isinstance(data, list) and all(isinstance(text, str) for text in data)):
         raise InvalidRequest("The input image's data must be a list of base64 texts.")
-    try:
-        return [base64.b64decode(text, validate=True) for text in data]
-    except (binascii.Error, ValueError):
-        raise InvalidImage("An image is not valid base64.") from None
+    return decoded_files(data, "An image")
 
 
 def _unframed(payload: bytes) -> list[bytes]:

@@ -127,7 +127,7 @@ def test_the_frameworks_own_errors(server: ServerProcess) -> None:
     reply = server.client.get("/infer")
     check(reply, 405, "method_not_allowed")
     assert reply.headers["allow"] == "POST"
-    assert server.client.options("/tasks/identity").headers["allow"] == "DELETE, GET, PUT"
+    assert server.client.options("/tasks/identity").headers["allow"] == "DELETE, GET, HEAD, PUT"
     assert "GET" in server.client.post("/").headers["allow"]
     check(server.client.get("/static/../settings.py"), 404, "not_found")
 
@@ -141,6 +141,19 @@ def test_declared_body_too_large(server: ServerProcess) -> None:
             b"Content-Length: 99999999999\r\n\r\n"
         )
         assert connection.recv(65536).startswith(b"HTTP/1.1 413 ")
+
+
+@pytest.mark.parametrize("length", [b"0" * 5000 + b"7", b"9" * 5000, b"9" * 19, b"-1", b"+7", b"7, 7", b"0x7"])
+def test_lengths_that_are_none_are_the_clients_fault(server: ServerProcess, length: bytes) -> None:
+    host, port = server.url.removeprefix("http://").split(":")
+    lines = len(server.lines)
+    with socket.create_connection((host, int(port)), timeout=30) as connection:
+        head = b"POST /infer?task=identity HTTP/1.1\r\nHost: x\r\nContent-Type: image/jpeg\r\nContent-Length: "
+        connection.sendall(head + length + b"\r\n\r\n" + b"no file")
+        status = connection.recv(65536).split(b" ", 2)[1]
+    assert status in (b"400", b"413", b"422")
+    assert server.infer("identity", photo()).status_code == 200
+    assert not any("Traceback" in line for line in server.lines[lines:])
 
 
 def test_undeclared_body_too_large(server: ServerProcess) -> None:

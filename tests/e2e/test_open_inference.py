@@ -48,6 +48,20 @@ def test_what_a_client_asks_first(client: Any, server: ServerProcess) -> None:
     assert about["outputs"] == [{"name": "answer", "datatype": "UINT8", "shape": [-1, 112, 112, 3]}]
 
 
+def test_a_version_is_served_at_its_own_address(client: Any, server: ServerProcess) -> None:
+    (version,) = client.get_model_metadata("segmentation")["versions"]
+    assert client.is_model_ready("segmentation", version)
+    assert client.get_model_metadata("segmentation", version) == client.get_model_metadata("segmentation")
+    image = tensor(pixels(photo())[None], "UINT8")
+    reply = client.infer("segmentation", [image], model_version=version)
+    assert np.array_equal(reply.as_numpy("answer"), client.infer("segmentation", [image]).as_numpy("answer"))
+    other = server.client.get("/tasks/identity").json()["artifact"]
+    assert not client.is_model_ready("segmentation", other)
+    with pytest.raises(triton.InferenceServerException, match="no such version") as caught:
+        client.infer("segmentation", [image], model_version=other)
+    assert caught.value.status() == "404"
+
+
 @pytest.mark.parametrize("binary_in", [True, False])
 @pytest.mark.parametrize("binary_out", [True, False])
 def test_pixels_in_pixels_out(client: Any, server: ServerProcess, binary_in: bool, binary_out: bool) -> None:

@@ -103,7 +103,9 @@ def test_the_description_is_shown_without_anything_from_outside(server: ServerPr
 def test_the_description_is_complete(server: ServerProcess) -> None:
     described = server.client.get("/openapi.json").json()
     ours = {"/infer", "/tasks", "/tasks/{name}", "/healthz", "/readyz", "/metrics"}
-    tensors = {"", "/health/live", "/health/ready", "/models/{task}", "/models/{task}/ready", "/models/{task}/infer"}
+    model, version = "/models/{task}", "/models/{task}/versions/{version}"
+    tensors = {"", "/health/live", "/health/ready"}
+    tensors |= {f"{address}{part}" for address in (model, version) for part in ("", "/ready", "/infer")}
     assert set(described["paths"]) == ours | {f"/v2{path}" for path in tensors}
     assert set(described["paths"]["/tasks/{name}"]) == {"get", "put", "delete"}
     infer = described["paths"]["/infer"]["post"]
