@@ -1,5 +1,6 @@
 """Masks by GrabCut: a vague answer gets the object that the picture shows, at any size, the same every time."""
 
+import cv2
 import numpy as np
 import pytest
 
@@ -43,6 +44,20 @@ def test_a_vague_answer_gets_the_object_of_the_picture(size: tuple[int, int]) ->
     assert score > 0.95
     assert score > before + 0.05
     assert ((found < 16) | (found > 239)).mean() > 0.9
+
+
+@pytest.mark.parametrize("size", [(112, 112), (208, 312)])
+def test_specks_are_dropped_and_holes_filled(size: tuple[int, int]) -> None:
+    query, truth = picture(size)
+    spotted = truth.copy()
+    for y, x, level in ((0.1, 0.9, 255), (0.9, 0.9, 255), (0.5, 0.45, 0), (0.4, 0.5, 0)):
+        top, left = int(y * size[0]), int(x * size[1])
+        spotted[top : top + size[0] // 20, left : left + size[1] // 20] = level
+    answer = np.asarray(cv2.resize(spotted, (111, 111), interpolation=cv2.INTER_AREA), np.uint8)
+    found = refine(answer, query, AnswerSettings(0.5, "grabcut", 1, 1e-4))
+    count, _ = cv2.connectedComponents((found[..., 0] > 127).astype(np.uint8))
+    holes, _ = cv2.connectedComponents((found[..., 0] <= 127).astype(np.uint8))
+    assert (count, holes) == (2, 2)  # the ball and the ground around it
 
 
 def test_the_same_input_gives_the_same_bytes() -> None:
