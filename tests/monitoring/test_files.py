@@ -54,6 +54,38 @@ def test_the_compose_file_keeps_to_its_schema() -> None:
     passes(sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", COMPOSE)
 
 
+@pytest.mark.needs("hadolint")
+def test_hadolint_accepts_the_docker_file() -> None:
+    passes("hadolint", ROOT / "deploy" / "docker" / "Dockerfile")
+
+
+def test_each_profile_starts_one_server_and_what_watches_it() -> None:
+    chosen = dict(line.split("=") for line in (ROOT / ".env").read_text().splitlines() if "=" in line)
+    assert chosen == {"COMPOSE_PROFILES": "cpu"}
+    by_profile = {
+        profile: {name for name, service in services().items() if profile in service.get("profiles", [profile])}
+        for profile in ("cpu", "gpu")
+    }
+    assert by_profile["cpu"] == {"vtv", "prometheus", "grafana"}
+    assert by_profile["gpu"] == {"vtv-gpu", "dcgm", "prometheus", "grafana"}
+    for name in ("vtv-gpu", "dcgm"):
+        (device,) = services()[name]["deploy"]["resources"]["reservations"]["devices"]
+        assert device == {"driver": "nvidia", "count": 1, "capabilities": ["gpu"]}
+
+
+def test_the_gpu_image_has_what_each_backend_needs() -> None:
+    """nvcc and a C++ compiler for Inductor, both TensorRT backends, and a health check."""
+    text = (ROOT / "deploy" / "docker" / "Dockerfile").read_text()
+    image = text[text.index("AS cuda") : text.index("AS cpu")]
+    assert re.search(r"FROM nvidia/cuda:[\d.]+-devel-\S+ AS cuda", text)
+    assert "g++ python3-dev" in image
+    assert "TENSORRT=torch-tensorrt" in image
+    assert 'pip install -c constraints.txt ".[$TENSORRT,onnx' in image
+    assert "HEALTHCHECK" in image
+    (mount,) = services()["vtv-gpu"]["volumes"]
+    assert f"VTV_CACHE={mount.partition(':')[2]}" in image
+
+
 def services() -> dict[str, Any]:
     loaded: dict[str, Any] = yaml.safe_load(COMPOSE.read_text())["services"]
     return loaded
@@ -61,7 +93,7 @@ def services() -> dict[str, Any]:
 
 def test_images_are_pinned_and_ports_are_this_machines() -> None:
     for name, service in services().items():
-        assert "build" in service or re.fullmatch(r"[\w./-]+:v?\d+\.\d+\.\d+", service["image"]), name
+        assert "build" in service or re.fullmatch(r"[\w./-]+:v?\d+\.\d+\.\d+(-[\w.-]+)?", service["image"]), name
         assert all(port.startswith("127.0.0.1:") for port in service["ports"]), name
 
 
@@ -74,7 +106,10 @@ def test_what_is_mounted_exists() -> None:
 
 def test_the_services_find_each_other() -> None:
     composed = services()
-    (scraped,) = yaml.safe_load(CONFIG.read_text())["scrape_configs"]
+    scraped, dcgm = yaml.safe_load(CONFIG.read_text())["scrape_configs"]
+    (by_name,) = dcgm["dns_sd_configs"]
+    assert composed[by_name["names"][0]]["ports"] == [f"127.0.0.1:{by_name['port']}:{by_name['port']}"]
+    assert composed["vtv-gpu"]["networks"]["default"]["aliases"] == ["vtv"]
     assert scraped["static_configs"][0]["targets"] == ["vtv:8000"]
     assert composed["vtv"]["ports"] == ["127.0.0.1:8000:8000"]
     (source,) = provisioned("datasources/prometheus.yml")["datasources"]
@@ -122,6 +157,19 @@ def test_panels_fill_their_rows_and_do_not_overlap() -> None:
         apart_y = a["y"] + a["h"] <= b["y"] or b["y"] + b["h"] <= a["y"]
         assert apart_x or apart_y
     assert all(a["y"] <= b["y"] for a, b in pairwise(places))
+
+
+def test_panels_ask_dcgm_for_what_it_exports_by_default() -> None:
+    """Names of default-counters.csv of dcgm-exporter 4."""
+    asked = " ".join(target["expr"] for panel in panels() for target in panel.get("targets", []))
+    assert set(re.findall(r"DCGM_\w+", asked)) == {
+        "DCGM_FI_DEV_FB_USED",
+        "DCGM_FI_DEV_POWER_USAGE",
+        "DCGM_FI_DEV_XID_ERRORS",
+        "DCGM_FI_PROF_DRAM_ACTIVE",
+        "DCGM_FI_PROF_GR_ENGINE_ACTIVE",
+        "DCGM_FI_PROF_PIPE_TENSOR_ACTIVE",
+    }
 
 
 @pytest.mark.parametrize("metric", CONTRACT)

@@ -49,6 +49,8 @@ def test_the_bank_is_an_input_and_batch_and_slots_are_open(file: Path) -> None:
     assert [types[name] for name in ("pixels", "slot", "encoder_value", "encoder_mask")] == [2, 7, 10, 9]
     assert [value.name for value in graph.output] == [OUTPUT]
     assert {node.domain for node in graph.node} == {""}, "only standard operators"
+    norms = sum(isinstance(module, torch.nn.GroupNorm) for module in tiny_network().model.vae.decoder.modules())
+    assert sum(node.op_type == "GroupNormalization" for node in graph.node) == norms
 
 
 def test_no_float_becomes_an_integer_but_the_painted_pixels(file: Path) -> None:
