@@ -48,7 +48,7 @@ def _address(lines: IO[str]) -> str:
     last = "the server said nothing"
     for line in lines:
         last = line.strip()
-        if found := re.search(r"listening on (http://\S+)", line):
+        if found := re.search(r"listening on (http://[\w.:\[\]]+)", line):
             return found[1]
     raise ServerDied(last)
 

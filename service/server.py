@@ -141,7 +141,7 @@ def _announce(listener: socket.socket, plan: EnginePlan) -> None:
     host, port = listener.getsockname()[:2]
     where = f"[{host}]" if ":" in host else host
     log.info(
-        "%s on %s, listening on http://%s:%d; /readyz tells when it answers",
+        "%s on %s is being built, listening on http://%s:%d",
         plan.model_name,
         plan.device,
         where,
