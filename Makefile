@@ -55,7 +55,8 @@ mutation: setup  ## plant faults in the core and list those that its tests miss
 	OMP_NUM_THREADS=1 $(BIN)/python -m mutmut run
 	$(BIN)/python -m mutmut results
 
-test-gpu: setup  ## run the tests that need a GPU
+test-gpu: setup  ## run the tests that need a GPU; benchmarks/gpu_day.sh measures there too
+	@$(BIN)/python -c 'import sys, torch; torch.cuda.is_available() or sys.exit("make test-gpu: no CUDA device is to be seen by torch " + torch.__version__ + ", which must be a build for CUDA")'
 	$(BIN)/python -m pytest -q -m gpu
 
 lint: setup

@@ -25,6 +25,7 @@ from benchmarks.engine_table import table
 from engine.checkpoint import read_description
 from engine.device import best_device, describe
 from engine.errors import EngineError
+from engine.program import Scope
 
 BASELINE: Final = "public: one image at a time, float32, full-canvas decode with the tokenizer's encode"
 BUCKETS: Final = {"cpu": (1, 2, 4, 8, 16), "cuda": (1, 2, 4, 8, 16, 24, 32, 48, 64, 96, 128)}
@@ -88,7 +89,7 @@ def main(asked: Namespace) -> int:
         torch.set_num_threads(asked.threads)
     read_description(asked.model)
     device = asked.device or best_device()
-    setting = Setting(asked.model, device, tuple(asked.buckets or BUCKETS[device]), SLOTS)
+    setting = Setting(asked.model, device, tuple(asked.buckets or BUCKETS[device]), SLOTS, Scope(asked.scope))
     subjects, missing = load_subjects(asked.backend or USUAL[device], setting)
     if not subjects:
         raise EngineError("nothing to measure: " + "; ".join(missing))

@@ -12,6 +12,7 @@ import torch
 from artifacts.console import say
 from benchmarks.engine_calls import Calls
 from engine.errors import EngineError
+from engine.program import Scope
 from engine.runtime import Engine
 
 USUAL = {
@@ -40,6 +41,7 @@ class Setting:
     device: str
     buckets: tuple[int, ...]
     slots: int
+    scope: Scope
 
 
 def load_subjects(names: Sequence[str], setting: Setting) -> tuple[list[Subject], list[str]]:
@@ -79,6 +81,7 @@ def _start(name: str, setting: Setting, cache: Path) -> tuple[Engine, float]:
         backend=backend,
         device=setting.device,
         dtype=dtype,
+        scope=setting.scope,
         cache=cache,
     )
     engine.warm_up()

@@ -11,7 +11,7 @@ from artifacts.paths import BUNDLED_MODEL
 from engine.cuda_graphs import GraphRunner
 from engine.errors import EngineError
 from engine.geometry import Pixels
-from engine.runtime import Engine
+from engine.runtime import DEFAULT_BUCKETS, Engine
 from engine.tolerance import TOLERANCE, psnr
 from tests.support import random_vector
 
@@ -19,7 +19,7 @@ pytestmark = [
     pytest.mark.gpu,
     pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device"),
 ]
-BUCKETS, SLOTS, TASKS = (1, 2, 4, 8), 64, 5
+BUCKETS, SLOTS, TASKS = DEFAULT_BUCKETS["cuda"], 64, 5
 
 
 @pytest.fixture(scope="module", params=["eager", "auto"])
@@ -70,7 +70,7 @@ def test_an_install_waits_for_the_batch_under_way_and_not_the_host_for_it(engine
 def test_every_bucket_is_captured_largest_first(engine: Engine) -> None:
     report = engine.capture_report
     assert [line.bucket for line in report] == [*reversed(BUCKETS)] * 2
-    assert [line.program for line in report] == ["one_shot"] * 4 + ["zero_shot"] * 4
+    assert [line.program for line in report] == ["one_shot"] * len(BUCKETS) + ["zero_shot"] * len(BUCKETS)
     assert sum(line.bytes for line in report) < 1e9
 
 
@@ -81,6 +81,22 @@ def test_rows_agree_with_float32_eager(engine: Engine) -> None:
     for answer, tile, slot in zip(engine.zero_shot(tiles, slots), tiles, slots, strict=True):
         wanted = engine.compiled.reference("zero_shot", tile[None], slot)[0]
         assert psnr(answer, wanted) >= TOLERANCE[engine.dtype].trained_psnr
+
+
+@pytest.mark.parametrize("bucket", BUCKETS)
+def test_every_bucket_mixes_slots_with_installs_between_its_replays(engine: Engine, bucket: int) -> None:
+    tiles, spare = tiles_for(engine, bucket), TASKS + 1
+    slots = [row % (TASKS + 2) for row in range(bucket)]
+    alone = {
+        (row, seed): engine.compiled.reference("zero_shot", tiles[row : row + 1], slot)[0]
+        for seed in (7, 8)
+        for row, slot in enumerate(slots)
+        if not engine.write_slot(spare, random_vector(engine.model, engine.fingerprint, seed))
+    }
+    for seed in (7, 8, 7, 8):
+        engine.write_slot(spare, random_vector(engine.model, engine.fingerprint, seed))
+        for row, answer in enumerate(engine.zero_shot(tiles, slots)):
+            assert psnr(answer, alone[row, seed]) >= TOLERANCE[engine.dtype].trained_psnr, (row, seed)
 
 
 def test_three_in_flight_are_refused(engine: Engine) -> None:

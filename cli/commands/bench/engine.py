@@ -25,15 +25,18 @@ def add(commands: Commands) -> None:
         "--backend",
         action="append",
         metavar="BACKEND[:DTYPE]",
-        help="repeat for several (default: eager, eager:bfloat16, openvino:float32, openvino; with a GPU eager, "
-        "eager:float16, inductor, tensorrt)",
+        help="repeat for several (default: eager, eager:bfloat16, openvino:float32, openvino; with a GPU "
+        "eager:float32, eager, inductor, tensorrt, torch_tensorrt)",
     )
     options.add_device(parser)
     parser.add_argument(
         "--buckets",
         type=values.counts,
         metavar="N,N,...",
-        help="batch sizes (default: 1,2,4,8,16; with a GPU up to 64)",
+        help="batch sizes (default: 1,2,4,8,16; with a GPU up to 128)",
+    )
+    parser.add_argument(
+        "--scope", choices=["answer", "canvas"], default="answer", help="how much of the canvas is decoded"
     )
     add_threads(parser)
     parser.add_argument("--seconds", type=values.not_negative, default=5.0, metavar="S", help="for each row")
