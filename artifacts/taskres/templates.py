@@ -37,4 +37,5 @@ def filled(templates: Sequence[str], name: str, keep_underscores: bool = False) 
     for template in templates:
         if template.count("{}") != 1:
             raise OfflineError(f"a template holds one {{}} for the class name, not {template!r}")
-    return [template.replace("{}", name if keep_underscores else name.replace("_", " ")) for template in templates]
+    spoken = name if keep_underscores else name.replace("_", " ")
+    return [template.replace("{}", spoken) for template in templates]

@@ -6,33 +6,40 @@ import torch
 from torch import Tensor
 
 from artifacts.store.residual import TaskResidual
+from artifacts.taskres.base import base_of
 from artifacts.taskres.sentences import sentence_vectors
 from artifacts.taskres.templates import filled
 from artifacts.taskres.text_map import TextMap
 
 
-def mapped_base(texts: TextMap, names: Sequence[str], templates: Sequence[str]) -> TaskResidual:
-    """A task without a residual. Names that the tower's classifier has take its own rows; raises OfflineError."""
-    own = {_plain(label): row for label, row in zip(texts.labels, texts.rows, strict=True)}
-    new = [name for name in names if _plain(name) not in own]
-    rows = own | dict(zip(map(_plain, new), _mapped(texts, new, templates), strict=True))
-    base = torch.stack([rows[_plain(name)] for name in names])
-    return TaskResidual(base, torch.zeros_like(base), 1.0, texts.scale, tuple(names), texts.tower)
+class MappedTexts:
+    """The class texts of a text map; names that the tower's classifier has take its own rows in the regular base."""
 
+    def __init__(self, texts: TextMap) -> None:
+        self.texts, self.scale, self.tower = texts, texts.scale, texts.tower
 
-def own_base(texts: TextMap) -> TaskResidual:
-    """The task of all classes that the tower's classifier was trained on."""
-    return TaskResidual(texts.rows, torch.zeros_like(texts.rows), 1.0, texts.scale, texts.labels, texts.tower)
+    @property
+    def projection(self) -> Tensor:
+        """The map [E,D]."""
+        return self.texts.weight
 
+    def hidden(self, names: Sequence[str], templates: Sequence[str], keep_underscores: bool = False) -> Tensor:
+        """Sentence vectors less their mean, [K,T,E]."""
+        texts = [text for name in names for text in filled(templates, name, keep_underscores)]
+        return (sentence_vectors(texts) - self.texts.text_mean).reshape(len(names), len(templates), -1)
 
-def mean_vectors(names: Sequence[str], templates: Sequence[str]) -> Tensor:
-    """Mean sentence vector [N,E] of each name over its templates."""
-    vectors = sentence_vectors([text for name in names for text in filled(templates, name)])
-    return vectors.reshape(len(names), len(templates), -1).mean(1)
+    def base(self, names: Sequence[str], templates: Sequence[str], keep_underscores: bool = False) -> TaskResidual:
+        """All rows as long as the classifier's in the mean."""
+        own = {_plain(label): row for label, row in zip(self.texts.labels, self.texts.rows, strict=True)}
+        new = [name for name in names if _plain(name) not in own]
+        if new:
+            mapped = self.texts.mapped(self.hidden(new, templates, keep_underscores).mean(1))
+            own |= dict(zip(map(_plain, new), mapped, strict=True))
+        return base_of(torch.stack([own[_plain(name)] for name in names]), self.scale, names, self.tower)
 
-
-def _mapped(texts: TextMap, names: Sequence[str], templates: Sequence[str]) -> list[Tensor]:
-    return list(texts.mapped(mean_vectors(names, templates))) if names else []
+    def own_classes(self) -> TaskResidual:
+        """The task of all classes that the tower's classifier was trained on."""
+        return base_of(self.texts.rows, self.scale, self.texts.labels, self.tower)
 
 
 def _plain(name: str) -> str:

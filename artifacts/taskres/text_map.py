@@ -27,8 +27,9 @@ RIDGE = 1.0
 class TextMap:
     """`rows` float32 [K,D], the classifier's own, centred, one for each of `labels`; and the map for other names.
 
-    A sentence vector e [E] becomes (e - text_mean) weight, of `weight` [E,D], at the rows' mean norm. `scale` is the
-    factor on the cosines at which the classifier's own probabilities come out. `tower` is the tower's fingerprint.
+    A sentence vector e [E] less `text_mean`, times `weight` [E,D], is a class vector.
+    `scale` is the factor on the cosines at which about the classifier's own probabilities come out. `tower` is the
+    tower's fingerprint.
     """
 
     rows: Tensor
@@ -38,9 +39,9 @@ class TextMap:
     scale: float
     tower: str
 
-    def mapped(self, vectors: Tensor) -> Tensor:
-        """Class vectors [N,D] of sentence vectors [N,E]."""
-        rows: Tensor = unit((vectors - self.text_mean) @ self.weight) * self.rows.norm(dim=1).mean()
+    def mapped(self, hidden: Tensor) -> Tensor:
+        """Class vectors [N,D] at the rows' mean norm, of sentence vectors less their mean [N,E]."""
+        rows: Tensor = unit(hidden @ self.weight) * self.rows.norm(dim=1).mean()
         return rows
 
 

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from engine.checkpoint import fingerprint, load_exactly
 from engine.errors import CheckpointError
+from engine.towers.clip import ClipTower
 from engine.towers.lite0 import Lite0
 from engine.towers.tower import Tower
 
@@ -20,6 +21,7 @@ WEIGHTS, DESCRIPTION = "tower.safetensors", "tower.json"
 FORMAT = 1
 ARCHITECTURES: dict[str, Callable[[dict[str, Any]], Tower]] = {
     Lite0.architecture: lambda config: Lite0(int(config["size"]), int(config["shorter_edge"])),
+    ClipTower.architecture: ClipTower.from_config,
 }
 """Empty towers by what `Tower.config` gives."""
 
@@ -27,7 +29,7 @@ ARCHITECTURES: dict[str, Callable[[dict[str, Any]], Tower]] = {
 def save_tower(tower: Tower, directory: Path) -> str:
     """Write a tower folder, in half precision, and return the fingerprint of what a reader gets back."""
     directory.mkdir(parents=True, exist_ok=True)
-    tensors = {name: t.detach().cpu().half().contiguous() for name, t in tower.state_dict().items()}
+    tensors = _half(tower)
     if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
         raise CheckpointError("the tower's weights are not finite in half precision")
     config = tower.config()
@@ -45,6 +47,11 @@ def tower_fingerprint(config: dict[str, Any], tensors: dict[str, Tensor]) -> str
     """SHA-256 over the configuration and the float32 values: a picture has other features where either differs."""
     about = json.dumps(config, sort_keys=True)
     return hashlib.sha256(f"{about}{fingerprint(tensors)}".encode()).hexdigest()
+
+
+def half_fingerprint(tower: Tower) -> str:
+    """What a tower's would be if it were saved."""
+    return tower_fingerprint(tower.config(), _half(tower))
 
 
 def read_fingerprint(directory: Path) -> str:
@@ -78,6 +85,10 @@ def _read_description(directory: Path) -> tuple[dict[str, Any], str]:
     if not isinstance(data, dict) or data.get("format") != FORMAT or not isinstance(data.get("config"), dict):
         raise CheckpointError(f"{path} is not in format {FORMAT}")
     return data["config"], str(data.get("fingerprint"))
+
+
+def _half(tower: Tower) -> dict[str, Tensor]:
+    return {name: t.detach().cpu().half().contiguous() for name, t in tower.state_dict().items()}
 
 
 def _empty(directory: Path, config: dict[str, Any]) -> Tower:

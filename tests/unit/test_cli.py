@@ -38,6 +38,7 @@ FOLDERS = (
     "animals",
     "sketches",
     "my-tower",
+    "clip-vit-base-patch16",
     "data/photos",
     "data/scenes",
     "runs/small",

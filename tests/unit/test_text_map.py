@@ -8,7 +8,7 @@ from torch.nn.functional import normalize
 
 from artifacts.errors import OfflineError
 from artifacts.paths import BUNDLED_TOWERS
-from artifacts.taskres.text_base import own_base
+from artifacts.taskres.text_base import MappedTexts
 from artifacts.taskres.text_map import FILE, RIDGE, TextMap, fit, found_share, load_text_map, save_text_map
 from engine.towers.folder import read_fingerprint
 
@@ -41,7 +41,7 @@ def test_texts_that_tell_are_found_and_others_are_not() -> None:
 
 def test_mapped_vectors_have_the_rows_norm() -> None:
     mean, weight = fit(VECTORS, ROWS)
-    mapped = TextMap(ROWS, mean, weight, tuple(map(str, range(60))), 20.0, "t" * 64).mapped(VECTORS[:5])
+    mapped = TextMap(ROWS, mean, weight, tuple(map(str, range(60))), 20.0, "t" * 64).mapped(VECTORS[:5] - mean)
     torch.testing.assert_close(mapped.norm(dim=1), ROWS.norm(dim=1).mean().expand(5))
     assert float(torch.cosine_similarity(mapped, ROWS[:5]).min()) > 0.8
 
@@ -67,7 +67,7 @@ def test_files_that_do_not_fit_are_refused(tmp_path: Path, changes: dict[str, ob
 
 def test_the_bundled_classifier_is_imagenets() -> None:
     folder = BUNDLED_TOWERS / "lite0"
-    value = own_base(load_text_map(folder, read_fingerprint(folder)))
+    value = MappedTexts(load_text_map(folder, read_fingerprint(folder))).own_classes()
     assert value.base.shape == (1000, 1280)
     assert (value.labels[0], value.labels[657], value.labels[744]) == ("tench", "missile", "projectile")
     assert value.head().scale == 35.0
