@@ -96,7 +96,7 @@ def test_an_unknown_architecture_is_named(tmp_path: Path) -> None:
         architecture = "unknown"
 
     save_tower(Unknown(32, 32), tmp_path)
-    with pytest.raises(CheckpointError, match="of architecture 'unknown'; known are: efficientnet-lite0"):
+    with pytest.raises(CheckpointError, match="of architecture 'unknown'; known are: clip-vit, efficientnet-lite0"):
         load_tower(tmp_path)
 
 
