@@ -1,20 +1,20 @@
 """`vtv import-checkpoint`: the official MAE-VQGAN files become a model directory of ours.
 
-Nothing a file says is executed: tensors are read with `weights_only`, and every other object a training
-checkpoint carries (arguments, callbacks) becomes an inert stand-in. The architecture follows from the
+Nothing a file says is executed: tensors are rebuilt from plain numbers (`artifacts/pickles/`), and every other object
+a training checkpoint carries (arguments, callbacks) becomes an inert stand-in. The architecture follows from the
 tensors' shapes; the VQGAN's yaml, when given, must agree with them.
 """
 
 import math
-import pickle
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile, is_zipfile
 
 import torch
 import yaml  # type: ignore[import-untyped]
 from torch import Tensor
 
+from artifacts.errors import OfflineError
+from artifacts.pickles.torch_file import read_torch_file
 from engine.checkpoint import empty_model, load_exactly, save_model
 from engine.config import PUBLISHED, MaeConfig, ModelConfig, VqganConfig
 from engine.errors import CheckpointError
@@ -27,6 +27,10 @@ DECODER_HEADS = {512: 16, 48: 4}
 """Head counts by width, which no tensor's shape tells: published models, and the golden numbers' tiny one."""
 NOMINAL_RESOLUTION = 256
 POSITION_TOLERANCE = 1e-5
+WRAPPERS = ("module", "_orig_mod")
+"""What DistributedDataParallel and torch.compile put into the names of the tensors inside them."""
+NEVER = ("builtins", "__builtin__", "os", "posix", "nt", "sys", "subprocess", "importlib", "socket", "ctypes")
+"""Modules that no checkpoint has a use for: one that names them is refused, though nothing would be run."""
 
 
 def public_name(name: str) -> str:
@@ -66,38 +70,24 @@ def import_checkpoint(
     return save_model(model, out, torch.float32)
 
 
-class Inert:
-    """Stands in for any object of a checkpoint that is not plain data: takes anything, does nothing."""
-
-    def __init__(self, *args: object, **kwargs: object) -> None:
-        pass
-
-    def __setstate__(self, state: object) -> None:
-        pass
-
-
 def read_tensors(path: Path, key: str) -> dict[str, Tensor]:
-    """The tensors under `key` of a torch checkpoint, unused ones left out; raises CheckpointError."""
+    """The tensors under `key` of a torch checkpoint, or the whole of one that holds nothing else; unused ones are left
+    out, and so is what wrappers put into names. Raises CheckpointError."""
     try:
-        with torch.serialization.safe_globals([(Inert, name) for name in _strangers(path)]):
-            data = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError:
-        reason = "it is damaged, or holds objects that are never loaded"
-        raise CheckpointError(f"{path} cannot be read as a torch checkpoint: {reason}") from None
-    except (OSError, ValueError, RuntimeError, TypeError, EOFError, BadZipFile) as error:
-        reason = str(error).partition("\n")[0]
-        raise CheckpointError(f"{path} cannot be read as a torch checkpoint: {reason}") from None
-    held = data.get(key) if isinstance(data, dict) else None
-    if not isinstance(held, dict) or not all(isinstance(value, Tensor) for value in held.values()):
+        data = read_torch_file(path, lambda name: name.partition(".")[0] not in NEVER)
+    except OfflineError as error:
+        raise CheckpointError(f"cannot be read as a torch checkpoint: {error}") from None
+    held = data.get(key) if isinstance(data, dict) and key in data else data
+    if not isinstance(held, dict) or not held or not all(isinstance(value, Tensor) for value in held.values()):
         raise CheckpointError(f"{path} holds no tensors under {key!r}: is it the right file?")
-    return {str(name): value for name, value in held.items() if not str(name).startswith(UNUSED)}
+    named = {_unwrapped(str(name)): value for name, value in held.items()}
+    if len(named) != len(held):
+        raise CheckpointError(f"{path} holds some tensors twice, with and without {' or '.join(WRAPPERS)}")
+    return {name: value for name, value in named.items() if not name.startswith(UNUSED)}
 
 
-def _strangers(path: Path) -> list[str]:
-    """Names of what a checkpoint holds beside tensors and plain data."""
-    if not is_zipfile(path):
-        return ["argparse.Namespace"]  # torch before 1.6 wrote no archive that could be asked
-    return torch.serialization.get_unsafe_globals_in_checkpoint(path)
+def _unwrapped(name: str) -> str:
+    return ".".join(part for part in name.split(".") if part not in WRAPPERS)
 
 
 def read_yaml(path: Path | None) -> dict[str, Any]:
@@ -156,8 +146,10 @@ def check_positions(tensors: dict[str, Tensor], config: MaeConfig) -> None:
     """The engine computes with the sin-cos tables; a checkpoint that holds others is not this model."""
     grid = config.image_size // config.patch_size
     for key, width in (("pos_embed", config.width), ("decoder_pos_embed", config.decoder_width)):
-        difference = (tensors[key].float() - sincos_table(width, grid)).abs().max()
-        if not difference <= POSITION_TOLERANCE:
+        held = tensors[key]
+        table = sincos_table(width, grid).to(held.dtype).float()  # rounded as the file's numbers are
+        tolerance = max(POSITION_TOLERANCE, torch.finfo(held.dtype).eps)
+        if held.shape != table.shape or not (held.float() - table).abs().max() <= tolerance:
             raise CheckpointError(f"{key} is not the fixed 2-D sin-cos table of a {grid} x {grid} grid")
 
 

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from artifacts.collect.means import Means
 from artifacts.errors import OfflineError
+from artifacts.pickles.plain import as_tensor, read_pickle
 from artifacts.provenance import made_now
 from artifacts.search.granularity import GRANULARITIES, Variables
-from artifacts.search.tensor_pickle import read_pickle
 from artifacts.tasks import COMPOSITES, TASKS
 from engine.config import MaeConfig
 from engine.mae import Attention
@@ -26,6 +26,9 @@ from engine.task_vector import PUBLISHED_ANSWER, TaskVector, site_shapes
 
 RESIDUAL_LIMIT = 1e-3
 """Relative. Rounding leaves some 1e-6; another model's projection leaves about one."""
+
+MOST_LOGITS = 10_000_000
+"""A hundred times the sites of the largest model; a pickle may name one array as often as it likes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +94,7 @@ def describe_upstream(task: str, found: Upstream) -> dict[str, str]:
 def read_means(path: Path) -> tuple[int, Tensor, Tensor]:
     """`[count, encoder, decoder]`: how many prompts, and tensors [L,1,N,H,C]; raises OfflineError."""
     data = read_pickle(path)
-    if not isinstance(data, list | tuple) or len(data) != 3 or not isinstance(data[0], int):
+    if not isinstance(data, list | tuple) or len(data) != 3 or type(data[0]) is not int or not 0 < data[0] < 2**63:
         raise OfflineError(f"{path} is not a mean-activation file: a list of a count and two tensors")
     tensors = [as_tensor(part) for part in data[1:]]
     if any(tensor is None or tensor.dim() != 5 or tensor.shape[1] != 1 for tensor in tensors):
@@ -107,21 +110,12 @@ def read_logits(path: Path) -> Tensor:
     parts = [as_tensor(part) for part in data] if isinstance(data, list | tuple) else [as_tensor(data)]
     if not parts or any(part is None for part in parts):
         raise OfflineError(f"{path} does not hold Bernoulli logits")
+    if sum(part.numel() for part in parts if part is not None) > MOST_LOGITS:
+        raise OfflineError(f"{path} holds more than {MOST_LOGITS} logits")
     logits = torch.cat([part.double().flatten() for part in parts if part is not None])
     if not bool(torch.isfinite(logits).all()):
         raise OfflineError(f"{path} holds logits that are not finite")
     return logits
-
-
-def as_tensor(value: object) -> Tensor | None:
-    """A tensor, array or number of a pickle as a detached tensor; None for anything else."""
-    if isinstance(value, Tensor):
-        return value.detach().cpu() if value.is_floating_point() else None
-    try:
-        tensor = torch.as_tensor(value)
-    except (TypeError, ValueError, RuntimeError):
-        return None
-    return tensor if tensor.is_floating_point() else None
 
 
 def unproject(

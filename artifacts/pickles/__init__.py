@@ -1,0 +1,1 @@
+"""Pickles and PyTorch's files, read without running anything that they name."""
