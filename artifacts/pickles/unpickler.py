@@ -54,10 +54,9 @@ class PlainUnpickler(pickle.Unpickler):
 
 def check_sizes(stream: BinaryIO) -> None:
     """Refuse a pickle that asks for more memory than it has bytes, before any is taken. Leaves the stream in place."""
-    start, operations = stream.tell(), 0
-    for operation, argument, _ in genops(stream):
-        operations += 1
-        if operation.name in _MEMO and isinstance(argument, int) and argument > operations:
+    start = stream.tell()
+    for so_far, (operation, argument, _) in enumerate(genops(stream)):
+        if operation.name in _MEMO and isinstance(argument, int) and argument > so_far:
             raise OfflineError("it numbers what it remembers beyond what it holds")
     stream.seek(start)
 

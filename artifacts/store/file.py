@@ -14,8 +14,11 @@ from safetensors.torch import save
 from torch import Tensor
 
 from artifacts.errors import ArtifactError
+from artifacts.store.regular import open_regular
 
 HEADER_LIMIT = 1 << 20
+FILE_LIMIT = 1 << 30
+"""Bytes of an artifact; ViT-L's task vectors have four million."""
 NAME_LIMIT = 64
 
 
@@ -70,7 +73,7 @@ def canonical(content: bytes) -> bytes:
 def check_header(path: Path) -> None:
     """Refuse a header beyond 1 MiB before anything parses it."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path, FILE_LIMIT) as file:
             start = file.read(8)
     except OSError as error:
         raise ArtifactError(f"{path.name} cannot be read: {error.strerror}") from None
@@ -91,15 +94,20 @@ def schema_of(path: Path) -> str | None:
 
 def check_name(name: str) -> None:
     """A task's name is a path component, a metric label and part of a URL; a composition's joins two by `+`."""
-    parts = name.split("+")
-    legal = all(part and all(c.isascii() and (c.isalnum() or c in "_-") for c in part) for part in parts)
-    if len(name) > NAME_LIMIT or not legal:
+    if not is_name(name):
         raise ArtifactError(
             f"task name {name[:80]!r} must be 1 to {NAME_LIMIT} letters, digits, '_' or '-'; '+' joins two names"
         )
 
 
+def is_name(name: str) -> bool:
+    """As `check_name`."""
+    parts = name.split("+")
+    legal = all(part and all(c.isascii() and (c.isalnum() or c in "_-") for c in part) for part in parts)
+    return len(name) <= NAME_LIMIT and legal
+
+
 def file_hash(path: Path) -> str:
-    """SHA-256 of a file, hex."""
-    with path.open("rb") as file:
+    """SHA-256 of a regular file, hex; raises OSError."""
+    with open_regular(path, FILE_LIMIT) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -18,6 +18,7 @@ from cli.commands import (
     publish,
     search,
     serve,
+    store,
     taskness,
     taskres,
     tasks,
@@ -36,7 +37,7 @@ class Command(Protocol):
 
 ALL: tuple[Command, ...] = (
     serve, infer, tasks, compile,
-    teach, build, collect, search, evaluate, publish, compose, taskness, import_upstream,
+    teach, build, collect, search, evaluate, publish, store, compose, taskness, import_upstream,
     taskres,
     data, train, export, import_checkpoint,
     parity, bench,

@@ -37,12 +37,20 @@ def add(commands: Commands) -> None:
 
 
 def list_all(a: Namespace) -> int:
-    """One line a task."""
+    """One line a task; what cannot be read is named on standard error."""
+    from artifacts.errors import ArtifactError
     from artifacts.store import show
     from artifacts.store.folder import Store
 
     store = Store(a.store)
-    found = [store.read_any(name) for name in store.names()]
+    for stray in store.strays():
+        say(f"{stray!r} in {store.tasks} is no task: it is passed over")
+    found = []
+    for name in store.names():
+        try:
+            found.append(store.read_any(name))
+        except ArtifactError as error:
+            say(f"task {name} cannot be read: {error}")
     if not found:
         say(f"no task is published in {a.store}")
     print(json.dumps({"tasks": [show.summary(artifact) for artifact in found]}) if a.json else show.as_table(found))

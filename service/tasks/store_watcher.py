@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryFile
 from typing import Final
 
 from artifacts.errors import ArtifactError
@@ -60,6 +60,8 @@ class StoreWatcher:
         self._check = check
         self._metrics = metrics
         self._marks: dict[str, Mark] = {}
+        self._strays: list[str] = []
+        self._was_there = False
         self._changing = asyncio.Lock()
 
     def load(self) -> None:
@@ -105,11 +107,15 @@ class StoreWatcher:
     def _look(self) -> Findings | None:
         """What differs from the last look; None where nothing does, or the store cannot be seen."""
         try:
-            marks = {name: self._mark(name) for name in self._store.names()} if self._store.tasks.is_dir() else None
+            if not self._store.tasks.is_dir():
+                return None
+            marks = {name: self._mark(name) for name in self._store.names()}
+            self._name_strays()
         except OSError as error:
             log.debug("the store cannot be listed: %s", error)
             return None
-        if marks is None or marks == self._marks:
+        self._was_there = True
+        if marks == self._marks:
             return None
         findings = Findings(marks)
         for name, mark in marks.items():
@@ -119,6 +125,12 @@ class StoreWatcher:
                 except Exception as error:  # whatever a hostile file provokes, the service goes on
                     findings.refused[name] = str(error) or type(error).__name__
         return findings
+
+    def _name_strays(self) -> None:
+        strays = self._store.strays()
+        for stray in set(strays) - set(self._strays):
+            log.warning("%r in the store is no task: it is passed over", stray)
+        self._strays = strays
 
     def _mark(self, name: str) -> Mark:
         try:
@@ -155,15 +167,24 @@ class StoreWatcher:
         self._marks = findings.marks
 
     def _publish(self, name: str, content: bytes) -> Artifact:
-        with TemporaryDirectory(prefix="vtv-") as folder:
-            path = Path(folder) / "upload.safetensors"
-            path.write_bytes(content)
-            self._check_upload(name, path)
-            try:
-                return self._store.publish(path)
-            except OSError:
-                log.exception("task %s could not be published", name)
-                raise ServiceError(_STORE_FAILED) from None
+        try:
+            # Without a name of its own: nothing of it is left behind, however the process ends.
+            with TemporaryFile() as file:
+                file.write(content)
+                file.flush()
+                path = Path(f"/dev/fd/{file.fileno()}")
+                self._check_upload(name, path)
+                self._check_present()
+                return self._store.publish(path, make=not self._was_there)
+        except OSError:
+            log.exception("task %s could not be published", name)
+            raise ServiceError(_STORE_FAILED) from None
+
+    def _check_present(self) -> None:
+        """A store that was there may be back in a moment: another in its place would hold nothing of what it held, nor
+        is a name taken back that cannot be seen. Raises OSError."""
+        if self._was_there and not self._store.tasks.is_dir():
+            raise FileNotFoundError(f"the store {self._store.root} is away")
 
     def _check_upload(self, name: str, path: Path) -> None:
         try:
@@ -181,6 +202,7 @@ class StoreWatcher:
     def _retire(self, name: str) -> bool:
         """False where the store holds no such task."""
         try:
+            self._check_present()
             self._store.retire(name)
         except ArtifactError:
             return False
