@@ -6,11 +6,11 @@ A pipe would hold its reader up for ever, a device feed it without end.
 import os
 import stat
 from errno import EFBIG, EINVAL
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 
-def open_regular(path: Path, limit: int) -> BinaryIO:
+def open_regular(path: Path, limit: int) -> BufferedReader:
     """Open for reading; raises OSError for what is no regular file, or has more than `limit` bytes."""
     file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     about = os.fstat(file)
