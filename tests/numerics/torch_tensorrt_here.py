@@ -1,7 +1,7 @@
-"""torch-tensorrt's own export and converters on a machine without CUDA.
+"""torch-tensorrt's own export and converters on a machine without a GPU.
 
-Its compiled libraries need CUDA's PyTorch: a private copy without them is loaded in its place. What it asks of the
-device is answered as a GPU would. On a machine with CUDA nothing is changed.
+Its compiled libraries need CUDA's PyTorch and a driver: a private copy without them is loaded in its place. What it
+asks of the device is answered as a GPU would. On a machine with a GPU nothing is changed.
 """
 
 import shutil
@@ -26,7 +26,7 @@ def torch_tensorrt_build(folder: Path) -> Iterator[ModuleType]:
     if spec is None or spec.origin is None:
         pytest.skip(MISSING)
     with pytest.MonkeyPatch.context() as patch:
-        if torch.version.cuda is None:
+        if not torch.cuda.is_available():
             copied = folder / "torch_tensorrt"
             shutil.copytree(Path(spec.origin).parent, copied, ignore=shutil.ignore_patterns("*.so"))
             patch.syspath_prepend(folder)
