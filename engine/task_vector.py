@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from engine.confidence import Confidence
 from engine.config import MaeConfig
 from engine.errors import EngineError, ModelMismatch
 from engine.program import Program
@@ -25,7 +26,8 @@ class AnswerSettings:
     for masks, the object that GrabCut finds in the query from the guided answer; `hole`, the query everywhere but in
     its hole, where `detail` times the answer's structure continues the hole's border; `luma`, the query's brightness
     with `chroma` times the colours of the guided answer. `threshold`: where masks are cut to black and white, a
-    brightness in [0, 1] or `otsu` for each answer's own; None for what is not a mask.
+    brightness in [0, 1] or `otsu` for each answer's own; None for what is not a mask. `confidence`: how far an answer
+    can be trusted; None where that was not measured.
     """
 
     temperature: float = 0.5
@@ -36,6 +38,7 @@ class AnswerSettings:
     detail: float = 1.0
     smooth: int = 0
     threshold: float | str | None = None
+    confidence: Confidence | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.temperature <= 10:
@@ -52,6 +55,8 @@ class AnswerSettings:
             raise EngineError(f"chroma {self.chroma} is outside 0..10, or detail {self.detail} outside 0..1")
         if self.threshold not in (None, OTSU) and not (isinstance(self.threshold, float) and 0 < self.threshold < 1):
             raise EngineError(f"threshold {self.threshold!r} is neither {OTSU!r} nor a number between 0 and 1")
+        if self.confidence is not None:
+            self.confidence.check()
 
     def asked(self, refine: str, threshold: str) -> "AnswerSettings":
         """What these become for one request: `refine` is `auto` or another kind, `threshold` `auto` or `none`."""

@@ -19,6 +19,7 @@ import torch
 from PIL import Image
 
 from artifacts.store.artifact import save_artifact
+from engine.confidence import Confidence
 from engine.config import MaeConfig, ModelConfig, VqganConfig
 from engine.model import MaeVqgan
 from engine.network import ZeroShot
@@ -44,7 +45,7 @@ ANSWERS = {
     "identity": AnswerSettings(temperature=0.0),
     "inpaint": AnswerSettings(refine="hole"),
     "lowlight_enhance": AnswerSettings(temperature=1.0),
-    "segmentation": AnswerSettings(threshold="otsu"),
+    "segmentation": AnswerSettings(threshold="otsu", confidence=Confidence("detail", ((0.0, 0.9), (0.5, 0.1)))),
 }
 
 

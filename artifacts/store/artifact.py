@@ -1,7 +1,7 @@
 """The artifact file: one safetensors file per task vector, identified by its SHA-256 (docs/artifact-format.md)."""
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import torch
@@ -9,6 +9,7 @@ from torch import Tensor
 
 from artifacts.errors import ArtifactError
 from artifacts.store.file import check_entries, file_hash, read_artifact, write_artifact
+from engine.confidence import read_confidence
 from engine.errors import EngineError
 from engine.task_vector import AnswerSettings, TaskVector
 
@@ -103,7 +104,10 @@ def check_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
 
 def answer_json(answer: AnswerSettings) -> str:
     """Answer settings as stored; decoding is of the answer alone."""
-    return json.dumps({"scope": "answer", **asdict(answer)}, sort_keys=True)
+    stored = {"scope": "answer", **asdict(replace(answer, confidence=None))}
+    if answer.confidence is not None:
+        stored["confidence"] = answer.confidence._asdict()
+    return json.dumps(stored, sort_keys=True)
 
 
 def parse_answer(path: Path, text: str) -> AnswerSettings:
@@ -111,8 +115,10 @@ def parse_answer(path: Path, text: str) -> AnswerSettings:
     try:
         data = json.loads(text)
         known = {field.name: data[field.name] for field in fields(AnswerSettings) if field.name in data}
+        if known.get("confidence") is not None:
+            known["confidence"] = read_confidence(**known["confidence"])
         return AnswerSettings(**{name: data[name] for name in FIRST_SETTINGS} | known)
-    except (json.JSONDecodeError, KeyError, TypeError, EngineError) as error:
+    except (KeyError, TypeError, ValueError, EngineError) as error:
         raise ArtifactError(f"{path.name}: answer settings are not understood: {error}") from None
 
 

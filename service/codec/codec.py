@@ -38,11 +38,12 @@ class Decoded:
 
 
 class EncodedAnswer(NamedTuple):
-    """An answer as a file, or as its pixels' bytes; width and height in pixels."""
+    """An answer as a file, or as its pixels' bytes; width and height in pixels; 0..1, where it was measured."""
 
     data: bytes
     width: int
     height: int
+    confidence: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,14 +100,15 @@ class Codec:
 
     def encode(self, answer: Pixels, spec: ImageSpec, guide: Pixels | None) -> EncodedAnswer:
         """Refine `answer` [cell, cell, 3] to the size asked for, and encode it."""
-        tile = self.geometry.tile
+        tile, trust = self.geometry.tile, spec.settings.confidence
+        confidence = None if trust is None else trust.of(answer)
         if spec.settings.refine == "hole":
             picture = self._holed(spec).filled(answer, spec.settings, None if spec.size == "original" else tile)
         else:
             picture = paint(answer, self._guide(spec) if guide is None else guide, spec.settings, tile)
         picture = binarised(picture, spec.settings)
         data = encode(picture, spec.format) if spec.encoded else picture.tobytes()
-        return EncodedAnswer(data, width=picture.shape[1], height=picture.shape[0])
+        return EncodedAnswer(data, picture.shape[1], picture.shape[0], confidence)
 
     def _guide(self, spec: ImageSpec) -> Pixels:
         """The query at the answer's size."""

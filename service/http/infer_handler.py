@@ -80,6 +80,10 @@ class InferHandler:
         response.raw_headers.append((b"server-timing", outcome.timing.header().encode()))
         if outcome.artifact is not None:
             response.raw_headers.append((b"x-vtv-artifact", outcome.artifact.hash.encode()))
+        if (confidence := outcome.confidence) is not None:
+            response.raw_headers.append((b"x-vtv-confidence", b"%.3f" % confidence))
+            for answer in outcome.answers:
+                self.metrics.confidence(record.task, answer.confidence or 0.0)
         return response
 
     def _named_task(self, request: Request) -> str:

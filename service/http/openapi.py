@@ -57,6 +57,7 @@ REPLY_HEADERS: Final = {
     for name, about in (
         ("X-Request-ID", "The caller's own where it is sane."),
         ("Server-Timing", "queue, decode, compute, encode in milliseconds, waiting for each included."),
+        ("X-VTV-Confidence", "0 to 1, where it was measured; of several answers, the least."),
         ("X-VTV-Artifact", "SHA-256 of the task vector's file, where one was used."),
     )
 }

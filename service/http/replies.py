@@ -23,6 +23,7 @@ def reply(call: InferCall, accept: str, outcome: Outcome, model: str) -> Respons
             media_type=media_type,
             width=answer.width,
             height=answer.height,
+            confidence=answer.confidence,
         )
         for answer in outcome.answers
     ]

@@ -26,6 +26,10 @@ class Output(BaseModel):
     media_type: str
     width: int = Field(description="Pixels.")
     height: int = Field(description="Pixels.")
+    confidence: float | None = Field(
+        description="0 to 1: the IoU, or 1 less the error, that such answers had on validation pictures; null where "
+        "that was not measured."
+    )
 
 
 class TimingMs(BaseModel):

@@ -44,6 +44,7 @@ class TensorReply(BaseModel):
     model_name: str
     model_version: str = Field(description="SHA-256 of the task vector's file.")
     id: str | None = None
+    parameters: dict[str, float] | None = Field(None, description="`confidence`, the least of the answers', if known.")
     outputs: list[OutputTensor]
 
 

@@ -110,7 +110,8 @@ def tensor_reply(call: TensorCall, outcome: Outcome) -> Response:
         tensor["data"] = np.frombuffer(b"".join(answers), np.uint8).tolist()
     about = {"id": call.id} if call.id is not None else {}
     version = {"model_version": outcome.artifact.hash} if outcome.artifact else {}
-    head = json.dumps({"model_name": call.options.task, **version, **about, "outputs": [tensor]}).encode()
+    trust = {"parameters": {"confidence": outcome.confidence}} if outcome.confidence is not None else {}
+    head = json.dumps({"model_name": call.options.task, **version, **about, **trust, "outputs": [tensor]}).encode()
     if not call.binary:
         return Response(head, media_type="application/json")
     return Response(head + payload, 200, {JSON_SIZE_HEADER: str(len(head))}, "application/octet-stream")

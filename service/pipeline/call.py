@@ -53,3 +53,9 @@ class Outcome:
     """Of the image that was answered last."""
     artifact: Artifact | None
     """The task vector that was used."""
+
+    @property
+    def confidence(self) -> float | None:
+        """The least of all answers'; None where it was not measured."""
+        known = [answer.confidence for answer in self.answers if answer.confidence is not None]
+        return min(known, default=None)

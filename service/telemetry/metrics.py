@@ -18,6 +18,7 @@ DropReason = Literal["disconnected", "deadline", "queue_full", "draining"]
 _STAGES: Final = ("decode", "queue", "compute", "encode")
 _STAGE_BUCKETS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _REQUEST_BUCKETS: Final = (0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+_CONFIDENCE_BUCKETS: Final = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 _BATCH_BUCKETS: Final = (1, 2, 4, 8, 16, 32, 64, 128)
 
 
@@ -82,6 +83,13 @@ class Metrics:
             "An image's time in each stage.",
             ["stage"],
             buckets=_STAGE_BUCKETS,
+            registry=self.registry,
+        )
+        self._confidence = Histogram(
+            "vtv_answer_confidence",
+            "Confidence of answers, where it was measured.",
+            ["task"],
+            buckets=_CONFIDENCE_BUCKETS,
             registry=self.registry,
         )
         self._batch_size = Histogram(
@@ -162,6 +170,10 @@ class Metrics:
 
     def artifact_refused(self) -> None:
         self._refused.inc()
+
+    def confidence(self, task: str, confidence: float) -> None:
+        """Of one answer. `task` is only ever an installed task's name."""
+        self._confidence.labels(task).observe(confidence)
 
     def dropped(self, reason: DropReason) -> None:
         self._dropped.labels(reason).inc()

@@ -58,7 +58,7 @@ def test_json_reply_holds_what_the_contract_says(server: ServerProcess) -> None:
     assert reply["artifact"] == server.client.get("/tasks/identity").json()["artifact"]
     assert reply["timing_ms"].keys() == {"queue", "decode", "compute", "encode"}
     for output in reply["outputs"]:
-        assert output.keys() == {"image", "media_type", "width", "height"}
+        assert output.keys() == {"image", "media_type", "width", "height", "confidence"}
         assert (output["media_type"], output["width"], output["height"]) == ("image/webp", 112, 112)
 
 
@@ -156,3 +156,27 @@ def test_reply_headers(server: ServerProcess) -> None:
 def test_a_sane_request_id_is_kept(server: ServerProcess, given: str, kept: bool) -> None:
     reply = server.client.get("/healthz", headers={"X-Request-ID": given})
     assert (reply.headers["x-request-id"] == given) is kept
+
+
+def test_an_answer_says_how_far_it_can_be_trusted(server: ServerProcess) -> None:
+    """In every form the same, however it is refined or cut; a task without a calibration says nothing."""
+    before = server.metric("vtv_answer_confidence_count", task="segmentation")
+    raw = server.infer("segmentation", photo())
+    told = float(raw.headers["x-vtv-confidence"])
+    assert 0 < told < 1
+    assert (
+        float(server.infer("segmentation", photo(), threshold="auto", refine="none").headers["x-vtv-confidence"])
+        == told
+    )
+    body = {"task": "segmentation", "images": [base64.b64encode(photo(seed=seed)).decode() for seed in (0, 1)]}
+    reply = server.client.post("/infer", json=body)
+    each = [output["confidence"] for output in reply.json()["outputs"]]
+    assert each[0] == told
+    assert float(reply.headers["x-vtv-confidence"]) == min(each)
+    tensor = {"name": "image", "shape": [1], "datatype": "BYTES", "data": body["images"][:1]}
+    assert server.client.post("/v2/models/segmentation/infer", json={"inputs": [tensor]}).json()["parameters"] == {
+        "confidence": told
+    }
+    assert server.metric("vtv_answer_confidence_count", task="segmentation") == before + 5
+    plain = server.infer("identity", photo())
+    assert "x-vtv-confidence" not in plain.headers

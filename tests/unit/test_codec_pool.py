@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from engine.confidence import Confidence
 from engine.geometry import Geometry, Pixels
 from engine.task_vector import AnswerSettings
 from service.codec.codec import Codec, Decoded, EncodedAnswer
@@ -25,11 +26,12 @@ from service.errors import InvalidImage, ServiceError, UnsupportedMedia
 from tests.support import PATIENCE, photo
 
 GEOMETRY, LIMIT = Geometry(), 5_000_000
+TRUST = Confidence("contrast", ((0.1, 0.2), (0.9, 0.8)))
 PAINTED = np.random.default_rng(0).integers(0, 256, (GEOMETRY.cell, GEOMETRY.cell, 3), np.uint8)
 
 
 def spec(source: bytes | Pixels, size: Any = "native", example: tuple[bytes, bytes] | None = None) -> ImageSpec:
-    return ImageSpec(source, example, None, size, "png", True, AnswerSettings(refine="guided"))
+    return ImageSpec(source, example, None, size, "png", True, AnswerSettings(refine="guided", confidence=TRUST))
 
 
 def tensor(height: int, width: int) -> ImageSpec:
@@ -343,7 +345,7 @@ def test_messages_arrive_whole_however_they_are_cut() -> None:
 @pytest.mark.parametrize("source", [b"a file", np.arange(24, dtype=np.uint8).reshape(2, 4, 3)])
 @pytest.mark.parametrize("mask", [None, b"its mask", np.zeros((2, 4, 3), np.uint8)])
 def test_all_of_a_spec_arrives(source: Any, mask: Any) -> None:
-    how = AnswerSettings(0.7, "luma", 8, 1e-2, chroma=0.8, detail=0.5, threshold="otsu")
+    how = AnswerSettings(0.7, "luma", 8, 1e-2, chroma=0.8, detail=0.5, threshold="otsu", confidence=TRUST)
     sent = ImageSpec(source, None if mask is not None else (b"in", b"out"), mask, "original", "webp", True, how)
     (frame,) = Frames().feed(packed(Decode(7, sent, alone=True)))
     got = unpacked(frame).spec

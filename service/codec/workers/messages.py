@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
+from engine.confidence import Confidence
 from engine.geometry import Geometry, Pixels
 from engine.program import ProgramName
 from engine.task_vector import AnswerSettings
@@ -120,7 +121,7 @@ def packed(message: Start | Command | Reply) -> bytes:
             about = _written(decoded.program, decoded.large)
             parts = decoded.pixels.tobytes(), *(() if decoded.guide is None else (decoded.guide.tobytes(),))
         case EncodeDone(number, encoded):
-            about, parts = _written(encoded.width, encoded.height), (encoded.data,)
+            about, parts = _written(encoded.width, encoded.height, encoded.confidence), (encoded.data,)
         case Refused(number, code, detail):
             parts = (code.encode(), detail.encode())
         case Failed(number, trace):
@@ -193,7 +194,14 @@ def _picture(data: bytes, shape: Any) -> bytes | Pixels:
     return data if shape is None else np.frombuffer(data, np.uint8).reshape(shape)
 
 
-_settings = lru_cache(AnswerSettings)
+def _settings(*values: Any) -> AnswerSettings:
+    *plain, confidence = values
+    if confidence is not None:
+        confidence = Confidence(confidence[0], tuple(map(tuple, confidence[1])))
+    return _cached_settings(*plain, confidence)
+
+
+_cached_settings = lru_cache(AnswerSettings)
 
 
 def _decode(frame: Frame, alone: bool, *about: Any) -> Decode:
