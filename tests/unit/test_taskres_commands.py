@@ -107,7 +107,10 @@ def test_alpha_may_be_chosen_or_learnt(work: Path, tower: Path) -> None:
 
 def test_own_classes(work: Path, tower: Path) -> None:
     assert call("base --own-classes --task objects -o @objects.base", work, tower) == 0
-    assert load_residual(work / "objects.base").value.labels == (*NAMES, "dog")
+    value = load_residual(work / "objects.base").value
+    assert (value.labels, value.scale) == ((*NAMES, "dog"), 20.0)
+    assert call("base --own-classes --task objects --scale 7.5 -o @scaled.base", work, tower) == 0
+    assert load_residual(work / "scaled.base").value.scale == 7.5
 
 
 def test_names_that_differ_in_case_and_underscores_are_the_classifiers(work: Path, tower: Path) -> None:

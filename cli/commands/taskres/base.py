@@ -52,6 +52,9 @@ def add(commands: Commands) -> None:
         "--tune", type=values.whole(1), metavar="SHOTS", help="tune the projection on so many (default: none)"
     )
     parser.add_argument("--seed", type=values.whole(0), default=1, metavar="N", help="of --tune's draw")
+    parser.add_argument(
+        "--scale", type=values.positive, metavar="S", help="the factor on cosines (default: the tower's own)"
+    )
     options.add_output(parser, "the task's file; with --tune also FILE.projection, in the public format")
     taskres_options.add_tower(parser)
     parser.add_argument(
@@ -84,7 +87,9 @@ def run(a: Namespace) -> int:
     if sum(map(bool, (a.names, a.dataset, a.own_classes))) != 1:
         raise UsageError("give one of --dataset, --names and --own-classes")
     check_name(a.task)
-    value = _make(a, open_texts(a.tower, a.clip))
+    texts = open_texts(a.tower, a.clip)
+    texts.scale = a.scale or texts.scale
+    value = _make(a, texts)
     data = taskres_options.data_name(a.dataset) if a.tune else "none"
     method = "tuned projection" if a.tune else "given projection" if a.projection else "class names"
     told = a.description or sentence(value.labels)

@@ -1,0 +1,33 @@
+"""docs/classification.md: its tutorial's commands, in order, in an empty folder."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from artifacts.store.folder import Store
+from tests.docs.examples import DOCS, examples, run
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.slow
+@pytest.mark.needs("sentence-encoder")
+def test_the_tutorial_ends_with_a_published_task(tmp_path: Path) -> None:
+    folder, commands = tmp_path / "tutorial", tmp_path / "bin"
+    folder.mkdir()
+    commands.mkdir()
+    for name, words in (("vtv", "-m cli "), ("python", "")):
+        (commands / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" {words}"$@"\n')
+        (commands / name).chmod(0o755)
+    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    environment = {"PATH": f"{commands}:{os.environ['PATH']}", "PYTHONPATH": path, "HOME": str(tmp_path)}
+    for example in examples(DOCS / "classification.md"):
+        run(example.command, folder, **environment)
+    published = Store(folder / "my-store").read_residual("treatment")
+    assert len(published.value.labels) == 4
+    metric = json.loads(published.metadata["metric"])
+    assert metric["episodes"] == 32
+    assert metric["value"] > 0.5  # chance is a quarter
