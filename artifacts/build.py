@@ -13,7 +13,8 @@ from artifacts.job import KEPT_PROMPTS, Job, candidate_prompts, search_episodes,
 from artifacts.resume import beside
 from artifacts.search.best import Found, SearchData, search
 from artifacts.search.loop import Watch
-from artifacts.store.folder import Store
+from artifacts.store.address import StoreAddress
+from artifacts.store.open import open_store
 from artifacts.tasks.task import Task
 from artifacts.vector_file import is_done, save_found
 from artifacts.workers import by_lead
@@ -72,13 +73,13 @@ def search_places(job: Job, wanted: Sequence[tuple[Task, tuple[Tensor, Tensor]]]
     return search(job.model, job.fingerprint, data, job.settings, Watch(job.progress, checkpoint, job.tensorboard))
 
 
-def build_task(job: Job, task: Task, store: Path) -> str:
+def build_task(job: Job, task: Task, store: StoreAddress) -> str:
     """The whole job for one task; returns the published hash."""
     path = job.work / f"{task.name}.vector.safetensors"
     if not is_done(job, path):
         means = means_of(job, task)
         found = build_vector(job, task, zero_shot_values(job.model, means), beside(path))
         save_found(job, task, means.prompts, found, path)
-    artifact = by_lead(lambda: Store(store).publish(path, job.fingerprint))
+    artifact = by_lead(lambda: open_store(store).publish(path, job.fingerprint))
     job.progress(f"{task.name}: published {artifact.hash[:12]}, {artifact.metadata['metric']}")
     return artifact.hash

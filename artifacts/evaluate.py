@@ -17,8 +17,10 @@ from artifacts.evaluation.table import TaskResult, evaluate_task
 from artifacts.evaluation.ways import VECTOR
 from artifacts.forward import answers, decoded, episode_logits
 from artifacts.job import TEST_SEED, Job, held_out_episodes, mean_answer
+from artifacts.store.address import StoreAddress
 from artifacts.store.artifact import load_artifact
-from artifacts.store.folder import Store
+from artifacts.store.base import ArtifactStore
+from artifacts.store.open import open_store
 from artifacts.tasks import COMPOSITES, TASKS
 from artifacts.tasks.task import Task
 from engine.geometry import Pixels
@@ -34,7 +36,7 @@ class EvaluateOptions:
     """
 
     dataset: str
-    store: Path
+    store: StoreAddress
     episodes: int
     tasks: Sequence[str] = ()
     folds: Sequence[int | None] = (None,)
@@ -64,7 +66,7 @@ def evaluate(options: EvaluateOptions, job_of: Callable[[int | None], Job]) -> l
 
 def tasks_of(options: EvaluateOptions) -> list[Task]:
     """What is to be scored; raises OfflineError where there is nothing."""
-    names = options.tasks or [n for n in Store(options.store).names() if n in TASKS or n in COMPOSITES]
+    names = options.tasks or [n for n in open_store(options.store).names() if n in TASKS or n in COMPOSITES]
     if not names:
         raise OfflineError(f"{options.store} holds no task that {options.dataset} can score: name one with --task")
     return [find_task(name, options.dataset) for name in names]
@@ -72,7 +74,7 @@ def tasks_of(options: EvaluateOptions) -> list[Task]:
 
 def evaluate_split(options: EvaluateOptions, job: Job, fold: int | None) -> list[tuple[TaskResult, Episodes]]:
     """Every asked task on the test split of one job."""
-    store, out = Store(options.store), []
+    store, out = open_store(options.store), []
     for task in tasks_of(options):
         vectors, settings = chosen_vectors(options, job, store, task)
         episodes = held_out_episodes(job, task, options.episodes)
@@ -101,7 +103,7 @@ def vector_answers(
 
 
 def chosen_vectors(
-    options: EvaluateOptions, job: Job, store: Store, task: Task
+    options: EvaluateOptions, job: Job, store: ArtifactStore, task: Task
 ) -> tuple[dict[str, TaskVector], AnswerSettings]:
     """The vectors to score, by the row's name, and the answer settings that all rows share."""
     if options.only is not None:

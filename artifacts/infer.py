@@ -9,7 +9,8 @@ from artifacts.pictures.paint import binarised, paint
 from artifacts.pictures.read import read_file
 from artifacts.pictures.resize import resized
 from artifacts.pictures.write import write_file
-from artifacts.store.folder import Store
+from artifacts.store.address import StoreAddress
+from artifacts.store.open import open_store
 from engine.errors import NothingToFill
 from engine.geometry import Pixels
 from engine.runtime import Engine
@@ -27,10 +28,10 @@ class Wanted:
     threshold: str = "none"
 
 
-def infer_file(model: Path, store: Path, image: Path, task: str, output: Path, wanted: Wanted) -> None:
+def infer_file(model: Path, store: StoreAddress, image: Path, task: str, output: Path, wanted: Wanted) -> None:
     """Paint `task`'s answer to `image` into `output`, at 112 px (`native`) or the image's own size (`original`)."""
     engine = Engine.load(model, slots=2, buckets=(1,), backend="eager")  # one answer is not worth a compiler
-    vector = Store(store).read(task, engine.fingerprint).vector
+    vector = open_store(store).read(task, engine.fingerprint).vector
     settings = settings_for(task, vector.answer, wanted)
     engine.write_slot(1, vector)
     if settings.refine == "hole" or wanted.mask is not None:

@@ -34,9 +34,10 @@ from artifacts.search.loop import Watch
 from artifacts.search.run import Search
 from artifacts.search.settings import method_settings
 from artifacts.stages import Stages
+from artifacts.store.address import StoreAddress
 from artifacts.store.artifact import Artifact, save_artifact
 from artifacts.store.file import check_name
-from artifacts.store.folder import Store
+from artifacts.store.open import open_store
 from artifacts.tasks.task import Task
 from artifacts.tasks.views import output, picture
 from engine.model import MaeVqgan
@@ -138,12 +139,12 @@ def refusal(taught: Taught) -> str:
     )
 
 
-def publish(taught: Taught, store: Path) -> Artifact:
+def publish(taught: Taught, store: StoreAddress) -> Artifact:
     """Publish into a store under the task's name."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "taught.safetensors"
         save_artifact(path, taught.vector, taught.metadata)
-        return Store(store).publish(path, taught.vector.model)
+        return open_store(store).publish(path, taught.vector.model)
 
 
 def layouts(run: Search) -> Tensor:

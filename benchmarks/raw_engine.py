@@ -9,7 +9,9 @@ from typing import Any, Final, Self
 import numpy as np
 import torch
 
-from artifacts.store.folder import Store
+from artifacts.store.address import StoreAddress
+from artifacts.store.base import ArtifactStore
+from artifacts.store.open import open_store
 from benchmarks.raw_speed import RawSpeed
 from engine.device import best_device
 from engine.runtime import Engine
@@ -20,7 +22,7 @@ _TURN_SECONDS: Final = 0.5
 class RawEngine:
     """An engine with every task of a store in its bank, to be measured more than once."""
 
-    def __init__(self, engine: Engine, store: Store) -> None:
+    def __init__(self, engine: Engine, store: ArtifactStore) -> None:
         self._engine = engine
         names = store.names()
         self._tasks = len(names)
@@ -31,9 +33,9 @@ class RawEngine:
         self._tiles = np.random.default_rng(0).integers(0, 256, (engine.max_batch, side, side, 3), np.uint8)
 
     @classmethod
-    def load(cls, model: Path, store: Path, backend: str) -> Self:
+    def load(cls, model: Path, store: StoreAddress, backend: str) -> Self:
         """On the best device. Raises EngineError."""
-        return cls(Engine.load(model, backend=backend, device=best_device()), Store(store))
+        return cls(Engine.load(model, backend=backend, device=best_device()), open_store(store))
 
     def measure(self, seconds: float) -> RawSpeed:
         """Every bucket for an equal part of `seconds`, in turns: a machine that is faster for a while favours none."""

@@ -21,7 +21,7 @@ from artifacts.evaluation.bootstrap import Interval, interval
 from artifacts.evaluation.metrics import METRICS
 from artifacts.forward import BATCH, batches, device_of, refined
 from artifacts.job import TEST_SEED, frozen_model
-from artifacts.store.folder import Store
+from artifacts.store.open import open_store
 from engine.bank import Bank
 from engine.geometry import Pixels
 from engine.model import MaeVqgan
@@ -73,7 +73,7 @@ class Painter:
 def main(asked: Namespace) -> int:
     """The command. Returns 0; raises OfflineError for data that cannot be used."""
     model, fingerprint = frozen_model(asked.model)
-    store, scenes = Store(asked.store), splits(asked.dataset, model.geometry)["test"]
+    store, scenes = open_store(asked.store), splits(asked.dataset, model.geometry)["test"]
     painter = Painter(model)
     rows = []
     for name in store.names():

@@ -25,10 +25,10 @@ def add_store(command: Container, *, again: bool = False) -> None:
     """`--store`, to read from; `again` where the command above takes it too."""
     command.add_argument(
         "--store",
-        type=values.input_folder,
+        type=values.input_store,
         default=SUPPRESS if again else BUNDLED_STORE,
-        metavar="DIR",
-        help="artifact store (default: bundled)",
+        metavar="STORE",
+        help="artifact store, a folder or s3://bucket/prefix (default: bundled)",
     )
 
 
@@ -36,10 +36,10 @@ def add_target_store(command: Container) -> None:
     """`--store`, to publish into."""
     command.add_argument(
         "--store",
-        type=values.output_folder,
+        type=values.output_store,
         required=True,
-        metavar="DIR",
-        help="store to publish into; made if missing",
+        metavar="STORE",
+        help="store to publish into, a folder (made if missing) or s3://bucket/prefix",
     )
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from artifacts.store.address import StoreAddress, store_address
 from cli.parser import one_of
 
 N = TypeVar("N", int, float)
@@ -147,6 +148,29 @@ def output_folder(text: str) -> Path:
         raise ArgumentTypeError(f"takes a folder to write into, and {text} is a file")
     _try_writing(path, text)
     return path
+
+
+def store(text: str) -> StoreAddress:
+    """A store's URL, or a folder; it need not be there yet."""
+    return _store(text, folder)
+
+
+def input_store(text: str) -> StoreAddress:
+    """A store's URL, or a folder that is there."""
+    return _store(text, input_folder)
+
+
+def output_store(text: str) -> StoreAddress:
+    """A store's URL, or a folder that can be written into."""
+    return _store(text, output_folder)
+
+
+def _store(text: str, kind: Callable[[str], Path]) -> StoreAddress:
+    try:
+        address = store_address(text)
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from None
+    return kind(str(address)) if isinstance(address, Path) else address
 
 
 def _try_writing(folder: Path, text: str) -> None:

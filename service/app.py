@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from artifacts.store.folder import Store
+from artifacts.store.base import ArtifactStore
 from engine.runner import Progress
 from service.batching.engine import BuiltEngine, ServedEngine
 from service.ending import ENGINE_HANGS, end_now
@@ -44,7 +44,7 @@ pair is sent: a *task vector* stands in for it."""
 
 
 def create_app(
-    plan: ServedEngine, build: Callable[[Progress], BuiltEngine], store: Store, settings: Settings
+    plan: ServedEngine, build: Callable[[Progress], BuiltEngine], store: ArtifactStore, settings: Settings
 ) -> FastAPI:
     """The application around an engine, which it builds when it starts, warms up, and owns until it ends.
 
@@ -100,7 +100,7 @@ def create_app(
     app.include_router(tensors)
     app.include_router(task_routes(registry, watcher, authenticator))
     app.include_router(teach_routes(jobs, authenticator))
-    app.include_router(operation_routes(pipeline.batcher, pipeline.status, metrics))
+    app.include_router(operation_routes(pipeline.batcher, pipeline.status, watcher, metrics))
     app.include_router(page_routes(app.title))
     _speak_problem_json(app)
     guard = partial(RequestGuard, max_body_bytes=settings.max_body_bytes, sinks=sinks)

@@ -82,6 +82,13 @@ class MethodNotAllowed(ServiceError):
         self.headers = {"Allow": ", ".join(sorted(allow))} if any(allow) else {}
 
 
+class Conflict(ServiceError):
+    status = 409
+    code = "conflict"
+    title = "Conflict"
+    detail = "Something else has changed meanwhile."
+
+
 class PayloadTooLarge(ServiceError):
     status = 413
     code = "payload_too_large"

@@ -12,7 +12,8 @@ from typing import Any, Final
 import uvicorn
 from starlette.types import ASGIApp
 
-from artifacts.store.folder import Store
+from artifacts.store.address import StoreAddress
+from artifacts.store.open import open_store
 from engine.device import best_device
 from engine.errors import EngineError
 from engine.plan import EnginePlan
@@ -32,7 +33,7 @@ _LAST_BYTES_SECONDS: Final = 5
 
 def serve(
     model: Path | None = None,
-    store: Path | None = None,
+    store: StoreAddress | None = None,
     backend: str | None = None,
     host: str | None = None,
     port: int | None = None,
@@ -59,7 +60,7 @@ def serve(
                 device=_device(settings.device),
                 cache=settings.cache,
             )
-            app = create_app(plan, plan.build, Store(settings.store), settings)
+            app = create_app(plan, plan.build, open_store(settings.store), settings)
         except (EngineError, SettingsError) as error:
             return _refuse(error)
         server = DrainingServer(http_config(app), app.state.pipeline, settings.drain_seconds)

@@ -9,6 +9,7 @@ from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, Validation
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from artifacts.paths import BUNDLED_MODEL, BUNDLED_STORE
+from artifacts.store.address import StoreAddress, store_address
 
 PREFIX = "VTV_"
 _MOST_CODECS = 16
@@ -27,6 +28,10 @@ def _split(value: Any) -> Any:
     return tuple(part.strip() for part in value.split(",") if part.strip())
 
 
+def _store(value: Any) -> Any:
+    return store_address(value) if isinstance(value, str) else value
+
+
 class Settings(BaseSettings):
     """Everything an operator may set, checked when built. `VTV_<NAME>` sets a field from outside."""
 
@@ -41,8 +46,8 @@ class Settings(BaseSettings):
 
     model: Path = BUNDLED_MODEL
     """Folder of the base model; by default the bundled one."""
-    store: Path = BUNDLED_STORE
-    """Folder of the published task vectors; by default the bundled ones."""
+    store: Annotated[StoreAddress, BeforeValidator(_store)] = BUNDLED_STORE
+    """Folder of the published task vectors, or `s3://bucket/prefix`; by default the bundled ones."""
     backend: Literal["auto", "eager", "inductor", "openvino", "tensorrt", "torch_tensorrt"] = "auto"
     """What runs the model; `auto` takes the fastest that works here."""
     cache: Path | None = None

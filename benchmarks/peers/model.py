@@ -84,9 +84,9 @@ class RealModel(Model):
 
     @cached_property
     def _vectors(self) -> "dict[str, TaskVector]":
-        from artifacts.store.folder import Store
+        from artifacts.store.open import open_store
 
-        store = Store(self._store)
+        store = open_store(self._store)
         return {name: store.read(name).vector for name in store.names()}
 
     @cached_property

@@ -59,14 +59,14 @@ def run(a: Namespace) -> int:
     from artifacts.data.datasets import find_task
     from artifacts.evaluation.composites import composite_table
     from artifacts.store.artifact import load_artifact, save_artifact
-    from artifacts.store.folder import Store
+    from artifacts.store.open import open_store
 
     if a.direct and not a.evaluate:
         raise UsageError("--direct goes with --evaluate TASK")
     task = find_task(a.evaluate, a.dataset) if a.evaluate else None
     if a.direct:
         load_artifact(a.direct)
-    store = Store(a.store)
+    store = open_store(a.store)
     vector, metadata = compose(store.read(a.first), store.read(a.second))
     save_artifact(a.output, vector, metadata)
     say(f"{metadata['task']}: {vector.sites} sites in {a.output}")
@@ -84,10 +84,10 @@ def _compare(a: Namespace, name: str, composed: "TaskVector", task: "Task") -> "
     from artifacts.evaluation.composites import evaluate_composite
     from artifacts.job import held_out_episodes
     from artifacts.store.artifact import load_artifact
-    from artifacts.store.folder import Store
+    from artifacts.store.open import open_store
     from cli.job import job
 
-    the, store = job(a, Path()), Store(a.store)
+    the, store = job(a, Path()), open_store(a.store)
     vectors = {name: composed} | {part: store.read(part, the.fingerprint).vector for part in (a.first, a.second)}
     if a.direct is not None:
         vectors["searched directly"] = load_artifact(a.direct, the.fingerprint).vector

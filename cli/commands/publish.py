@@ -24,10 +24,10 @@ def add(commands: Commands) -> None:
 
 def run(a: Namespace) -> int:
     """Validate, hash, install."""
-    from artifacts.store.folder import Store
+    from artifacts.store.open import open_store
     from engine.checkpoint import read_description
 
-    artifact = Store(a.store).publish(a.vector, read_description(a.model)[1])
+    artifact = open_store(a.store).publish(a.vector, read_description(a.model)[1])
     entry = {"task": artifact.task, "artifact": artifact.hash}
     print(json.dumps(entry) if a.json else f"{artifact.task} {artifact.hash}")
     return 0

@@ -21,7 +21,10 @@ def add(commands: Commands) -> None:
     )
     parser.add_argument("--model", type=values.input_folder, metavar="DIR", help="model folder (default: bundled)")
     parser.add_argument(
-        "--store", type=values.folder, metavar="DIR", help="artifact store; may be empty still (default: bundled)"
+        "--store",
+        type=values.store,
+        metavar="STORE",
+        help="artifact store, a folder or s3://bucket/prefix; may be empty still (default: bundled)",
     )
     parser.add_argument(
         "--backend", choices=options.BACKENDS, help="what runs the model (default: auto, the best here)"

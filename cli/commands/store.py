@@ -26,7 +26,7 @@ def add(commands: Commands) -> None:
         examples=["vtv store gc --store my-store", "vtv store gc --store my-store --keep-days 30 --dry-run"],
         run=run,
     )
-    options.add_target_store(collect)
+    collect.add_argument("--store", type=values.input_folder, required=True, metavar="DIR", help="store in a folder")
     collect.add_argument(
         "--keep-days",
         type=values.not_negative,

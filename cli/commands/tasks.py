@@ -40,16 +40,17 @@ def list_all(a: Namespace) -> int:
     """One line a task; what cannot be read is named on standard error."""
     from artifacts.errors import ArtifactError
     from artifacts.store import show
-    from artifacts.store.folder import Store
+    from artifacts.store.base import StoreAway
+    from artifacts.store.open import open_store
 
-    store = Store(a.store)
+    store = open_store(a.store)
     for stray in store.strays():
-        say(f"{stray!r} in {store.tasks} is no task: it is passed over")
+        say(f"{stray!r} in {store} is no task: it is passed over")
     found = []
     for name in store.names():
         try:
             found.append(store.read_any(name))
-        except ArtifactError as error:
+        except (ArtifactError, StoreAway) as error:
             say(f"task {name} cannot be read: {error}")
     if not found:
         say(f"no task is published in {a.store}")
@@ -60,10 +61,10 @@ def list_all(a: Namespace) -> int:
 def show_one(a: Namespace) -> int:
     """Everything about one task."""
     from artifacts.store import show, show_residual
-    from artifacts.store.folder import Store
+    from artifacts.store.open import open_store
     from artifacts.store.residual import ResidualArtifact
 
-    artifact = Store(a.store).read_any(a.name)
+    artifact = open_store(a.store).read_any(a.name)
     if isinstance(artifact, ResidualArtifact):
         if a.html:
             raise UsageError(f"--html: {a.name} answers with classes, and a page shows where a task vector writes")

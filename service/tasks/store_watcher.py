@@ -1,12 +1,16 @@
 """Keeps the registry's tasks equal to the store's while the service runs.
 
-The store is looked at twice a second on a thread; nothing is read that did not change. What is refused
-is logged and counted once, and what the name meant before keeps being served.
+The store is looked at every second or so on a thread; nothing is read that did not change. What is refused is logged
+and counted once, and what the name meant before keeps being served. So is everything while the store is away, and a
+task whose name is missing from it: a store that comes back empty takes nothing away. Retiring is explicit.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -14,66 +18,69 @@ from typing import Final
 
 from artifacts.errors import ArtifactError
 from artifacts.store.artifact import Artifact, load_artifact
-from artifacts.store.folder import Store
+from artifacts.store.base import ArtifactStore, NoStoreYet, PublishedMeanwhile, RetiredTask, StoreAway
 from engine.errors import ModelMismatch
 from engine.task_vector import TaskVector
-from service.errors import InvalidRequest, ServiceError, UnknownTask
+from service.errors import Conflict, InvalidRequest, ServiceError, UnknownTask
 from service.tasks.registry import TaskRegistry
 from service.tasks.task_info import TaskInfo, describe
 from service.telemetry.metrics import Metrics
 
 log: Final = logging.getLogger("vtv.tasks")
-_PERIOD_SECONDS: Final = 0.5
+_LONGEST_PAUSE_SECONDS: Final = 30.0
+"""Between looks at a store that is away: it doubles up to there."""
+_UNREAD_SECONDS: Final = 5.0
+"""Until what could not be read is tried again."""
 _NOT_AN_ARTIFACT: Final = "The body is not a valid artifact file. The log says what is wrong with it."
 _OTHER_MODEL: Final = "The artifact was made for another model or program: build it again for this one."
 _OTHER_NAME: Final = "The artifact is of another task than the one in the address."
+_CHANGED_MEANWHILE: Final = "Another publisher changed this task at the same time, and its version stands."
 _STORE_FAILED: Final = "The store could not be changed. The failure has been logged."
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """What a task's name meant when it was looked at; the same mark need not be read again."""
-
-    hash: str
-    blob_changed: int
-    """Nanoseconds, 0 where there is no blob: one that arrives late, or is mended, is a change."""
 
 
 @dataclass(slots=True)
 class Findings:
     """What a look at the store brought."""
 
-    marks: dict[str, Mark]
+    marks: dict[str, str]
     loaded: dict[str, Artifact] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
+    retired: set[str] = field(default_factory=set)
+    unread: dict[str, str] = field(default_factory=dict)
+    """The store did not give them; they are tried again."""
 
 
 class StoreWatcher:
     """A store and the registry that serves it. Belongs to the event loop, which never waits for a file."""
 
     def __init__(
-        self, store: Store, registry: TaskRegistry, check: Callable[[TaskVector], None], metrics: Metrics
+        self, store: ArtifactStore, registry: TaskRegistry, check: Callable[[TaskVector], None], metrics: Metrics
     ) -> None:
         """`check` raises ModelMismatch for a vector that the engine cannot run."""
         self._store = store
         self._registry = registry
         self._check = check
         self._metrics = metrics
-        self._marks: dict[str, Mark] = {}
-        self._strays: list[str] = []
+        self._marks: dict[str, str] = {}
+        self._retry_at: dict[str, float] = {}
+        self._missing: set[str] = set()
+        self._strays: set[str] = set()
         self._was_there = False
+        self._failures = 0
+        self.seen = False
+        """Whether the store has ever been seen: before that, nobody knows which tasks there are."""
         self._changing = asyncio.Lock()
 
     def load(self) -> None:
         """Take up what the store holds, before there is an event loop to hold up."""
-        self._apply(self._look())
-        if not self._registry.names():
+        self._take_up(self._look())
+        if self.seen and not self._registry.names():
             log.warning("the store holds no task for this model; only one-shot requests can be answered")
 
     async def watch(self) -> None:
         """Follow the store until cancelled."""
         while True:
-            await asyncio.sleep(_PERIOD_SECONDS)
+            await asyncio.sleep(self._pause())
             try:
                 await self.sync()
             except Exception:
@@ -82,12 +89,12 @@ class StoreWatcher:
     async def sync(self) -> None:
         """Take up what has changed in the store."""
         async with self._changing:
-            self._apply(await asyncio.to_thread(self._look))
+            self._take_up(await asyncio.to_thread(self._look))
 
     async def install(self, name: str, content: bytes) -> tuple[TaskInfo, bool]:
         """Publish an artifact file under `name` and serve it. The task, and whether it is new.
 
-        Raises InvalidRequest for a file that is none, or that belongs to another task or model.
+        Raises InvalidRequest for a file that is none, or that belongs to another task or model, and Conflict.
         """
         async with self._changing:
             artifact = await asyncio.to_thread(self._publish, name, content)
@@ -97,47 +104,47 @@ class StoreWatcher:
         return describe(artifact), new
 
     async def retire(self, name: str) -> None:
-        """Take a task out of the store and of service. Raises UnknownTask."""
+        """Take a task out of the store and of service. Raises UnknownTask, Conflict."""
         async with self._changing:
-            if not await asyncio.to_thread(self._retire, name) and name not in self._registry.names():
-                raise UnknownTask(self._registry.names())
+            await asyncio.to_thread(self._retire, name)
             self._registry.remove(name)
         log.info("task %s: retired", name)
 
-    def _look(self) -> Findings | None:
-        """What differs from the last look; None where nothing does, or the store cannot be seen."""
+    def _look(self) -> Findings | StoreAway | None:
+        """What differs from the last look; None where nothing does."""
         try:
-            if not self._store.tasks.is_dir():
-                return None
-            marks = {name: self._mark(name) for name in self._store.names()}
-            self._name_strays()
-        except OSError as error:
-            log.debug("the store cannot be listed: %s", error)
-            return None
-        self._was_there = True
+            marks, strays = self._store.look()
+            self._was_there = True
+        except NoStoreYet as error:
+            if self._was_there:
+                return error
+            marks, strays = {}, []
+        except StoreAway as error:
+            return error
+        self._name_strays(strays)
         if marks == self._marks:
             return None
-        findings = Findings(marks)
+        findings, now = Findings(marks), time.monotonic()
         for name, mark in marks.items():
-            if self._marks.get(name) != mark:
-                try:
-                    findings.loaded[name] = self._read(name)
-                except Exception as error:  # whatever a hostile file provokes, the service goes on
-                    findings.refused[name] = str(error) or type(error).__name__
+            if self._marks.get(name) == mark:
+                continue
+            if self._retry_at.get(name, now) > now:
+                findings.unread[name] = ""
+                continue
+            try:
+                findings.loaded[name] = self._read(name)
+            except RetiredTask:
+                findings.retired.add(name)
+            except StoreAway as error:
+                findings.unread[name] = str(error)
+            except Exception as error:  # whatever a hostile file provokes, the service goes on
+                findings.refused[name] = str(error) or type(error).__name__
         return findings
 
-    def _name_strays(self) -> None:
-        strays = self._store.strays()
-        for stray in set(strays) - set(self._strays):
+    def _name_strays(self, strays: list[str]) -> None:
+        for stray in set(strays) - self._strays:
             log.warning("%r in the store is no task: it is passed over", stray)
-        self._strays = strays
-
-    def _mark(self, name: str) -> Mark:
-        try:
-            digest = self._store.hash_of(name)
-            return Mark(digest, self._store.path_of(digest).stat().st_mtime_ns)
-        except (ArtifactError, OSError):
-            return Mark("", 0)
+        self._strays = set(strays)
 
     def _read(self, name: str) -> Artifact:
         artifact = self._store.read(name)
@@ -147,9 +154,15 @@ class StoreWatcher:
         describe(artifact)
         return artifact
 
-    def _apply(self, findings: Findings | None) -> None:
-        if findings is None:
+    def _take_up(self, seen: Findings | StoreAway | None) -> None:
+        if isinstance(seen, StoreAway):
+            self._failed(seen)
             return
+        self._reached()
+        if seen is not None:
+            self._apply(seen)
+
+    def _apply(self, findings: Findings) -> None:
         served = self._registry.names()
         for name, artifact in findings.loaded.items():
             if name not in served or self._registry.artifact(name).hash != artifact.hash:
@@ -161,30 +174,57 @@ class StoreWatcher:
                 log.error("task %s keeps its old artifact, the new one is refused: %s", name, why)
             else:
                 log.error("task %s is left out: %s", name, why)
-        for name in set(served) - findings.marks.keys():
+        for name in findings.retired & set(served):
             self._registry.remove(name)
-            log.info("task %s: no longer in the store", name)
-        self._marks = findings.marks
+            log.info("task %s: retired", name)
+        self._note_unread(findings.unread)
+        self._note_missing(set(self._registry.names()) - findings.marks.keys())
+        self._marks = {name: mark for name, mark in findings.marks.items() if name not in findings.unread}
+
+    def _note_unread(self, unread: dict[str, str]) -> None:
+        for name, why in unread.items():
+            if why:
+                self._metrics.store_failed()
+                log.warning("task %s could not be read, and is tried again: %s", name, why)
+                self._retry_at[name] = time.monotonic() + _UNREAD_SECONDS
+        self._retry_at = {name: at for name, at in self._retry_at.items() if name in unread}
+
+    def _note_missing(self, missing: set[str]) -> None:
+        for name in missing - self._missing:
+            log.error("task %s is missing from the store; it goes on being served until it is retired", name)
+        for name in self._missing - missing:
+            log.info("task %s: no longer missing from the store", name)
+        self._missing = missing
+        self._metrics.tasks_missing(len(missing))
+
+    def _pause(self) -> float:
+        """Seconds until the next look. Servers that lost the store together do not come back together."""
+        if not self._failures:
+            return self._store.period
+        longest = min(self._store.period * 2.0**self._failures, _LONGEST_PAUSE_SECONDS)
+        return longest * random.uniform(0.5, 1)
+
+    def _failed(self, error: StoreAway) -> None:
+        if not self._failures:
+            log.error("the store is away, and what is loaded goes on being served: %s", error)
+        self._failures = min(self._failures + 1, 16)
+        self._metrics.store_failed()
+        self._metrics.store_seen(False)
+
+    def _reached(self) -> None:
+        if self._failures:
+            log.info("the store is back")
+        self._failures, self.seen = 0, True
+        self._metrics.store_seen(True)
 
     def _publish(self, name: str, content: bytes) -> Artifact:
-        try:
-            # Without a name of its own: nothing of it is left behind, however the process ends.
-            with TemporaryFile() as file:
-                file.write(content)
-                file.flush()
-                path = Path(f"/dev/fd/{file.fileno()}")
-                self._check_upload(name, path)
-                self._check_present()
-                return self._store.publish(path, make=not self._was_there)
-        except OSError:
-            log.exception("task %s could not be published", name)
-            raise ServiceError(_STORE_FAILED) from None
-
-    def _check_present(self) -> None:
-        """A store that was there may be back in a moment: another in its place would hold nothing of what it held, nor
-        is a name taken back that cannot be seen. Raises OSError."""
-        if self._was_there and not self._store.tasks.is_dir():
-            raise FileNotFoundError(f"the store {self._store.root} is away")
+        # Without a name of its own: nothing of it is left behind, however the process ends.
+        with _store_changed(name), TemporaryFile() as file:
+            file.write(content)
+            file.flush()
+            path = Path(f"/dev/fd/{file.fileno()}")
+            self._check_upload(name, path)
+            return self._store.publish(path, make=not self._was_there)
 
     def _check_upload(self, name: str, path: Path) -> None:
         try:
@@ -199,14 +239,22 @@ class StoreWatcher:
         if artifact.task != name:
             raise InvalidRequest(_OTHER_NAME)
 
-    def _retire(self, name: str) -> bool:
-        """False where the store holds no such task."""
-        try:
-            self._check_present()
-            self._store.retire(name)
-        except ArtifactError:
-            return False
-        except OSError:
-            log.exception("task %s could not be retired", name)
-            raise ServiceError(_STORE_FAILED) from None
-        return True
+    def _retire(self, name: str) -> None:
+        with _store_changed(name):
+            try:
+                self._store.retire(name, missing_ok=self._registry.has(name))
+            except ArtifactError:
+                raise UnknownTask(self._registry.names()) from None
+
+
+@contextmanager
+def _store_changed(name: str) -> Iterator[None]:
+    """What goes wrong while a task is published or retired, in this service's words."""
+    try:
+        yield
+    except PublishedMeanwhile as error:
+        log.warning("%s", error)
+        raise Conflict(_CHANGED_MEANWHILE) from None
+    except (OSError, StoreAway):
+        log.exception("the store could not be changed: task %s", name)
+        raise ServiceError(_STORE_FAILED) from None

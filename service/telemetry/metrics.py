@@ -98,9 +98,7 @@ class Metrics:
         self._batch_tasks = Histogram(
             "vtv_batch_tasks", "Distinct tasks in a batch.", buckets=_BATCH_BUCKETS, registry=self.registry
         )
-        self._batches = Counter(
-            "vtv_batches", "Batches computed.", ["bucket", "backend"], registry=self.registry
-        )
+        self._batches = Counter("vtv_batches", "Batches computed.", ["bucket", "backend"], registry=self.registry)
         self._dropped = Counter(
             "vtv_dropped", "Requests dropped before the engine started on them.", ["reason"],
             registry=self.registry,
@@ -108,10 +106,15 @@ class Metrics:
         self._refused = Counter(
             "vtv_artifacts_refused", "Artifacts in the store that were refused.", registry=self.registry
         )
-        self._busy = Counter("vtv_engine_busy_seconds", "Time spent computing.", registry=self.registry)
-        self._restarts = Counter(
-            "vtv_engine_restarts", "Engines rebuilt after a failure.", registry=self.registry
+        self._store_failures = Counter(
+            "vtv_store_failures", "Looks at the store, and reads, that failed.", registry=self.registry
         )
+        self._store_up = Gauge("vtv_store_up", "1 when the last look at the store went well.", registry=self.registry)
+        self._missing = Gauge(
+            "vtv_tasks_missing", "Tasks that are served, and missing from the store.", registry=self.registry
+        )
+        self._busy = Counter("vtv_engine_busy_seconds", "Time spent computing.", registry=self.registry)
+        self._restarts = Counter("vtv_engine_restarts", "Engines rebuilt after a failure.", registry=self.registry)
         self._codec_deaths = Counter(
             "vtv_codec_restarts", "Codec processes that died and were replaced.", registry=self.registry
         )
@@ -174,6 +177,17 @@ class Metrics:
     def confidence(self, task: str, confidence: float) -> None:
         """Of one answer. `task` is only ever an installed task's name."""
         self._confidence.labels(task).observe(confidence)
+
+    def store_failed(self) -> None:
+        self._store_failures.inc()
+
+    def store_seen(self, well: bool) -> None:
+        """How the last look at the store went."""
+        self._store_up.set(well)
+
+    def tasks_missing(self, count: int) -> None:
+        """How many served tasks the store lacks now."""
+        self._missing.set(count)
 
     def dropped(self, reason: DropReason) -> None:
         self._dropped.labels(reason).inc()

@@ -148,7 +148,11 @@ def test_the_store_is_followed(live: ServerProcess, store: Store, made: Callable
     wait_until(lambda: installed(live).keys() == {"identity"}, "a retirement")
     shutil.rmtree(store.tasks)
     store.tasks.mkdir()
-    wait_until(lambda: installed(live) == {}, "an empty store")
+    wait_until(lambda: live.metric("vtv_tasks_missing") == 1, "an empty store")
+    assert installed(live).keys() == {"identity"}
+    live.client.delete("/tasks/identity", headers=ADMIN).raise_for_status()
+    assert installed(live) == {}
+    wait_until(lambda: live.metric("vtv_tasks_missing") == 0, "nothing missing")
 
 
 def test_what_is_refused_leaves_the_old_one_serving(live: ServerProcess, store: Store, tmp_path: Path) -> None:

@@ -24,10 +24,10 @@ def add(commands: Commands) -> None:
 
 def run(a: Namespace) -> int:
     """Validate, hash, install."""
-    from artifacts.store.folder import Store
+    from artifacts.store.open import open_store
     from engine.towers.folder import read_fingerprint
 
-    artifact = Store(a.store).publish_residual(a.task, read_fingerprint(a.tower))
+    artifact = open_store(a.store).publish_residual(a.task, read_fingerprint(a.tower))
     entry = {"task": artifact.task, "artifact": artifact.hash}
     print(json.dumps(entry) if a.json else f"{artifact.task} {artifact.hash}")
     return 0

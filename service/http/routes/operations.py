@@ -8,11 +8,12 @@ from service.batching.status import EngineStatus
 from service.errors import NotReady
 from service.http.openapi import PROBLEM
 from service.http.schemas import Health, Readiness
+from service.tasks.store_watcher import StoreWatcher
 from service.telemetry.metrics import Metrics
 
 
-def operation_routes(batcher: Batcher, status: EngineStatus, metrics: Metrics) -> APIRouter:
-    """`status` is what /readyz tells."""
+def operation_routes(batcher: Batcher, status: EngineStatus, watcher: StoreWatcher, metrics: Metrics) -> APIRouter:
+    """`status` is what /readyz tells; before the store was ever seen nobody knows which tasks there are."""
     router = APIRouter(tags=["operations"])
 
     @router.get("/healthz", summary="Alive")
@@ -23,6 +24,8 @@ def operation_routes(batcher: Batcher, status: EngineStatus, metrics: Metrics) -
     async def readyz() -> Readiness:
         if not batcher.ready:
             raise NotReady(status.progress if batcher.state is State.WARMING else "")
+        if not watcher.seen:
+            raise NotReady("waiting for the store")
         return Readiness(backend=status.backend, runtime=status.runtime, passed_over=status.passed_over)
 
     @router.get("/metrics", summary="Prometheus metrics", response_class=Response)

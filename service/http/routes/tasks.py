@@ -36,7 +36,7 @@ def task_routes(registry: TaskRegistry, watcher: StoreWatcher, authenticator: Au
     @router.put(
         "/tasks/{name}",
         summary="Install a task",
-        responses={**_problems(400, 401, 413, 500), 201: {"model": TaskInfo, "description": "A new task"}},
+        responses={**_problems(400, 401, 409, 413, 500), 201: {"model": TaskInfo, "description": "A new task"}},
         openapi_extra=_UPLOAD,
         dependencies=admin,
     )
@@ -57,7 +57,7 @@ def task_routes(registry: TaskRegistry, watcher: StoreWatcher, authenticator: Au
         "/tasks/{name}",
         summary="Retire a task",
         status_code=204,
-        responses=_problems(401, 404, 500),
+        responses=_problems(401, 404, 409, 500),
         dependencies=admin,
     )
     async def retire(name: str) -> None:

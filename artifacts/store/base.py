@@ -1,0 +1,170 @@
+"""What every store of artifacts does, wherever it lies: task names that mean hashes, and content by hash.
+
+A store holds `blobs/<sha256>.safetensors`, which never change, and `tasks/<name>`, the hash that a name means now, or
+the word RETIRED. A publication writes the blob first and the name last, so that a reader sees the old or the new. A
+name that is missing tells nothing: RETIRED alone takes a task out of service.
+"""
+
+import re
+from abc import ABC, abstractmethod
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import NamedTuple
+
+from artifacts.errors import ArtifactError, OfflineError
+from artifacts.store import residual
+from artifacts.store.artifact import Artifact, load_artifact
+from artifacts.store.file import schema_of
+from artifacts.store.residual import AnyArtifact, ResidualArtifact, load_residual
+from artifacts.suggest import did_you_mean
+
+RETIRED = "retired"
+"""What a name holds whose task was taken back."""
+_DIGEST = re.compile("[0-9a-f]{64}")
+
+
+class StoreAway(OfflineError):
+    """A store cannot be reached, or does not give what it holds; it may later."""
+
+
+class NoStoreYet(StoreAway):
+    """Nothing was ever published there, as far as can be seen."""
+
+
+class RetiredTask(ArtifactError):
+    """A task was taken back."""
+
+
+class PublishedMeanwhile(OfflineError):
+    """Another publisher was faster: what a name means has changed under this one's hands."""
+
+
+class Look(NamedTuple):
+    """What stands in a store."""
+
+    marks: dict[str, str]
+    """Of every name, the retired included, a text that changes when what it means does."""
+    strays: list[str]
+    """What stands among the tasks and is none."""
+
+
+class ArtifactStore(ABC):
+    """Published artifacts. `period` is after how many seconds a watcher may look again."""
+
+    period: float
+
+    @abstractmethod
+    def names(self) -> list[str]:
+        """Published tasks, sorted, without the retired. Raises StoreAway."""
+
+    @abstractmethod
+    def strays(self) -> list[str]:
+        """What stands among the tasks and is none. Raises StoreAway."""
+
+    @abstractmethod
+    def look(self) -> Look:
+        """What a watcher wants to know, as cheaply as it can be had. Raises StoreAway."""
+
+    @abstractmethod
+    def blob(self, digest: str) -> AbstractContextManager[Path]:
+        """A file with the content of a hash, for as long as the context lasts. Raises StoreAway."""
+
+    @abstractmethod
+    def _pointer(self, name: str) -> str | None:
+        """What a name holds; None where there is no such name. Raises ArtifactError for an illegal name, StoreAway."""
+
+    @abstractmethod
+    def _install(self, path: Path, digest: str, task: str, make: bool) -> None:
+        """Store a file and let a name mean it; `make` a store where there is none.
+
+        Raises PublishedMeanwhile, StoreAway.
+        """
+
+    @abstractmethod
+    def _retire(self, name: str) -> None:
+        """Let a name mean nothing. Raises PublishedMeanwhile, StoreAway."""
+
+    def retire(self, name: str, missing_ok: bool = False) -> None:
+        """Take a task's name back. Its blob stays, for those who are reading it.
+
+        Raises ArtifactError for a name that is not there, which `missing_ok` allows, PublishedMeanwhile, StoreAway.
+        """
+        held = self._pointer(name)
+        if held == RETIRED or (held is None and not missing_ok):
+            self.hash_of(name)
+        self._retire(name)
+
+    def hash_of(self, name: str) -> str:
+        """The hash a task's name means now; raises ArtifactError, RetiredTask of a retired one, and StoreAway."""
+        held = self._pointer(name)
+        if held == RETIRED:
+            raise RetiredTask(f"task {name} in {self} is retired")
+        if held is None:
+            published = self.names()
+            meant = did_you_mean(name, published)
+            raise ArtifactError(f"no task {name} in {self}; it holds: {', '.join(published) or 'none'}{meant}")
+        if not is_digest(held):
+            raise ArtifactError(f"what {self} holds as task {name} is no hash: publish it again")
+        return held
+
+    def read(self, name: str, fingerprint: str | None = None) -> Artifact:
+        """A published artifact, its content checked against its hash; raises ArtifactError, StoreAway."""
+        digest = self.hash_of(name)
+        with self.blob(digest) as path:
+            artifact = load_artifact(path, fingerprint)
+        _check_hash(name, digest, artifact)
+        return artifact
+
+    def read_residual(self, name: str, tower: str | None = None) -> ResidualArtifact:
+        """As `read`, of a classification task; with `tower`, refuse one made for another image encoder."""
+        digest = self.hash_of(name)
+        with self.blob(digest) as path:
+            artifact = load_residual(path, tower)
+        _check_hash(name, digest, artifact)
+        return artifact
+
+    def read_any(self, name: str) -> AnyArtifact:
+        """As `read`, of a task of either kind."""
+        digest = self.hash_of(name)
+        with self.blob(digest) as path:
+            artifact = load_any(path)
+        _check_hash(name, digest, artifact)
+        return artifact
+
+    def publish(self, path: Path, fingerprint: str | None = None, *, make: bool = True) -> Artifact:
+        """Validate, hash and install a file under its task's name, atomically.
+
+        Unless told not to `make` a store where there is none, which may only be away for the moment.
+
+        Raises ArtifactError, PublishedMeanwhile, StoreAway.
+        """
+        artifact = load_artifact(path, fingerprint)
+        self._install(path, artifact.hash, artifact.task, make)
+        return artifact
+
+    def publish_residual(self, path: Path, tower: str | None = None) -> ResidualArtifact:
+        """As `publish`, of a classification task."""
+        artifact = load_residual(path, tower)
+        self._install(path, artifact.hash, artifact.task, make=True)
+        return artifact
+
+    def publish_any(self, path: Path, *, make: bool = True) -> AnyArtifact:
+        """As `publish`, of a task of either kind."""
+        artifact = load_any(path)
+        self._install(path, artifact.hash, artifact.task, make)
+        return artifact
+
+
+def is_digest(text: str) -> bool:
+    """Whether a text is a SHA-256 in hex."""
+    return _DIGEST.fullmatch(text) is not None
+
+
+def load_any(path: Path) -> AnyArtifact:
+    """Read and check a file of either kind, which it says itself; raises ArtifactError."""
+    return load_residual(path) if schema_of(path) == residual.SCHEMA else load_artifact(path)
+
+
+def _check_hash(name: str, wanted: str, found: AnyArtifact) -> None:
+    if found.hash != wanted:
+        raise ArtifactError(f"the blob of task {name} does not have its hash {wanted[:12]}: publish it again")
