@@ -6,7 +6,6 @@ Processor time of one thread and one image, and how far the shrunken picture is 
 
 import io
 import json
-import sys
 from argparse import Namespace
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -21,6 +20,7 @@ import simplejpeg
 from PIL import Image
 
 from artifacts.console import say
+from artifacts.pictures.limits import COMMANDS_LIMITS
 from artifacts.pictures.read import read
 from artifacts.pictures.resize import resized
 from artifacts.pictures.write import encode
@@ -53,7 +53,7 @@ def main(asked: Namespace) -> int:
     for name, side in _SIDES.items():
         say(f"reading {name}, {asked.repeat} times each way")
         rows += _reading(name, image if side == min(_SIDES.values()) else at_size(image, side), asked.repeat)
-    rows += _writing("photo", resized(read(image, sys.maxsize), _ANSWER), asked.repeat)
+    rows += _writing("photo", resized(read(image, COMMANDS_LIMITS), _ANSWER), asked.repeat)
     rows += _writing("mask", _mask(), asked.repeat)
     report = {"libraries": _libraries(), "rows": [asdict(row) for row in rows]}
     if asked.output:
@@ -71,7 +71,7 @@ def _reading(name: str, file: bytes, repeat: int) -> list[Measured]:
         "OpenCV, area": lambda: _opencv(file),
         "simplejpeg, resized by Pillow": lambda: _shrunk(simplejpeg.decode_jpeg(file)),
         "simplejpeg, resized by torch": lambda: resized(simplejpeg.decode_jpeg(file), _CELL),
-        "the service's": lambda: resized(read(file, sys.maxsize, _ANSWER), _CELL),
+        "the service's": lambda: resized(read(file, COMMANDS_LIMITS, _ANSWER), _CELL),
     }
     return [
         Measured(f"read {name}", how, _milliseconds(way, repeat), float(np.abs(way().astype(int) - reference).mean()))

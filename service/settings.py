@@ -9,6 +9,7 @@ from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, Validation
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from artifacts.paths import BUNDLED_MODEL, BUNDLED_STORE
+from artifacts.pictures.limits import PictureLimits
 from artifacts.store.address import StoreAddress, store_address
 
 PREFIX = "VTV_"
@@ -81,6 +82,12 @@ class Settings(BaseSettings):
     """Bytes of a request's body, at most."""
     max_pixels: int = Field(25_000_000, ge=111 * 111)
     """Width times height of one image, at most; read from its header before it is decoded."""
+    max_aspect: float = Field(100.0, ge=1)
+    """Longer side of an image over its shorter one, at most."""
+    max_scans: int = Field(64, ge=1)
+    """Scans of a progressive JPEG, at most; encoders write about ten."""
+    max_image_bytes: int = Field(450 * 2**20, ge=2**20)
+    """Memory that one image may take while it is read or painted, estimated from its header and what is asked for."""
     timeout_ms: int = Field(30_000, ge=1)
     """Deadline of a request that names none, in milliseconds; a request may shorten it, not extend it."""
     codec_processes: int | None = Field(None, ge=1, le=256)
@@ -124,6 +131,11 @@ class Settings(BaseSettings):
                 f"could use it. Set {PREFIX}API_KEYS, or {PREFIX}ALLOW_UNAUTHENTICATED=1 to allow that."
             )
         return self
+
+    @property
+    def picture_limits(self) -> PictureLimits:
+        """Of one image."""
+        return PictureLimits(self.max_pixels, self.max_aspect, self.max_scans, self.max_image_bytes)
 
     def codecs_beside(self, device: str) -> int:
         """How many codec processes go with an engine on a device: one to a core, but for the one that an engine on the

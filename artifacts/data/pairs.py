@@ -6,7 +6,8 @@ import numpy as np
 
 from artifacts.data.scenes import Scenes
 from artifacts.errors import DatasetError, OfflineError
-from artifacts.pictures.read import COMMANDS_LIMIT, read_file
+from artifacts.pictures.limits import COMMANDS_LIMITS, PictureLimits
+from artifacts.pictures.read import read_file
 from artifacts.pictures.resize import resized
 from engine.geometry import Pixels
 
@@ -18,7 +19,7 @@ def is_pairs(directory: Path) -> bool:
     return (directory / INPUT).is_dir() and (directory / OUTPUT).is_dir()
 
 
-def load_pairs(directory: Path, side: int, max_pixels: int = COMMANDS_LIMIT) -> Scenes:
+def load_pairs(directory: Path, side: int, limits: PictureLimits = COMMANDS_LIMITS) -> Scenes:
     """Every pair, by name, both pictures at side x side (bicubic); raises DatasetError that names the file."""
     if not is_pairs(directory):
         raise DatasetError(f"{directory} holds no pairs: it needs the folders {INPUT} and {OUTPUT}")
@@ -28,7 +29,7 @@ def load_pairs(directory: Path, side: int, max_pixels: int = COMMANDS_LIMIT) -> 
     if not inputs:
         raise DatasetError(f"{directory} holds no pairs: its folders are empty")
     pictures, wanted = (
-        np.stack([_read(files[name], side, max_pixels) for name in sorted(inputs)]) for files in (inputs, outputs)
+        np.stack([_read(files[name], side, limits) for name in sorted(inputs)]) for files in (inputs, outputs)
     )
     return Scenes(pictures, np.zeros(pictures.shape[:3], np.uint8), None, wanted)
 
@@ -51,8 +52,8 @@ def _by_name(folder: Path) -> dict[str, Path]:
     return found
 
 
-def _read(path: Path, side: int, max_pixels: int) -> Pixels:
+def _read(path: Path, side: int, limits: PictureLimits) -> Pixels:
     try:
-        return resized(read_file(path, side, max_pixels), side)
+        return resized(read_file(path, side, limits), side)
     except OfflineError as error:
         raise DatasetError(str(error)) from None

@@ -26,8 +26,40 @@ class BrokenPicture(PictureError):
         super().__init__("it is not a complete JPEG, PNG or WebP file")
 
 
-class TooManyPixels(PictureError):
-    """Its header says that it is larger than the caller accepts."""
+class TooLarge(PictureError):
+    """Its header says that it asks for more than the caller accepts."""
+
+    why = "it is too large"
 
     def __init__(self) -> None:
-        super().__init__("it has too many pixels")
+        super().__init__(self.why)
+
+
+class TooManyPixels(TooLarge):
+    """Width times height."""
+
+    why = "it has too many pixels"
+
+
+class TooLong(TooLarge):
+    """One side is many times the other."""
+
+    why = "one of its sides is too many times the other"
+
+
+class TooManyScans(TooLarge):
+    """A JPEG that goes through its pixels again and again."""
+
+    why = "it has too many scans"
+
+
+class TooManyParts(TooLarge):
+    """A PNG of tiny chunks."""
+
+    why = "it is in too many pieces"
+
+
+class TooMuchMemory(TooLarge):
+    """What its kind takes while it is decoded."""
+
+    why = "reading it would take too much memory"

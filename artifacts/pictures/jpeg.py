@@ -8,15 +8,20 @@ import simplejpeg
 from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 
-from artifacts.pictures.colour import to_srgb
-from artifacts.pictures.errors import PILLOW_REFUSES, BrokenPicture, TooManyPixels
+from artifacts.pictures.errors import PILLOW_REFUSES, BrokenPicture
+from artifacts.pictures.header import PROGRESSIVE, jpeg_frame
+from artifacts.pictures.layers import flattened
+from artifacts.pictures.limits import PictureLimits
 from artifacts.pictures.metadata import Metadata, jpeg_segments
 from engine.geometry import Pixels
 
 _SPACES: Final = {"YCbCr": "RGB", "RGB": "RGB", "Gray": "GRAY", "CMYK": "CMYK", "YCCK": "CMYK"}
 """What a file's colours are decoded to where that is not yet sRGB."""
 _INKS: Final = ("CMYK", "YCCK")
-_END: Final = b"\xff\xd9"
+_END, _SCAN = b"\xff\xd9", b"\xff\xda"
+_PLAIN, _CONVERTED, _PROGRESSIVE = 4, 16, 9
+"""Bytes a pixel while it is decoded: as it is, into other colours, and beside either for a progressive file's
+coefficients."""
 # Scaled decoding keeps at least this many times the side needed, so that the resize that follows still sees
 # detail to average: a photo of 320 px comes out within 47 to 52 dB of a full decode, its JPEG noise is 48 to 56.
 _DRAFT_MARGIN: Final = 1.4
@@ -26,19 +31,25 @@ _ADOBE: Final = 0xEE
 """The segment that says how colours are stored."""
 
 
-def read_jpeg(data: bytes, about: Metadata, max_pixels: int, at_least: int | None) -> Pixels:
-    """RGB uint8 [H,W,3] as stored, in sRGB; raises BrokenPicture or TooManyPixels. `at_least` as in `read`."""
+def read_jpeg(data: bytes, about: Metadata, limits: PictureLimits, at_least: int | None) -> Pixels:
+    """RGB uint8 [H,W,3] as stored, in sRGB; raises BrokenPicture or TooLarge. `at_least` as in `read`."""
     try:
         height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
     except ValueError:
         raise BrokenPicture from None
-    if height * width > max_pixels:
-        raise TooManyPixels
+    scale = _scaled(height, width, at_least)
+    frame = jpeg_frame(data)
+    progressive = frame is None or frame[0] in PROGRESSIVE
+    if progressive:
+        limits.check_scans(data.count(_SCAN))
+    plain = colours not in _INKS and not about.icc
+    share = scale["min_height"] * scale["min_width"] / (height * width)
+    limits.check(width, height, (_PLAIN if plain else _CONVERTED) * share + (_PROGRESSIVE if progressive else 0))
     # A file that lacks nothing but its end is whole; of one that lacks more, the decoder then says so.
     whole = data if data.endswith(_END) else data + _END
     space = _SPACES[colours] if about.icc or colours in _INKS else "RGB"
     try:
-        pixels = simplejpeg.decode_jpeg(whole, space, **_scaled(height, width, at_least))
+        pixels = simplejpeg.decode_jpeg(whole, space, **scale)
     except ValueError:
         return _leniently(data, about, at_least)
     if space == "RGB" and not about.icc:
@@ -46,7 +57,7 @@ def read_jpeg(data: bytes, about: Metadata, max_pixels: int, at_least: int | Non
     if space == "CMYK":
         pixels = 255 - pixels  # as everybody stores them
     mode = "L" if space == "GRAY" else space
-    return np.array(to_srgb(Image.frombytes(mode, (pixels.shape[1], pixels.shape[0]), pixels.tobytes()), about))
+    return flattened(Image.frombytes(mode, (pixels.shape[1], pixels.shape[0]), pixels), about)
 
 
 def _scaled(height: int, width: int, at_least: int | None) -> dict[str, int]:
@@ -67,7 +78,7 @@ def _leniently(data: bytes, about: Metadata, at_least: int | None) -> Pixels:
         image.load()
     except PILLOW_REFUSES:
         raise BrokenPicture from None
-    return np.array(to_srgb(image, about))
+    return flattened(image, about)
 
 
 def _bare(data: bytes) -> bytes:

@@ -1,5 +1,7 @@
 """One opaque sRGB picture of whatever Pillow decodes a file to."""
 
+from typing import Final
+
 import numpy as np
 from PIL import Image
 
@@ -7,9 +9,24 @@ from artifacts.pictures.colour import to_srgb
 from artifacts.pictures.metadata import Metadata
 from engine.geometry import Pixels
 
+_STRIP: Final = 1 << 20
+"""Pixels that are worked on at once: what they take beside the picture itself stays small."""
+
 
 def flattened(image: Image.Image, about: Metadata, alpha: Image.Image | None = None) -> Pixels:
     """A picture of any mode, and its transparency where the mode does not hold it -> RGB uint8 [H,W,3] on white."""
+    width, height = image.size
+    step = max(1, _STRIP // max(1, width))
+    if step >= height:
+        return _flattened(image, about, alpha)
+    out = np.empty((height, width, 3), np.uint8)
+    for top in range(0, height, step):
+        box = 0, top, width, min(top + step, height)
+        out[top : box[3]] = _flattened(image.crop(box), about, alpha and alpha.crop(box))
+    return out
+
+
+def _flattened(image: Image.Image, about: Metadata, alpha: Image.Image | None) -> Pixels:
     if image.mode.startswith("I"):
         image = _narrow(image)
     elif image.mode == "1":

@@ -13,6 +13,10 @@ from typing import Final
 
 from PIL import ExifTags, Image
 
+from artifacts.pictures.errors import TooManyParts
+
+_MOST_PARTS: Final = 20_000
+"""Chunks or segments: cameras write dozens, encoders that cut PNG into small pieces some thousands."""
 _PROFILE_LIMIT: Final = 4 << 20
 """Bytes; those of printers, the largest, take one or two million."""
 _XMP_ORIENTATION: Final = re.compile(rb'tiff:Orientation(?:="|>)([1-8])')
@@ -65,9 +69,12 @@ def of_jpeg(data: bytes) -> Metadata:
 
 
 def jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
-    """Marker, and where its payload starts and ends, up to the first scan or whatever is no segment."""
+    """Marker, and where its payload starts and ends, up to the first scan or whatever is no segment; of what is in
+    thousands of pieces, the first ones."""
     at = 2
-    while data[at : at + 1] == b"\xff" and at + 4 <= len(data):
+    for _ in range(_MOST_PARTS):
+        if data[at : at + 1] != b"\xff" or at + 4 > len(data):
+            return
         marker = data[at + 1]
         if marker == 0xFF:  # fill
             at += 1
@@ -98,12 +105,16 @@ def of_png(data: bytes) -> Metadata:
 
 
 def png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """Kind, and where the chunk starts and ends, its length and checksum included. The last one may be cut."""
+    """Kind, and where the chunk starts and ends, its length and checksum included. The last one may be cut. Raises
+    TooManyParts."""
     at = 8
-    while at + 8 <= len(data):
+    for _ in range(_MOST_PARTS):
+        if at + 8 > len(data):
+            return
         end = at + 12 + int.from_bytes(data[at : at + 4])
         yield data[at + 4 : at + 8], at, end
         at = end
+    raise TooManyParts
 
 
 def of_pillow(image: Image.Image) -> Metadata:

@@ -15,18 +15,19 @@ from PIL import Image
 
 from artifacts.errors import OfflineError
 from artifacts.pictures import metadata
-from artifacts.pictures.errors import PILLOW_REFUSES, BrokenPicture, PictureError, TooManyPixels
+from artifacts.pictures.errors import PILLOW_REFUSES, BrokenPicture, PictureError
 from artifacts.pictures.formats import format_of
 from artifacts.pictures.jpeg import read_jpeg
 from artifacts.pictures.layers import flattened
+from artifacts.pictures.limits import COMMANDS_LIMITS, PictureLimits
 from artifacts.pictures.png import png_header, read_png
 from engine.geometry import Pixels
 
-# Pillow's own limit is a global that warns; `max_pixels` below is checked in its place.
+# Pillow's own limit is a global that warns; `limits` below is checked in its place.
 Image.MAX_IMAGE_PIXELS = None
 
-COMMANDS_LIMIT: Final = 250_000_000
-"""Pixels in one file of a command's own user: three quarters of a gigabyte."""
+_WEBP_BYTES: Final = 20
+"""Bytes a pixel while a WebP file is decoded: its decoder keeps canvases of its own."""
 _UPRIGHT: Final[dict[int, Callable[[Pixels], Pixels]]] = {
     2: lambda stored: stored[:, ::-1],
     3: lambda stored: stored[::-1, ::-1],
@@ -39,29 +40,38 @@ _UPRIGHT: Final[dict[int, Callable[[Pixels], Pixels]]] = {
 """What undoes each EXIF orientation (Exif 2.32, tag 0x0112)."""
 
 
-def read(data: bytes, max_pixels: int, at_least: int | None = None) -> Pixels:
+def read(data: bytes, limits: PictureLimits, at_least: int | None = None) -> Pixels:
     """Decode a JPEG, PNG or WebP file to RGB uint8 [H,W,3] in sRGB.
 
     Orientation is applied, transparency lies on white, colour profiles are followed. With `at_least`, a picture that
     will be resized to that many pixels a side may come scaled down already, as JPEG can be decoded much faster that
-    way. Raises a PictureError.
+    way. Raises a PictureError: what a decoder raises on a broken file, which may be anything, is a BrokenPicture.
     """
+    try:
+        return _read(data, limits, at_least)
+    except (PictureError, MemoryError):
+        raise
+    except Exception:
+        raise BrokenPicture from None
+
+
+def _read(data: bytes, limits: PictureLimits, at_least: int | None) -> Pixels:
     match format_of(data):
         case "jpeg":
             about = metadata.of_jpeg(data)
-            stored = read_jpeg(data, about, max_pixels, at_least)
+            stored = read_jpeg(data, about, limits, at_least)
         case "png":
             about = metadata.of_png(data)
-            stored = read_png(data, about, max_pixels)
+            stored = read_png(data, about, limits)
         case "webp":
-            image = _open_webp(data, max_pixels)
+            image = _open_webp(data, limits)
             about = metadata.of_pillow(image)
             stored = _loaded(image, about)
     upright = _UPRIGHT.get(about.orientation)
     return stored if upright is None else np.ascontiguousarray(upright(stored))
 
 
-def count_pixels(data: bytes, max_pixels: int) -> int:
+def count_pixels(data: bytes, limits: PictureLimits) -> int:
     """Width times height, from the header. Raises a PictureError."""
     match format_of(data):
         case "jpeg":
@@ -72,27 +82,26 @@ def count_pixels(data: bytes, max_pixels: int) -> int:
         case "png":
             width, height, *_ = png_header(data)
         case "webp":
-            width, height = _open_webp(data, max_pixels).size
+            width, height = _open_webp(data, limits).size
     return int(width * height)
 
 
-def read_file(path: Path, at_least: int | None = None, max_pixels: int = COMMANDS_LIMIT) -> Pixels:
+def read_file(path: Path, at_least: int | None = None, limits: PictureLimits = COMMANDS_LIMITS) -> Pixels:
     """`read` of a command's file; raises OfflineError with its name."""
     try:
-        return read(path.read_bytes(), max_pixels, at_least)
+        return read(path.read_bytes(), limits, at_least)
     except OSError as error:
         raise OfflineError(f"{path} cannot be read: {error.strerror}") from None
     except PictureError as error:
         raise OfflineError(f"{path} is not a picture that can be read: {error}") from None
 
 
-def _open_webp(data: bytes, max_pixels: int) -> Image.Image:
+def _open_webp(data: bytes, limits: PictureLimits) -> Image.Image:
     try:
         image = Image.open(io.BytesIO(data), formats=("WEBP",))
     except PILLOW_REFUSES:
         raise BrokenPicture from None
-    if image.width * image.height > max_pixels:
-        raise TooManyPixels
+    limits.check(image.width, image.height, _WEBP_BYTES)
     return image
 
 

@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 import cv2
 
 from artifacts.pictures.holes import HoledPicture
+from artifacts.pictures.limits import PictureLimits
 from artifacts.pictures.paint import binarised, paint
 from artifacts.pictures.resize import resized
 from artifacts.pictures.write import encode
@@ -51,10 +52,12 @@ class Codec:
     """Files to engine inputs, engine outputs to files."""
 
     geometry: Geometry
-    max_pixels: int
+    limits: PictureLimits
 
     def decode(self, spec: ImageSpec) -> Decoded:
         """Read an image and lay it out as the engine takes it. Raises InvalidImage or UnsupportedMedia."""
+        if spec.size == "original" or spec.has_hole:
+            images.check_painting(self._size(spec.source), self.limits, spec.has_hole)
         if spec.has_hole:
             return self._decode_with_hole(spec)
         geometry = self.geometry
@@ -88,13 +91,13 @@ class Codec:
 
     def _read(self, source: bytes | Pixels, at_least: int | None = None) -> Pixels:
         if isinstance(source, bytes):
-            return images.read(source, self.max_pixels, at_least)
-        return images.from_pixels(source, self.max_pixels)
+            return images.read(source, self.limits, at_least)
+        return images.from_pixels(source, self.limits)
 
     def _size(self, source: bytes | Pixels) -> int:
         """Width times height, from the header where it is a file."""
         if isinstance(source, bytes):
-            return images.count_pixels(source, self.max_pixels)
+            return images.count_pixels(source, self.limits)
         height, width, _ = source.shape
         return int(height * width)
 

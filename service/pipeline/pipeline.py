@@ -57,7 +57,7 @@ class Pipeline:
         self._codecs = CodecPool(
             settings.codecs_beside(where),
             plan.geometry,
-            settings.max_pixels,
+            settings.picture_limits,
             metrics.codec_process_died,
             niceness=0 if where == "cpu" else _NICER,
         )

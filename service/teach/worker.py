@@ -40,12 +40,13 @@ def _taught(folder: Path, path: Path, device: str, max_pixels: int, name: str, f
     # A server without the packages of the offline job starts all the same, and says so here.
     from artifacts.data.pairs import load_pairs
     from artifacts.job import frozen_model
+    from artifacts.pictures.limits import PictureLimits
     from artifacts.stages import Follower
     from artifacts.store.artifact import save_artifact
     from artifacts.teach import refusal, teach
 
     model, fingerprint = frozen_model(path, device)
-    pairs = load_pairs(folder, model.geometry.cell, max_pixels)
+    pairs = load_pairs(folder, model.geometry.cell, PictureLimits(max_pixels))
     follower = Follower(lambda stage, progress: _say({"stage": stage, "progress": round(progress, 3)}))
     taught = teach(model, fingerprint, name, pairs, follower)
     metric = json.loads(taught.metadata["metric"])

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from artifacts.pictures.limits import PictureLimits
 from engine.geometry import Geometry
 from engine.task_vector import AnswerSettings
 from service.codec.codec import Codec
@@ -10,7 +11,7 @@ from service.codec.spec import ImageSpec, Size
 from service.errors import InvalidImage
 from tests.support import photo
 
-CODEC = Codec(Geometry(), 4_300_000)
+CODEC = Codec(Geometry(), PictureLimits(4_300_000))
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from artifacts.pictures.limits import PictureLimits
 from engine.confidence import Confidence
 from engine.geometry import Geometry, Pixels
 from engine.task_vector import AnswerSettings
@@ -27,6 +28,7 @@ from tests.support import PATIENCE, photo
 
 GEOMETRY, LIMIT = Geometry(), 5_000_000
 TRUST = Confidence("contrast", ((0.1, 0.2), (0.9, 0.8)))
+GEOMETRY, LIMIT = Geometry(), PictureLimits(5_000_000)
 PAINTED = np.random.default_rng(0).integers(0, 256, (GEOMETRY.cell, GEOMETRY.cell, 3), np.uint8)
 
 

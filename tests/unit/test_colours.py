@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from artifacts.pictures.colour import _made_profile
+from artifacts.pictures.limits import PictureLimits
 from artifacts.pictures.read import read
 from engine.geometry import Pixels
 from tests.picture_files import chunk, png, save
 
-LIMIT = 1_000_000
+LIMIT = PictureLimits(1_000_000)
 P3_PRIMARIES = (0.3127, 0.3290, 0.680, 0.320, 0.265, 0.690, 0.150, 0.060)
 COLOURS = np.array([[40, 90, 160], [250, 80, 60], [30, 200, 70], [128, 128, 128], [255, 255, 255], [0, 0, 0]], np.uint8)
 PICTURE = np.ascontiguousarray(COLOURS.reshape(1, 6, 3).repeat(16, 0).repeat(16, 1))

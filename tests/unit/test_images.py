@@ -11,13 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from artifacts.pictures.limits import PictureLimits
 from artifacts.pictures.resize import resized
 from artifacts.pictures.write import encode
 from service.codec.images import from_pixels, read
 from service.errors import InvalidImage, UnsupportedMedia
 from tests.picture_files import chunk, save
 
-LIMIT = 1_000_000
+LIMIT = PictureLimits(1_000_000)
 
 
 def gradient(width: int = 60, height: int = 40) -> Image.Image:

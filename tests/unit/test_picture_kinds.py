@@ -10,11 +10,12 @@ from PIL import Image, PngImagePlugin
 
 from artifacts.errors import OfflineError
 from artifacts.pictures.errors import BrokenPicture, UnsupportedFormat
+from artifacts.pictures.limits import PictureLimits
 from artifacts.pictures.read import count_pixels, read, read_file
 from engine.geometry import Pixels
 from tests.picture_files import chunk, png, save
 
-LIMIT = 1_000_000
+LIMIT = PictureLimits(1_000_000)
 PICTURE = np.random.default_rng(0).integers(0, 256, (24, 32, 3), np.uint8).repeat(2, 0).repeat(2, 1)
 FORMATS = ("JPEG", "PNG", "WEBP")
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from artifacts.pictures.limits import PictureLimits
 from service.codec.images import read
 from service.errors import InvalidImage
 
@@ -23,5 +24,5 @@ def test_one_pixel_too_many_is_refused(file_format: str, exif: bool, at_least: i
     buffer = io.BytesIO()
     picture.save(buffer, file_format, **({"exif": marks} if exif else {}))
     with pytest.raises(InvalidImage, match="more pixels"):
-        read(buffer.getvalue(), WIDTH * HEIGHT - 1, at_least)
-    assert read(buffer.getvalue(), WIDTH * HEIGHT, at_least).shape[2] == 3
+        read(buffer.getvalue(), PictureLimits(WIDTH * HEIGHT - 1), at_least)
+    assert read(buffer.getvalue(), PictureLimits(WIDTH * HEIGHT), at_least).shape[2] == 3

@@ -10,6 +10,7 @@ from time import monotonic
 import numpy as np
 import pytest
 
+from artifacts.pictures.limits import PictureLimits
 from engine.geometry import Geometry, Pixels
 from engine.program import ProgramName
 from engine.runner import Done
@@ -72,7 +73,7 @@ class Service:
 @asynccontextmanager
 async def serving() -> AsyncIterator[Service]:
     engine, metrics = HeldEngine(), Metrics(BuildInfo("0", "m", "cpu", "b"), HeldEngine.buckets)
-    codecs = CodecPool(1, GEOMETRY, 1 << 20, lambda: None)
+    codecs = CodecPool(1, GEOMETRY, PictureLimits(1 << 20), lambda: None)
     service = Service(engine, codecs, Batcher(engine, 16, metrics.batch), metrics)
     service.batcher.start(engine)
     await service.codecs.start()

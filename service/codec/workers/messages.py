@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
+from artifacts.pictures.limits import PictureLimits
 from engine.confidence import Confidence
 from engine.geometry import Geometry, Pixels
 from engine.program import ProgramName
@@ -27,7 +28,7 @@ class Start(NamedTuple):
 
     image_size: int
     patch_size: int
-    max_pixels: int
+    limits: PictureLimits
 
     @property
     def geometry(self) -> Geometry:
@@ -204,6 +205,10 @@ def _settings(*values: Any) -> AnswerSettings:
 _cached_settings = lru_cache(AnswerSettings)
 
 
+def _start(image_size: int, patch_size: int, limits: tuple[Any, ...]) -> Start:
+    return Start(image_size, patch_size, PictureLimits(*limits))
+
+
 def _decode(frame: Frame, alone: bool, *about: Any) -> Decode:
     return Decode(frame.number, _spec(frame.parts, *about), alone)
 
@@ -223,7 +228,7 @@ def _square(data: bytes) -> Pixels:
 
 
 _FROM_FRAME: Final[dict[type, Callable[[Frame], Any]]] = {
-    Start: lambda frame: Start(*_read(frame.about)),
+    Start: lambda frame: _start(*_read(frame.about)),
     Started: lambda frame: Started(),
     Decode: lambda frame: _decode(frame, *_read(frame.about)),
     Encode: lambda frame: Encode(frame.number, _square(frame.parts[0])),

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from artifacts.pictures.limits import PictureLimits
 from engine.geometry import Geometry, Pixels
 from service.codec.codec import Codec, Decoded, EncodedAnswer
 from service.codec.in_process import InProcessCodec
@@ -39,11 +40,11 @@ class CodecPool:
     """
 
     def __init__(
-        self, processes: int, geometry: Geometry, max_pixels: int, on_death: Callable[[], None], niceness: int = 0
+        self, processes: int, geometry: Geometry, limits: PictureLimits, on_death: Callable[[], None], niceness: int = 0
     ) -> None:
         """`on_death` is called whenever a process has died; `niceness` is added to this process's own."""
-        self._start = Start(geometry.image_size, geometry.patch_size, max_pixels)
-        self._in_process = InProcessCodec(Codec(geometry, max_pixels))
+        self._start = Start(geometry.image_size, geometry.patch_size, limits)
+        self._in_process = InProcessCodec(Codec(geometry, limits))
         self._size = processes
         self._processes: list[CodecProcess] = []
         self._large_process: CodecProcess | None = None

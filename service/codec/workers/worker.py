@@ -64,7 +64,7 @@ def work(channel: socket.socket) -> None:
     """Serve the other end of `channel` until it closes."""
     inbox = _Inbox(channel)
     start = inbox.first()
-    worker = Worker(Codec(start.geometry, start.max_pixels))
+    worker = Worker(Codec(start.geometry, start.limits))
     channel.sendall(packed(Started()))
     while (message := inbox.next()) is not None:
         match message:
