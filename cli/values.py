@@ -109,6 +109,15 @@ def existing(text: str) -> Path:
     return path
 
 
+def folder_or(word: str) -> Callable[[str], Path | str]:
+    """A folder that is there, or a word."""
+
+    def parse(text: str) -> Path | str:
+        return word if text == word else input_folder(text)
+
+    return parse
+
+
 def folder(text: str) -> Path:
     """A folder; it need not be there yet, nor be writable."""
     path = Path(text)

@@ -14,7 +14,8 @@ Copy = Callable[[Sequence[tuple[Tensor, Tensor]]], object]
 """Copies pairs (target, source): targets in the bank, sources on the host, of any type."""
 
 
-def _copy(pairs: Sequence[tuple[Tensor, Tensor]]) -> None:
+def copy_pairs(pairs: Sequence[tuple[Tensor, Tensor]]) -> None:
+    """Here and now."""
     for target, source in pairs:
         target.copy_(source)
 
@@ -44,7 +45,7 @@ class Bank:
         self.temperature = torch.full((slots,), AnswerSettings().temperature, device=device)
         self._addresses = [tensor.data_ptr() for tensor in self.tensors()]
 
-    def write(self, slot: int, vector: TaskVector, copy: Copy = _copy) -> None:
+    def write(self, slot: int, vector: TaskVector, copy: Copy = copy_pairs) -> None:
         """Copy a checked task vector into a slot other than 0."""
         self._check_slot(slot)
         given = (

@@ -24,7 +24,7 @@ from engine.program import ProgramName, Scope
 from engine.runner import HostRunner, Progress, Runner
 from engine.staging import Staging
 from engine.task_vector import TaskVector, site_shapes
-from engine.tolerance import TOLERANCE, psnr
+from engine.tolerance import TOLERANCE, check_picture, psnr
 
 _CHECKED_SLOT: Final = 1
 
@@ -117,7 +117,7 @@ class CompiledEngine:
         self._write(_CHECKED_SLOT, kept)
 
     def _check_zero_shot(self, buckets: Sequence[int]) -> None:
-        tile = _test_picture(self.spec.model.geometry.tile)[None]
+        tile = check_picture(self.spec.model.geometry.tile)[None]
         wanted = [self.reference("zero_shot", tile, slot)[0] for slot in (0, _CHECKED_SLOT)]
         for bucket in buckets:
             for first in (0, 1):
@@ -127,7 +127,7 @@ class CompiledEngine:
                     self._hold(f"zero_shot, bucket {bucket}, slot {slot}", answer, wanted[slot], wanted[1 - slot])
 
     def _check_one_shot(self, buckets: Sequence[int]) -> None:
-        canvas = _test_picture(self.spec.model.geometry.image_size)[None]
+        canvas = check_picture(self.spec.model.geometry.image_size)[None]
         wanted = self.reference("one_shot", canvas)[0]
         for bucket in buckets:
             for answer in self.runners["one_shot"].submit(np.repeat(canvas, bucket, 0), ()).result():
@@ -169,13 +169,6 @@ class CompiledEngine:
     def _wait(self) -> None:
         if self.gpu is not None:
             self.gpu.synchronize()
-
-
-def _test_picture(side: int) -> Pixels:
-    """Something of every frequency: uint8 [side,side,3]."""
-    across = np.linspace(0, 1, side)
-    waves = [np.sin(across[:, None] * 3 + across[None] * k**2 * 40 + k) for k in range(3)]
-    return ((np.stack(waves, -1) + 1) * 127.5).astype(np.uint8)
 
 
 def _random_vector(spec: CompileSpec) -> TaskVector:

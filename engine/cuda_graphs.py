@@ -22,7 +22,7 @@ from engine.errors import EngineError
 from engine.geometry import Pixels
 from engine.gpu import Event, Gpu, Graph
 from engine.network import Buffers, Network, buffers
-from engine.runner import Progress, Slots, bucket_for, building, fill
+from engine.runner import Answers, Progress, Slots, bucket_for, building, fill
 
 log: Final = logging.getLogger("vtv.engine")
 IN_FLIGHT: Final = 2
@@ -68,12 +68,12 @@ class InFlight:
         self._lane, self._rows, self._done, self._release = lane, rows, done, release
         self._collected = False
 
-    def result(self) -> Pixels:
+    def result(self) -> Answers:
         if self._collected:
             raise EngineError("the answers of a batch are given out once")
         self._collected = True
         self._done.synchronize()
-        answers: Pixels = np.array(self._lane.answers.numpy()[: self._rows])
+        answers: Answers = np.array(self._lane.answers.numpy()[: self._rows])
         self._release(self._lane)
         return answers
 

@@ -9,9 +9,11 @@ from engine import program as programs
 from engine.backends.choice import AUTO
 from engine.checkpoint import read_description
 from engine.geometry import Geometry
+from engine.program import EngineProgram
 from engine.runner import Progress
 from engine.runtime import Engine, batches_in_flight, checked_buckets, checked_device
 from engine.task_vector import TaskVector
+from engine.tower_plan import TowerPlan
 
 
 class EnginePlan:
@@ -26,19 +28,26 @@ class EnginePlan:
         backend: str = AUTO,
         device: str = "cpu",
         cache: Path | None = None,
+        tower: TowerPlan | None = None,
     ) -> None:
+        """`tower` is what classifies beside the model, once it is needed."""
         config, self.fingerprint = read_description(model)
         self.model_name = config.name
         self.device: torch.device = checked_device(device)
         self.buckets = checked_buckets(buckets, self.device)
+        self.tower = tower
         self.geometry = Geometry(config.mae.image_size, config.mae.patch_size)
         self._mae, self._program = config.mae, programs.zero_shot(self.geometry)
         self._model, self._slots, self._backend, self._cache = model, slots, backend, cache
 
     @property
     def max_batch(self) -> int:
-        """The largest bucket."""
+        """The largest bucket of the model's programs."""
         return self.buckets[-1]
+
+    def batch_sizes(self, program: EngineProgram) -> Sequence[int]:
+        """The buckets of a program, ascending."""
+        return self.tower.buckets if program == "classify" and self.tower else self.buckets
 
     @property
     def in_flight(self) -> int:

@@ -13,6 +13,8 @@ from torch import Tensor
 from engine.geometry import Geometry, Quadrant
 
 ProgramName = Literal["zero_shot", "one_shot"]
+EngineProgram = Literal["zero_shot", "one_shot", "classify"]
+"""What an engine runs: the model's two programs, and an image tower with its heads."""
 
 
 class Scope(StrEnum):

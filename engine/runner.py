@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.backends.protocol import Compiled, Launch
@@ -14,6 +15,10 @@ from engine.geometry import Pixels
 from engine.network import Buffers, Network, buffers
 
 Slots = Sequence[int]
+Answers = NDArray[Any]
+"""A row for each picture of a batch: of MAE-VQGAN uint8 [B,cell,cell,3], of a tower with heads float32 [B,C]."""
+Row = NDArray[Any]
+"""Of one picture."""
 Progress = Callable[[str], None]
 """Told what is being made: "building zero_shot, bucket 16, 3 of 9"."""
 
@@ -21,8 +26,8 @@ Progress = Callable[[str], None]
 class Pending(Protocol):
     """A batch under way."""
 
-    def result(self) -> Pixels:
-        """Its answers uint8 [B,cell,cell,3], waiting for them where need be. To be asked for once."""
+    def result(self) -> Answers:
+        """Its answers, waiting for them where need be. To be asked for once."""
 
 
 class Runner(Protocol):
@@ -63,9 +68,9 @@ def fill(pixels: Tensor, slot: Tensor | None, rows: Pixels, slots: Slots) -> Non
 class Done:
     """A batch that was computed at once."""
 
-    answers: Pixels
+    answers: Answers
 
-    def result(self) -> Pixels:
+    def result(self) -> Answers:
         return self.answers
 
 

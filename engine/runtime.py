@@ -13,6 +13,8 @@ from engine.backends.choice import AUTO, BACKENDS, choose
 from engine.backends.protocol import Backend
 from engine.cache import EngineCache, default_root
 from engine.checkpoint import load_model
+from engine.classification.head import Head
+from engine.classifier import Classifier
 from engine.compiled_engine import CompiledEngine, CompileSpec
 from engine.cuda_device import CudaDevice
 from engine.cuda_graphs import IN_FLIGHT, Captured
@@ -20,7 +22,7 @@ from engine.device import release_memory
 from engine.errors import EngineError
 from engine.geometry import Pixels
 from engine.model import MaeVqgan
-from engine.program import ProgramName, Scope
+from engine.program import EngineProgram, Scope
 from engine.runner import Pending, Progress, bucket_for
 from engine.task_vector import TaskVector
 
@@ -33,11 +35,12 @@ products of 32 pictures are hardly more tiles than it has processors: most of a 
 
 
 class Engine:
-    """A frozen model, its bank, and the two programs over fixed batch sizes.
+    """A frozen model, its bank, and the two programs over fixed batch sizes; an image tower beside it where there is
+    a `classifier`.
 
-    Not thread-safe: one thread owns it. `buckets` are the batch sizes that run; others are padded up with
-    slot 0, and the padding never leaves. `backend` is the name of what runs; where `auto` had to pass over a
-    better one, `fallbacks` says "NAME: why" for each.
+    Not thread-safe: one thread owns it. A slot number means the same row of both banks, of which one is in use.
+    `buckets` are the batch sizes that run; others are padded up with slot 0, and the padding never leaves. `backend`
+    is the name of what runs; where `auto` had to pass over a better one, `fallbacks` says "NAME: why" for each.
     """
 
     def __init__(
@@ -68,6 +71,7 @@ class Engine:
         self.backend, self.fallbacks = choice.name, choice.passed_over
         self.backend_version = self.compiled.backend.version
         self.dtype, self.bank = self.compiled.dtype, self.compiled.bank
+        self.classifier: Classifier | None = None
         for line in self.fallbacks:
             log.warning("backend passed over: %s", line)
         log.info("%s (%s) in %s on %s: %s", self.backend, self.backend_version, self.dtype, self.device, choice.why)
@@ -111,10 +115,13 @@ class Engine:
         """Capture time and memory of every CUDA graph; empty on a CPU."""
         return self.compiled.report
 
-    def write_slot(self, slot: int, vector: TaskVector) -> None:
-        """Install a task vector in place; the next batch sees it. Raises ModelMismatch."""
-        self.check_vector(vector)
-        self.compiled.install(slot, vector)
+    def write_slot(self, slot: int, content: TaskVector | Head) -> None:
+        """Install a task in place; the next batch sees it. Raises ModelMismatch, EngineError."""
+        if isinstance(content, Head):
+            self._tower().write_slot(slot, content)
+        else:
+            self.check_vector(content)
+            self.compiled.install(slot, content)
 
     def check_vector(self, vector: TaskVector) -> None:
         """Raises ModelMismatch for a task vector of another model."""
@@ -125,13 +132,16 @@ class Engine:
         """How many batches may be submitted and not collected: two on a GPU; a CPU computes while it submits."""
         return batches_in_flight(self.device)
 
-    def submit(self, program: ProgramName, pixels: Pixels, slots: Sequence[int] = ()) -> Pending:
+    def submit(self, program: EngineProgram, pixels: Pixels, slots: Sequence[int] = ()) -> Pending:
         """Start a batch; a GPU computes it while the host prepares the next. `result()` of what is returned gives
         the answers uint8 [B,cell,cell,3]. `pixels` may be reused at once.
 
         zero_shot: query tiles uint8 [B,tile,tile,3] and a slot for each row. one_shot: canvases uint8 [B,S,S,3]
-        whose answer is empty; no slots. Raises EngineError for other shapes, and beyond `in_flight` batches.
+        whose answer is empty; no slots. classify: as `Classifier.submit`. Raises EngineError for other shapes, and
+        beyond `in_flight` batches.
         """
+        if program == "classify":
+            return self._tower().submit(pixels, slots)
         if program == "one_shot":
             self._check(pixels, self.geometry.image_size)
             return self.compiled.runners[program].submit(pixels, ())
@@ -155,9 +165,16 @@ class Engine:
         return bucket_for(self.buckets, batch)
 
     def warm_up(self) -> None:
-        """Make every bucket of both programs ready and check it against float32 eager; raises EngineError."""
+        """Make every bucket of all programs ready and check it against float32 eager; raises EngineError."""
         self.compiled.prepare()
         self.compiled.check(("zero_shot", "one_shot"), self.buckets)
+        if self.classifier is not None:
+            self.classifier.warm_up()
+
+    def _tower(self) -> Classifier:
+        if self.classifier is None:
+            raise EngineError("this engine has no image tower: it does not classify")
+        return self.classifier
 
     def _check(self, pixels: Pixels, side: int) -> None:
         if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[1:] != (side, side, 3) or not len(pixels):

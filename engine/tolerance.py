@@ -1,4 +1,4 @@
-"""How far a backend may be from float32 eager, by the type it computes in."""
+"""How far a backend may be from float32 eager, by the type it computes in, and a picture to see it on."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -33,3 +33,10 @@ def psnr(first: Pixels, second: Pixels) -> float:
     """Of two uint8 pictures or batches: decibels, infinite where they are equal."""
     error = float(np.square(first.astype(np.float64) - second).mean())
     return float("inf") if error == 0 else float(10 * np.log10(255**2 / error))
+
+
+def check_picture(side: int) -> Pixels:
+    """Something of every frequency: uint8 [side,side,3]."""
+    across = np.linspace(0, 1, side)
+    waves = [np.sin(across[:, None] * 3 + across[None] * k**2 * 40 + k) for k in range(3)]
+    return ((np.stack(waves, -1) + 1) * 127.5).astype(np.uint8)

@@ -30,6 +30,7 @@ from service.http.routes.teach import teach_routes
 from service.oip.routes import tensor_routes, v2_routes
 from service.pipeline.pipeline import Pipeline
 from service.settings import Settings
+from service.tasks.fit import Fit
 from service.tasks.registry import TaskRegistry
 from service.tasks.store_watcher import StoreWatcher
 from service.teach.jobs import TeachJobs
@@ -40,7 +41,7 @@ from service.telemetry.record import Record
 from service.telemetry.tracing import start_tracing
 
 _DESCRIPTION = """An image and a task name in, the picture that MAE-VQGAN paints for that task out. No example
-pair is sent: a *task vector* stands in for it."""
+pair is sent: a *task vector* stands in for it. Classification tasks answer which class a picture shows."""
 
 
 def create_app(
@@ -52,12 +53,12 @@ def create_app(
     `app.state.pipeline` is the running pipeline. Artifacts that do not fit the model are logged and left out.
     """
     about = BuildInfo(version("visual-task-vectors"), plan.model_name, str(plan.device))
-    metrics = Metrics(about, plan.buckets)
-    registry = TaskRegistry({}, settings.slots)
-    watcher = StoreWatcher(store, registry, plan.check_vector, metrics)
+    metrics = Metrics(about)
+    registry, fit = TaskRegistry(settings.slots), Fit(plan)
+    watcher = StoreWatcher(store, registry, fit, metrics)
     watcher.load()
     authenticator = Authenticator(settings)
-    pipeline = Pipeline(plan, build, registry, metrics, settings, partial(end_now, ENGINE_HANGS))
+    pipeline = Pipeline(plan, build, registry, metrics, settings, partial(end_now, ENGINE_HANGS), fit.tower)
     teacher = Teacher(settings.model, plan.device.type, settings.max_pixels)
     jobs = TeachJobs(teacher, watcher.install, settings.teach_jobs, metrics)
     metrics.observe(pipeline.batcher, registry.slots)

@@ -17,6 +17,7 @@ from artifacts.store.open import open_store
 from engine.device import best_device
 from engine.errors import EngineError
 from engine.plan import EnginePlan
+from engine.tower_plan import TowerPlan
 from service.app import create_app
 from service.ending import end_now
 from service.http.protocol import HttpProtocol
@@ -37,6 +38,7 @@ def serve(
     backend: str | None = None,
     host: str | None = None,
     port: int | None = None,
+    tower: Path | str | None = None,
 ) -> int:
     """Serve until told to stop. What is None comes from the environment, or is the default.
 
@@ -45,21 +47,14 @@ def serve(
     """
     keep_freed_memory()
     try:
-        settings = Settings.load(model=model, store=store, backend=backend, host=host, port=port)
+        settings = Settings.load(model=model, store=store, backend=backend, host=host, port=port, tower=tower)
         log_to_stderr(settings.log_format)
         listener = _listen(settings)
     except (SettingsError, OSError) as error:
         return _refuse(error)
     with listener:
         try:
-            plan = EnginePlan(
-                settings.model,
-                slots=settings.slots,
-                buckets=settings.buckets,
-                backend=settings.backend,
-                device=_device(settings.device),
-                cache=settings.cache,
-            )
+            plan = engine_plan(settings)
             app = create_app(plan, plan.build, open_store(settings.store), settings)
         except (EngineError, SettingsError) as error:
             return _refuse(error)
@@ -71,6 +66,21 @@ def serve(
     if supervisor.building:
         end_now(code)
     return code
+
+
+def engine_plan(settings: Settings) -> EnginePlan:
+    """What is to be built. Raises CheckpointError or EngineError."""
+    device = _device(settings.device)
+    asked: dict[str, Any] = {
+        "slots": settings.slots,
+        "backend": settings.backend,
+        "device": device,
+        "cache": settings.cache,
+    }
+    tower = None
+    if isinstance(settings.tower, Path):
+        tower = TowerPlan(settings.tower, classes=settings.max_classes, buckets=settings.tower_buckets, **asked)
+    return EnginePlan(settings.model, buckets=settings.buckets, tower=tower, **asked)
 
 
 def _exit_code(stopped_by: int | None, refusal: EngineError | None) -> int:

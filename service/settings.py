@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from artifacts.paths import BUNDLED_MODEL, BUNDLED_STORE
+from artifacts.paths import BUNDLED_MODEL, BUNDLED_STORE, BUNDLED_TOWERS
 from artifacts.pictures.limits import PictureLimits
 from artifacts.store.address import StoreAddress, store_address
 
@@ -48,7 +48,10 @@ class Settings(BaseSettings):
     model: Path = BUNDLED_MODEL
     """Folder of the base model; by default the bundled one."""
     store: Annotated[StoreAddress, BeforeValidator(_store)] = BUNDLED_STORE
-    """Folder of the published task vectors, or `s3://bucket/prefix`; by default the bundled ones."""
+    """Folder of the published tasks, or `s3://bucket/prefix`; by default the bundled ones."""
+    tower: Literal["none"] | Path = Field(BUNDLED_TOWERS / "lite0", union_mode="left_to_right")
+    """Folder of the image tower that classification tasks are served with, loaded when there is one; by default the
+    bundled one. `none`: classification tasks are refused."""
     backend: Literal["auto", "eager", "inductor", "openvino", "tensorrt", "torch_tensorrt"] = "auto"
     """What runs the model; `auto` takes the fastest that works here."""
     cache: Path | None = None
@@ -56,9 +59,13 @@ class Settings(BaseSettings):
     device: str = "auto"
     """`cpu`, `cuda` or `cuda:1`; `auto` is a GPU where there is one."""
     slots: int = Field(64, ge=2, le=65_536)
-    """Rows of the task-vector bank: distinct tasks in flight at once, plus the no-op."""
+    """Rows of the bank: distinct tasks in flight at once, plus the no-op."""
+    max_classes: int = Field(1024, ge=1, le=100_000)
+    """Classes of one classification task, at most: what a row of the bank has room for."""
     buckets: Annotated[tuple[int, ...] | None, NoDecode, BeforeValidator(_split)] = None
     """Batch sizes to compile, separated by commas; unset leaves the choice to the engine."""
+    tower_buckets: Annotated[tuple[int, ...] | None, NoDecode, BeforeValidator(_split)] = None
+    """The same for the image tower."""
 
     host: str = "127.0.0.1"
     """Address to listen on."""

@@ -11,7 +11,8 @@ import torch
 from artifacts.store.folder import Store
 from engine.checkpoint import save_model
 from engine.model import MaeVqgan
-from tests.support import ANSWERS, TINY, ServerProcess, make_artifact
+from engine.towers.folder import save_tower
+from tests.support import ANSWERS, TINY, ServerProcess, make_artifact, tiny_tower
 from tests.tools import TOOLS
 
 
@@ -45,6 +46,14 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
         with torch.no_grad():
             model.mae.mask_token.normal_()
     return directory, save_model(model, directory)
+
+
+@pytest.fixture(scope="session")
+def tower_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny image tower's folder."""
+    directory = tmp_path_factory.mktemp("tower")
+    save_tower(tiny_tower(), directory)
+    return directory
 
 
 @pytest.fixture(scope="session")

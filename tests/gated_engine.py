@@ -10,8 +10,9 @@ from queue import Queue
 
 import numpy as np
 
+from engine.classification.head import Head
 from engine.geometry import Pixels
-from engine.program import ProgramName
+from engine.program import EngineProgram
 from engine.runner import Done, Pending
 from engine.task_vector import TaskVector
 from service.batching.batcher import Batcher
@@ -27,8 +28,6 @@ PATIENCE = 10.0
 class GatedEngine:
     """Reports each call in `calls`, then waits for one permit before it returns."""
 
-    max_batch = 4
-    buckets = (1, 2, 4)
     in_flight = 1
 
     def __init__(self) -> None:
@@ -36,15 +35,18 @@ class GatedEngine:
         self.permits = threading.Semaphore(0)
         self.broken = False
 
+    def batch_sizes(self, program: EngineProgram) -> tuple[int, ...]:
+        return 1, 2, 4
+
     def warm_up(self) -> None:
         if self.broken:
             raise RuntimeError("no luck")
 
-    def write_slot(self, slot: int, vector: TaskVector) -> None:
+    def write_slot(self, slot: int, content: TaskVector | Head) -> None:
         self.calls.put(("write", [slot]))
 
-    def submit(self, program: ProgramName, pixels: Pixels, slots: Sequence[int]) -> Pending:
-        return Done(self.compute(program, pixels, list(slots) if program == "zero_shot" else [0] * len(pixels)))
+    def submit(self, program: EngineProgram, pixels: Pixels, slots: Sequence[int]) -> Pending:
+        return Done(self.compute(program, pixels, [0] * len(pixels) if program == "one_shot" else list(slots)))
 
     def compute(self, program: str, pixels: Pixels, slots: list[int]) -> Pixels:
         self.calls.put((program, slots))
@@ -64,7 +66,7 @@ class AheadEngine(GatedEngine):
         self.launched: Queue[list[int]] = Queue()
         self._stream = ThreadPoolExecutor(1)
 
-    def submit(self, program: ProgramName, pixels: Pixels, slots: Sequence[int]) -> "Future[Pixels]":
+    def submit(self, program: EngineProgram, pixels: Pixels, slots: Sequence[int]) -> "Future[Pixels]":
         self.launched.put(list(slots))
         return self._stream.submit(self.compute, program, pixels, list(slots))
 
@@ -85,7 +87,7 @@ class Bench:
     def job(
         self,
         slot: int = 1,
-        program: ProgramName = "zero_shot",
+        program: EngineProgram = "zero_shot",
         deadline: float = float("inf"),
         ticket: Ticket | None = None,
     ) -> Job:

@@ -19,6 +19,7 @@ import torch
 from PIL import Image
 
 from artifacts.store.artifact import save_artifact
+from artifacts.store.residual import TaskResidual, save_residual
 from engine.confidence import Confidence
 from engine.config import MaeConfig, ModelConfig, VqganConfig
 from engine.model import MaeVqgan
@@ -99,6 +100,46 @@ def make_artifact(path: Path, task: str, model: str, seed: int, **changes: str) 
     return save_artifact(path, vector, about | changes)
 
 
+def tiny_tower() -> Lite0:
+    """An image tower of 32 px with random weights, large enough that pictures have features of their own."""
+    generator = torch.Generator().manual_seed(3)
+    tower = Lite0(32, 36).eval().requires_grad_(False)
+    for name, values in tower.named_parameters():
+        deviation = 0.1 if name.endswith("bias") else 1.8 / values[0].numel() ** 0.5
+        values.copy_(torch.randn(values.shape, generator=generator) * deviation)
+    return tower
+
+
+def make_residual(
+    path: Path,
+    task: str,
+    tower: str,
+    seed: int,
+    width: int = 1280,
+    classes: int = 5,
+    base: torch.Tensor | None = None,
+    **changes: str,
+) -> str:
+    """Write a classification task for a tower's fingerprint, of a random residual and, unless there is one, a random
+    base [K,D]; returns its hash."""
+    generator = torch.Generator().manual_seed(seed)
+    drawn, residual = (torch.randn(classes, width, generator=generator) for _ in range(2))
+    base = drawn if base is None else base
+    labels = tuple(f"{task} {number}" for number in range(classes))
+    about = {
+        "task": task,
+        "description": f"Random classes number {seed}.",
+        "method": "random",
+        "shots": "0",
+        "seed": str(seed),
+        "dataset": "none",
+        "metric": '{"name": "accuracy", "value": 0.5}',
+        "created": "2026-01-01T00:00:00Z",
+        "code": "test",
+    }
+    return save_residual(path, TaskResidual(base, residual, 0.5, 20.0, labels, tower), about | changes)
+
+
 def photo(width: int = 64, height: int = 48, seed: int = 0, file_format: str = "JPEG") -> bytes:
     """An image file of smooth random colours with a black square in it, for the tasks that fill holes."""
     coarse = np.random.default_rng(seed).integers(0, 256, (4, 4, 3), np.uint8)
@@ -168,6 +209,7 @@ class ServerProcess:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("VTV_")}
         environment |= {"OMP_NUM_THREADS": "1", "VTV_PORT": "0"}
         environment |= {f"VTV_{name.upper()}": value for name, value in settings.items()}
+        self.settings = settings
         self.process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
         self.lines: list[str] = []
         self._ended = threading.Event()

@@ -11,10 +11,12 @@ from artifacts.store.artifact import save_artifact
 from artifacts.store.folder import Store
 from benchmarks.peers.accelerator import MAX_BATCH, Accelerator
 from benchmarks.peers.answers import TASKS, painted
+from engine.classification.head import Head
+from engine.classifier import Classifier
 from engine.config import MaeConfig, ModelConfig, VqganConfig
 from engine.geometry import Pixels
 from engine.model import MaeVqgan
-from engine.program import ProgramName
+from engine.program import EngineProgram
 from engine.task_vector import AnswerSettings, TaskVector, site_shapes
 
 _FINGERPRINT: Final = "0" * 64
@@ -42,8 +44,10 @@ class SimulatedEngine:
     buckets: Final = (1, 2, 4, 8, 16, MAX_BATCH)
     max_batch: Final = MAX_BATCH
     in_flight: Final = 2
+    tower: Final = None
 
     def __init__(self, lock_file: Path) -> None:
+        self.classifier: Classifier | None = None
         self.device = torch.device("meta")  # beside the processor, and on it nothing is computed
         self.model = MaeVqgan(_CONFIG)
         self.geometry = self.model.geometry
@@ -54,18 +58,22 @@ class SimulatedEngine:
     def check_vector(self, vector: TaskVector) -> None:
         vector.check(_CONFIG.mae, self.model.program("zero_shot"), _FINGERPRINT)
 
+    def batch_sizes(self, program: EngineProgram) -> tuple[int, ...]:
+        return self.buckets
+
     def warm_up(self) -> None:
         self._accelerator.compute(1)
 
-    def write_slot(self, slot: int, vector: TaskVector) -> None:
-        self._task_of[slot] = vector.answer.radius - 1
+    def write_slot(self, slot: int, content: TaskVector | Head) -> None:
+        assert isinstance(content, TaskVector)
+        self._task_of[slot] = content.answer.radius - 1
 
-    def submit(self, program: ProgramName, pixels: Pixels, slots: Sequence[int] = ()) -> "Future[Pixels]":
+    def submit(self, program: EngineProgram, pixels: Pixels, slots: Sequence[int] = ()) -> "Future[Pixels]":
         """Queue a batch on the accelerator: query tiles uint8 [B,tile,tile,3] or canvases uint8 [B,S,S,3] ->
         uint8 [B,cell,cell,3], which for a canvas is the query's cell."""
         return self._stream.submit(self.compute, program, pixels, slots)
 
-    def compute(self, program: ProgramName, pixels: Pixels, slots: Sequence[int]) -> Pixels:
+    def compute(self, program: EngineProgram, pixels: Pixels, slots: Sequence[int]) -> Pixels:
         """What `submit` does on the accelerator's own thread."""
         self._accelerator.compute(len(pixels))
         if program == "one_shot":

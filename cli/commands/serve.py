@@ -27,6 +27,12 @@ def add(commands: Commands) -> None:
         help="artifact store, a folder or s3://bucket/prefix; may be empty still (default: bundled)",
     )
     parser.add_argument(
+        "--tower",
+        type=values.folder_or("none"),
+        metavar="DIR",
+        help="image tower of classification tasks; none refuses them (default: bundled)",
+    )
+    parser.add_argument(
         "--backend", choices=options.BACKENDS, help="what runs the model (default: auto, the best here)"
     )
     parser.add_argument("--host", help="address to listen on (default: 127.0.0.1, this machine alone)")
@@ -37,4 +43,4 @@ def run(a: Namespace) -> int:
     """Serve until told to stop."""
     from service.server import serve
 
-    return serve(a.model, a.store, a.backend, a.host, a.port)
+    return serve(a.model, a.store, a.backend, a.host, a.port, a.tower)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,24 @@ def tower_fingerprint(config: dict[str, Any], tensors: dict[str, Tensor]) -> str
 def half_fingerprint(tower: Tower) -> str:
     """What a tower's would be if it were saved."""
     return tower_fingerprint(tower.config(), _half(tower))
+
+
+@dataclass(frozen=True, slots=True)
+class TowerAbout:
+    """What a tower folder says, its weights not read: what the tower sees of a picture, and its features' width."""
+
+    fingerprint: str
+    size: int
+    shorter_edge: int
+    width: int
+
+
+def read_about(directory: Path) -> TowerAbout:
+    """Of a tower folder, without its weights; raises CheckpointError."""
+    config, mark = _read_description(directory)
+    with torch.device("meta"):
+        tower = _empty(directory, config)
+    return TowerAbout(mark, tower.size, tower.shorter_edge, tower.width)
 
 
 def read_fingerprint(directory: Path) -> str:

@@ -16,15 +16,24 @@ class BatchTimes:
         self._buckets: Final = sorted(buckets)
         self._seconds: dict[int, float] = {}
 
+    @property
+    def largest(self) -> int:
+        """Images that one batch holds at most."""
+        return self._buckets[-1]
+
+    def bucket(self, images: int) -> int:
+        """The batch size that so many images run at: the smallest that holds them."""
+        return self._buckets[bisect_left(self._buckets, images)]
+
     def observe(self, images: int, seconds: float) -> None:
         """A batch of so many images took so long."""
-        bucket = self._bucket(images)
+        bucket = self.bucket(images)
         before = self._seconds.get(bucket, seconds)
         self._seconds[bucket] = before + _WEIGHT * (seconds - before)
 
     def expected(self, images: int) -> float:
         """Seconds that a batch of so many images takes; infinite where none was seen."""
-        return self._seconds.get(self._bucket(images), math.inf)
+        return self._seconds.get(self.bucket(images), math.inf)
 
     def next_batch(self, waiting: int) -> int:
         """How many of those who wait to launch together, so that all are done soonest.
@@ -49,11 +58,7 @@ class BatchTimes:
         return min(self._together(images), self._in_parts(images)) if images else 0.0
 
     def _together(self, images: int) -> float:
-        return self._seconds.get(self._bucket(images), 0.0)
-
-    def _bucket(self, images: int) -> int:
-        """The smallest that holds them."""
-        return self._buckets[bisect_left(self._buckets, images)]
+        return self._seconds.get(self.bucket(images), 0.0)
 
     def _filled(self, images: int) -> int:
         """The largest that they fill; all of them where they fill none."""

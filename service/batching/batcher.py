@@ -15,7 +15,8 @@ from typing import Final
 
 import numpy as np
 
-from engine.geometry import Pixels
+from engine.classification.head import Head
+from engine.runner import Answers, Row
 from engine.task_vector import TaskVector
 from service.batching.completion import CompletionThread
 from service.batching.engine import BatchEngine, BatchSizes
@@ -61,8 +62,8 @@ class Batcher:
         self._on_warm = on_warm
         self._schedule: Final = Schedule(sizes, max_wait)
         self._ahead: Final = sizes.in_flight > 1
-        self._resident: dict[int, TaskVector] = {}
-        self._writes: list[tuple[int, TaskVector]] = []
+        self._resident: dict[int, TaskVector | Head] = {}
+        self._writes: list[tuple[int, TaskVector | Head]] = []
         self._stopped = False
         self._failure: Exception | None = None
         self._wake = threading.Condition()
@@ -120,11 +121,11 @@ class Batcher:
     def release(self, ticket: Ticket) -> None:
         self.admitted -= ticket.images
 
-    def write(self, slot: int, vector: TaskVector) -> None:
-        """Have `vector` in `slot` before any job that is queued from now on is launched."""
+    def write(self, slot: int, content: TaskVector | Head) -> None:
+        """Have `content` in `slot` before any job that is queued from now on is launched."""
         with self._wake:
-            self._resident[slot] = vector
-            self._writes.append((slot, vector))
+            self._resident[slot] = content
+            self._writes.append((slot, content))
             self._wake.notify()
 
     def waiting(self) -> int:
@@ -137,8 +138,8 @@ class Batcher:
         with self._wake:
             return self._schedule.under_way()
 
-    async def infer(self, job: Job) -> Pixels:
-        """Queue an admitted job, and wait for its answer, uint8 [cell, cell, 3].
+    async def infer(self, job: Job) -> Row:
+        """Queue an admitted job, and wait for its answer.
 
         Cancelled, the job is not computed unless it has been launched. Raises DeadlineExceeded where it was to be
         launched too late, NotReady where the service stops, and ServiceError where the engine failed.
@@ -221,8 +222,8 @@ class Batcher:
             batch, expired = self._schedule.take() if self._may_launch() else (None, [])
         self._fail(expired, DeadlineExceeded)
         assert self._engine is not None
-        for slot, vector in writes:
-            self._engine.write_slot(slot, vector)
+        for slot, content in writes:
+            self._engine.write_slot(slot, content)
         if batch is not None:
             self._launch(batch, completion)
         return True
@@ -239,13 +240,15 @@ class Batcher:
         else:
             self._complete(batch, pending.result())
 
-    def _complete(self, batch: Batch, answers: Pixels) -> None:
+    def _complete(self, batch: Batch, answers: Answers) -> None:
         for job, answer in zip(batch.jobs, answers, strict=True):
             job.answer = answer
         with self._wake:
             seconds = self._schedule.complete(batch)
             self._wake.notify()
-        self._on_batch(BatchReport(len(batch.jobs), len({job.task for job in batch.jobs}), seconds))
+        size = len(batch.jobs)
+        bucket = self._schedule.times[batch.program].bucket(size)
+        self._on_batch(BatchReport(size, len({job.task for job in batch.jobs}), seconds, bucket))
         _deliver(batch.jobs)
 
     @staticmethod

@@ -6,8 +6,7 @@ from queue import SimpleQueue
 from types import TracebackType
 from typing import Final, Generic, Self, TypeVar
 
-from engine.geometry import Pixels
-from engine.runner import Pending
+from engine.runner import Answers, Pending
 
 BatchT = TypeVar("BatchT")
 
@@ -19,7 +18,7 @@ class CompletionThread(Generic[BatchT]):
     waited for after that.
     """
 
-    def __init__(self, done: Callable[[BatchT, Pixels], None], failed: Callable[[Exception], None]) -> None:
+    def __init__(self, done: Callable[[BatchT, Answers], None], failed: Callable[[Exception], None]) -> None:
         self._done: Final = done
         self._failed: Final = failed
         self._batches: SimpleQueue[tuple[BatchT, Pending] | None] = SimpleQueue()

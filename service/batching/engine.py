@@ -5,19 +5,22 @@ from typing import Protocol
 
 import torch
 
+from engine.classification.head import Head
+from engine.classifier import Classifier
 from engine.geometry import Geometry, Pixels
-from engine.program import ProgramName
+from engine.program import EngineProgram
 from engine.runner import Pending
 from engine.task_vector import TaskVector
+from engine.tower_plan import TowerPlan
 
 
 class BatchSizes(Protocol):
     """What is known of an engine before it is built."""
 
-    @property
-    def max_batch(self) -> int: ...
-    @property
-    def buckets(self) -> Sequence[int]: ...
+    def batch_sizes(self, program: EngineProgram) -> Sequence[int]:
+        """Those that a program runs at, ascending: others are padded up."""
+        ...
+
     @property
     def in_flight(self) -> int:
         """Batches that may be submitted and not collected."""
@@ -28,14 +31,19 @@ class BatchEngine(Protocol):
     """An engine, driven by one thread. Batches and slot writes take effect in the order of the calls."""
 
     def warm_up(self) -> None: ...
-    def write_slot(self, slot: int, vector: TaskVector) -> None: ...
-    def submit(self, program: ProgramName, pixels: Pixels, slots: Sequence[int]) -> Pending:
-        """Start a batch, or compute it where `in_flight` is 1. `slots` count for zero_shot only."""
+    def write_slot(self, slot: int, content: TaskVector | Head) -> None: ...
+    def submit(self, program: EngineProgram, pixels: Pixels, slots: Sequence[int]) -> Pending:
+        """Start a batch, or compute it where `in_flight` is 1. For one_shot `slots` do not count."""
         ...
 
 
 class ServedEngine(BatchSizes, Protocol):
     """What a server has to know before the engine is built; `engine.plan.EnginePlan` tells it."""
+
+    @property
+    def max_batch(self) -> int:
+        """Pictures that the model paints at once, at most."""
+        ...
 
     @property
     def model_name(self) -> str: ...
@@ -45,6 +53,11 @@ class ServedEngine(BatchSizes, Protocol):
     def device(self) -> torch.device: ...
     @property
     def geometry(self) -> Geometry: ...
+    @property
+    def tower(self) -> TowerPlan | None:
+        """What classifies beside the model, once it is needed; None where nothing does."""
+        ...
+
     def check_vector(self, vector: TaskVector) -> None:
         """Raises ModelMismatch for a task vector of another model."""
         ...
@@ -52,6 +65,9 @@ class ServedEngine(BatchSizes, Protocol):
 
 class BuiltEngine(BatchEngine, Protocol):
     """An engine that tells what computes."""
+
+    classifier: Classifier | None
+    """May be set while it serves."""
 
     @property
     def backend(self) -> str: ...

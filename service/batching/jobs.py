@@ -4,7 +4,8 @@ import asyncio
 from dataclasses import dataclass
 
 from engine.geometry import Pixels
-from engine.program import ProgramName
+from engine.program import EngineProgram
+from engine.runner import Row
 from service.errors import ServiceError
 
 
@@ -22,9 +23,9 @@ class Job:
     """One image on its way through the engine. Times are time.monotonic() seconds."""
 
     ticket: Ticket
-    program: ProgramName
+    program: EngineProgram
     pixels: Pixels
-    """uint8 [112, 112, 3], or [224, 224, 3] for one_shot."""
+    """uint8 [112, 112, 3], [224, 224, 3] for one_shot, for classify [size, size, 3] as the image tower takes it."""
     slot: int
     task: str
     deadline: float
@@ -33,8 +34,8 @@ class Job:
     started_at: float = 0.0
     """When the engine began with its batch: one may be launched behind another."""
     finished_at: float = 0.0
-    answer: Pixels | None = None
-    """uint8 [111, 111, 3]."""
+    answer: Row | None = None
+    """uint8 [111, 111, 3]; for classify scores float32 [C]."""
     error: type[ServiceError] | None = None
     """What to raise in place of an answer. A type, as an error that was raised would hold on to the job."""
     done: asyncio.Future[None] | None = None

@@ -1,9 +1,9 @@
 """Which jobs the engine gets next, and when: the batcher's policy, without its threads.
 
 An idle engine takes what waits at once, unless it was told that a job may wait a little for company. One batch
-holds one program's jobs and any mix of tasks. An engine that can be launched ahead gets a second batch while it
-computes the first: a full one at once; what would leave room waits for company until the engine is about to be
-free, so that it never idles.
+holds one program's jobs and any mix of tasks; programs share the engine's time. An engine that can be launched ahead
+gets a second batch while it computes the first: a full one at once; what would leave room waits for company until the
+engine is about to be free, so that it never idles.
 """
 
 import math
@@ -11,10 +11,11 @@ import time
 from dataclasses import dataclass
 from typing import Final, get_args
 
-from engine.program import ProgramName
+from engine.program import EngineProgram
 from service.batching.batch_times import BatchTimes
 from service.batching.engine import BatchSizes
 from service.batching.fair_queue import FairQueue
+from service.batching.fair_share import FairShare
 from service.batching.jobs import Job
 
 _LEAD: Final = 0.2
@@ -28,9 +29,11 @@ class Batch:
     jobs: list[Job]
     launched_at: float
     """time.monotonic() seconds."""
+    expected: float
+    """Seconds that it was thought to take; 0 where nothing was known of its like."""
 
     @property
-    def program(self) -> ProgramName:
+    def program(self) -> EngineProgram:
         return self.jobs[0].program
 
 
@@ -42,17 +45,20 @@ class Schedule:
 
     def __init__(self, engine: BatchSizes, max_wait: float) -> None:
         """`max_wait` is how many seconds a job may wait for an idle engine's batch to fill."""
-        programs: tuple[ProgramName, ...] = get_args(ProgramName)
-        self.times: Final = {program: BatchTimes(engine.buckets) for program in programs}
+        programs: tuple[EngineProgram, ...] = get_args(EngineProgram)
+        self.times: Final = {program: BatchTimes(engine.batch_sizes(program)) for program in programs}
         self._queues: Final = {program: FairQueue() for program in programs}
+        self._share: Final = FairShare(programs)
         self._in_flight: list[Batch] = []
         self._most_in_flight: Final = engine.in_flight
-        self._max_batch: Final = engine.max_batch
         self._max_wait: Final = max_wait
         self._free_since = 0.0
 
     def push(self, job: Job) -> None:
-        self._queues[job.program].push(job)
+        queue = self._queues[job.program]
+        if not queue:
+            self._share.arrived(job.program)
+        queue.push(job)
 
     def remove(self, job: Job) -> None:
         """Take a job out, where it still waits."""
@@ -68,10 +74,10 @@ class Schedule:
 
     def seconds_to_launch(self) -> float | None:
         """How long the next batch has to wait for company; None where nobody waits, or until a batch is done."""
-        _, queue = self._next()
+        program, queue = self._next()
         if not queue or not self.has_room():
             return None
-        if len(queue) >= self._max_batch:
+        if len(queue) >= self.times[program].largest:
             return 0.0
         due = queue.oldest() + self._max_wait
         if self._in_flight:
@@ -94,7 +100,9 @@ class Schedule:
                 jobs.append(job)
         if not jobs:
             return None, expired
-        batch = Batch(jobs, now)
+        expected = self.times[program].expected(len(jobs))
+        batch = Batch(jobs, now, expected if expected < math.inf else 0.0)
+        self._share.launched(program, batch.expected)
         self._in_flight.append(batch)
         return batch, expired
 
@@ -106,6 +114,7 @@ class Schedule:
             job.started_at, job.finished_at = started, now
         self._free_since = now
         self.times[batch.program].observe(len(batch.jobs), now - started)
+        self._share.corrected(batch.program, now - started - batch.expected)
         self._in_flight.remove(batch)
         return now - started
 
@@ -125,9 +134,10 @@ class Schedule:
         self._in_flight.clear()
         return left
 
-    def _next(self) -> tuple[ProgramName, FairQueue]:
-        """The program that has somebody waiting longest, and its queue."""
-        return min(self._queues.items(), key=lambda item: item[1].oldest())
+    def _next(self) -> tuple[EngineProgram, FairQueue]:
+        """The program whose turn it is, and its queue, which is empty where nobody waits."""
+        waiting = [item for item in self._queues.items() if item[1]] or list(self._queues.items())
+        return min(waiting, key=lambda item: (self._share.clock(item[0]), item[1].oldest()))
 
     def _nearly_free(self) -> float:
         """When to launch behind the batch in flight; infinity where nothing is known of its like."""

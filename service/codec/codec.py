@@ -8,11 +8,11 @@ import cv2
 from artifacts.pictures.holes import HoledPicture
 from artifacts.pictures.limits import PictureLimits
 from artifacts.pictures.paint import binarised, paint
-from artifacts.pictures.resize import resized
+from artifacts.pictures.resize import middle_square, resized
 from artifacts.pictures.write import encode
 from engine.errors import NothingToFill
 from engine.geometry import Geometry, Pixels
-from engine.program import ProgramName
+from engine.program import EngineProgram
 from service.codec import images
 from service.codec.spec import ImageSpec
 from service.errors import InvalidImage
@@ -28,14 +28,19 @@ _LARGE_PIXELS: Final = 4_000_000
 class Decoded:
     """An image ready for the engine."""
 
-    program: ProgramName
+    program: EngineProgram
     pixels: Pixels
-    """uint8 [tile, tile, 3] for zero_shot, the whole canvas for one_shot."""
+    """uint8 [tile, tile, 3] for zero_shot, the whole canvas for one_shot, the tower's square for classify."""
     guide: Pixels | None
     """uint8 [tile, tile, 3]: the query at the answer's size. None where that is the file's own size: the
     file is then read again at the end, so that what waits stays small."""
     large: bool = False
     """Whether the answer takes so much memory that only one such may be worked on at a time."""
+
+    @property
+    def paints(self) -> bool:
+        """Whether an answer is to be encoded, for which the picture may be needed again."""
+        return self.program != "classify"
 
 
 class EncodedAnswer(NamedTuple):
@@ -56,6 +61,8 @@ class Codec:
 
     def decode(self, spec: ImageSpec) -> Decoded:
         """Read an image and lay it out as the engine takes it. Raises InvalidImage or UnsupportedMedia."""
+        if spec.square is not None:
+            return Decoded("classify", middle_square(self._read(spec.source), *spec.square), None)
         if spec.size == "original" or spec.has_hole:
             images.check_painting(self._size(spec.source), self.limits, spec.has_hole)
         if spec.has_hole:

@@ -11,6 +11,13 @@ Refine = Literal["auto", "guided", "none"]
 Threshold = Literal["none", "auto"]
 
 
+class Square(NamedTuple):
+    """The part of a picture that an image tower takes, as `artifacts.pictures.resize.middle_square` cuts it."""
+
+    side: int
+    shorter_edge: int
+
+
 class ImageSpec(NamedTuple):
     """One image, and how its answer is wanted."""
 
@@ -26,6 +33,8 @@ class ImageSpec(NamedTuple):
     """Whether the answer is wanted as a file; else as its pixels' bytes."""
     settings: AnswerSettings
     """With a threshold where black and white is asked for."""
+    square: Square | None = None
+    """Where the picture is to be classified: then nothing is painted, and nothing else here says how."""
 
     @property
     def has_hole(self) -> bool:

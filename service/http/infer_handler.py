@@ -13,7 +13,7 @@ from service.errors import InvalidRequest, ServiceError
 from service.http.auth import Authenticator
 from service.http.calls import task_in
 from service.http.problems import problem
-from service.pipeline.call import Call, Outcome
+from service.pipeline.call import Call, Outcome, Painted
 from service.pipeline.interruption import Interruption
 from service.pipeline.pipeline import Pipeline
 from service.telemetry.metrics import Metrics
@@ -71,16 +71,16 @@ class InferHandler:
             call = await read()
             record.images = len(call.images)
             if call.options.task is not None:
-                record.task = self.pipeline.registry.artifact(call.options.task).task
+                record.task = self.pipeline.registry.task(call.options.task).name
             record.admitted_ns = time_ns()
             interruption.watch(request.receive)
             outcome = await self.pipeline.answer(call, self.authenticator.client(request), interruption)
         record.timing = outcome.timing
         response = await write(call, outcome)
         response.raw_headers.append((b"server-timing", outcome.timing.header().encode()))
-        if outcome.artifact is not None:
-            response.raw_headers.append((b"x-vtv-artifact", outcome.artifact.hash.encode()))
-        if (confidence := outcome.confidence) is not None:
+        if outcome.task is not None:
+            response.raw_headers.append((b"x-vtv-artifact", outcome.task.hash.encode()))
+        if isinstance(outcome, Painted) and (confidence := outcome.confidence) is not None:
             response.raw_headers.append((b"x-vtv-confidence", b"%.3f" % confidence))
             for answer in outcome.answers:
                 self.metrics.confidence(record.task, answer.confidence or 0.0)

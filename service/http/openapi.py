@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from service.http.schemas import InferReply, InferRequest, Problem
+from service.http.schemas import ClassesReply, InferReply, InferRequest, Problem
 from service.pipeline.call import Options
 
 BINARY: Final = {"type": "string", "format": "binary"}
@@ -58,7 +58,7 @@ REPLY_HEADERS: Final = {
         ("X-Request-ID", "The caller's own where it is sane."),
         ("Server-Timing", "queue, decode, compute, encode in milliseconds, waiting for each included."),
         ("X-VTV-Confidence", "0 to 1, where it was measured; of several answers, the least."),
-        ("X-VTV-Artifact", "SHA-256 of the task vector's file, where one was used."),
+        ("X-VTV-Artifact", "SHA-256 of the artifact's file, where a task was asked for."),
     )
 }
 
@@ -103,11 +103,11 @@ INFER: Final[dict[str, Any]] = {
     },
     "responses": {
         "200": {
-            "description": "The answer's file, or JSON where several images or JSON were asked for.",
+            "description": "The answer's file, or JSON where several images or JSON were asked for, and for classes.",
             "headers": REPLY_HEADERS,
             "content": {
                 **{media_type: {"schema": BINARY} for media_type in _IMAGES},
-                "application/json": {"schema": inlined(InferReply)},
+                "application/json": {"schema": {"anyOf": [inlined(InferReply), inlined(ClassesReply)]}},
             },
         },
         **PROBLEMS,

@@ -1,17 +1,44 @@
-"""Answers as HTTP: the image file itself, or JSON."""
+"""Answers as HTTP: the image file itself, or JSON; classes are always JSON."""
 
 import base64
 from collections.abc import Callable
 
+import numpy as np
+from pydantic import BaseModel
 from starlette.responses import Response
 
+from engine.runner import Row
 from service.http.calls import InferCall
-from service.http.schemas import InferReply, Output, TimingMs
-from service.pipeline.call import Outcome
+from service.http.schemas import ClassesOutput, ClassesReply, InferReply, Output, ScoredClass, TimingMs
+from service.pipeline.call import Classified, Outcome, Painted
+from service.telemetry.timing import Timing
 
 
 def reply(call: InferCall, accept: str, outcome: Outcome, model: str) -> Response:
-    """The reply to `call`: bytes for the raw form, or for one image unless the client prefers JSON."""
+    """The reply to `call`; `model` is the base model's fingerprint."""
+    if isinstance(outcome, Classified):
+        return _json(_classes(call, outcome))
+    return _pictures(call, accept, outcome, model)
+
+
+def _classes(call: InferCall, outcome: Classified) -> ClassesReply:
+    return ClassesReply(
+        task=outcome.task.name,
+        model=outcome.tower,
+        artifact=outcome.task.hash,
+        outputs=[ClassesOutput(classes=best(row, outcome.labels, call.options.top_k)) for row in outcome.scores],
+        timing_ms=_timing(outcome.timing),
+    )
+
+
+def best(scores: Row, labels: tuple[str, ...], count: int) -> list[ScoredClass]:
+    """The first `count` classes by their scores float32 [K], best first; of equals the one that comes first."""
+    order = np.argsort(-scores, kind="stable")[:count]
+    return [ScoredClass(label=labels[row], score=float(scores[row])) for row in order]
+
+
+def _pictures(call: InferCall, accept: str, outcome: Painted, model: str) -> Response:
+    """Bytes for the raw form, or for one image unless the client prefers JSON."""
     media_type = f"image/{call.options.format}"
     if call.form == "raw" or (
         call.form == "multipart" and len(outcome.answers) == 1 and prefers_image(accept)
@@ -27,13 +54,22 @@ def reply(call: InferCall, accept: str, outcome: Outcome, model: str) -> Respons
         )
         for answer in outcome.answers
     ]
-    body = InferReply(
-        task=call.options.task,
-        model=model,
-        artifact=outcome.artifact.hash if outcome.artifact else None,
-        outputs=outputs,
-        timing_ms=TimingMs(**{stage: round(spent, 3) for stage, spent in outcome.timing.stages.items()}),
+    return _json(
+        InferReply(
+            task=call.options.task,
+            model=model,
+            artifact=outcome.task.hash if outcome.task else None,
+            outputs=outputs,
+            timing_ms=_timing(outcome.timing),
+        )
     )
+
+
+def _timing(timing: Timing) -> TimingMs:
+    return TimingMs(**{stage: round(spent, 3) for stage, spent in timing.stages.items()})
+
+
+def _json(body: BaseModel) -> Response:
     return Response(body.model_dump_json(), media_type="application/json")
 
 

@@ -50,6 +50,25 @@ class InferReply(BaseModel):
     timing_ms: TimingMs
 
 
+class ScoredClass(BaseModel):
+    label: str
+    score: float = Field(description="Softmax over all classes of the task: 0 to 1.")
+
+
+class ClassesOutput(BaseModel):
+    classes: list[ScoredClass] = Field(description="Best first, `top_k` of them.")
+
+
+class ClassesReply(BaseModel):
+    """Of a task that answers with classes."""
+
+    task: str
+    model: str = Field(description="The image tower's fingerprint.")
+    artifact: str = Field(description="SHA-256 of the artifact's file.")
+    outputs: list[ClassesOutput] = Field(description="In the order of the request's images.")
+    timing_ms: TimingMs
+
+
 class TaskList(BaseModel):
     tasks: list[TaskInfo]
 

@@ -24,7 +24,8 @@ TENSORS: Final[dict[str, Any]] = {
     },
     "responses": {
         "200": {
-            "description": "One output, `answer`; in the binary form where the request asks for that.",
+            "description": "One output, `answer`, or of a classification `scores` and `labels`; in the binary form "
+            "where the request asks for that.",
             "headers": REPLY_HEADERS,
             "content": {
                 "application/json": {"schema": inlined(TensorReply)},

@@ -6,13 +6,15 @@ from typing import Final
 from fastapi import APIRouter, Request, Response
 from starlette.requests import ClientDisconnect
 
+from engine.classification.head import Head
 from service.errors import ClientClosed, NotFound, NotReady
 from service.http.auth import SECURITY
 from service.http.infer_handler import InferHandler
 from service.http.openapi import PROBLEM
 from service.oip.openapi import TENSORS
+from service.oip.replies import tensor_reply
 from service.oip.schemas import Live, ModelMetadata, ModelReady, Ready, ServerMetadata, TensorMetadata
-from service.oip.tensors import JSON_SIZE_HEADER, TensorCall, json_part, read_tensors, tensor_reply
+from service.oip.tensors import JSON_SIZE_HEADER, TensorCall, json_part, read_tensors
 from service.pipeline.call import Outcome
 from service.tasks.registry import TaskRegistry
 
@@ -50,13 +52,20 @@ def v2_routes(handler: InferHandler, version: str) -> APIRouter:
     @router.get(f"/models/{{task}}{_VERSION}", summary="The same, of one version", responses={404: PROBLEM})
     async def model(task: str, version: str = "") -> ModelMetadata:
         _check_version(registry, task, version)
-        tile = handler.pipeline.tile
+        installed, tile = registry.task(task), handler.pipeline.tile
+        outputs = [TensorMetadata(name="answer", datatype="UINT8", shape=[-1, tile, tile, 3])]
+        if isinstance(installed.content, Head):
+            classes = len(installed.content.labels)
+            outputs = [
+                TensorMetadata(name="scores", datatype="FP32", shape=[-1, classes]),
+                TensorMetadata(name="labels", datatype="BYTES", shape=[classes]),
+            ]
         return ModelMetadata(
             name=task,
-            versions=[registry.artifact(task).hash],
+            versions=[installed.hash],
             platform=_PLATFORM,
             inputs=[TensorMetadata(name="image", datatype="UINT8", shape=[-1, -1, -1, 3])],
-            outputs=[TensorMetadata(name="answer", datatype="UINT8", shape=[-1, tile, tile, 3])],
+            outputs=outputs,
         )
 
     @router.get("/models/{task}/ready", summary="A task is installed", responses={404: PROBLEM, 503: PROBLEM})
@@ -86,7 +95,8 @@ def tensor_routes(handler: InferHandler, max_images: int) -> APIRouter:
         openapi_extra=description,
     )
     async def infer(task: str, request: Request, version: str = "") -> Response:
-        """Paint the answer to each image. See `service/oip/tensors.py` for the forms a tensor may have."""
+        """Paint the answer to each image, or tell its classes. `service/oip/tensors.py` and `replies.py` say which
+        forms a tensor may have."""
 
         async def read() -> TensorCall:
             _check_version(registry, task, version)
@@ -95,9 +105,10 @@ def tensor_routes(handler: InferHandler, max_images: int) -> APIRouter:
             except ClientDisconnect:
                 raise ClientClosed from None
             json_size = request.headers.get(JSON_SIZE_HEADER)
+            asked = body, json_size, task, max_images, registry.classifies(task)
             if json_part(json_size, len(body)) <= _SHORT_JSON:
-                return read_tensors(body, json_size, task, max_images)
-            return await asyncio.to_thread(read_tensors, body, json_size, task, max_images)
+                return read_tensors(*asked)
+            return await asyncio.to_thread(read_tensors, *asked)
 
         async def write(call: TensorCall, outcome: Outcome) -> Response:
             if call.binary:
@@ -111,5 +122,5 @@ def tensor_routes(handler: InferHandler, max_images: int) -> APIRouter:
 
 def _check_version(registry: TaskRegistry, task: str, version: str) -> None:
     """Raises UnknownTask, and NotFound where a version is named that the task does not have now."""
-    if version not in ("", registry.artifact(task).hash):
+    if version not in ("", registry.task(task).hash):
         raise NotFound("The task has no such version: its metadata lists the one that is served.")

@@ -14,7 +14,7 @@ class InputTensor(BaseModel):
 
 
 class AskedOutput(BaseModel):
-    name: str = Field(description="`answer`.")
+    name: str = Field(description="`answer`, or of a classification `scores` or `labels`.")
     parameters: dict[str, Any] = Field({}, description="`binary_data`: whether it is wanted after the JSON part.")
 
 
@@ -24,17 +24,17 @@ class TensorRequest(BaseModel):
     id: str | None = Field(None, max_length=1000)
     parameters: dict[str, Any] = Field(
         {},
-        description="`size`, `refine`, `threshold` and `format` as elsewhere. The answer is UINT8 where the image is, "
-        "BYTES where `format` is set; `format` `raw` makes it UINT8 in any case. `binary_data_output` asks for "
-        "the binary form.",
+        description="`size`, `refine`, `threshold` and `format` as elsewhere, for tasks that paint. The answer is "
+        "UINT8 where the image is, BYTES where `format` is set; `format` `raw` makes it UINT8 in any case. "
+        "`binary_data_output` asks for the binary form.",
     )
     inputs: list[InputTensor] = Field(min_length=1, max_length=2)
-    outputs: list[AskedOutput] | None = Field(None, max_length=1)
+    outputs: list[AskedOutput] | None = Field(None, max_length=2, description="All, where none is asked for.")
 
 
 class OutputTensor(BaseModel):
-    name: Literal["answer"]
-    datatype: Literal["UINT8", "BYTES"]
+    name: Literal["answer", "scores", "labels"]
+    datatype: Literal["UINT8", "BYTES", "FP32"]
     shape: list[int]
     parameters: dict[str, Any] = {}
     data: list[Any] | None = None
@@ -42,7 +42,7 @@ class OutputTensor(BaseModel):
 
 class TensorReply(BaseModel):
     model_name: str
-    model_version: str = Field(description="SHA-256 of the task vector's file.")
+    model_version: str = Field(description="SHA-256 of the artifact's file.")
     id: str | None = None
     parameters: dict[str, float] | None = Field(None, description="`confidence`, the least of the answers', if known.")
     outputs: list[OutputTensor]
@@ -74,7 +74,7 @@ class TensorMetadata(BaseModel):
 
 class ModelMetadata(BaseModel):
     name: str
-    versions: list[str] = Field(description="SHA-256 of the task vector's file.")
+    versions: list[str] = Field(description="SHA-256 of the artifact's file.")
     platform: str
     inputs: list[TensorMetadata]
     outputs: list[TensorMetadata]

@@ -1,13 +1,10 @@
-"""Inference requests and replies of the Open Inference Protocol, with its binary tensor extension.
+"""Inference requests of the Open Inference Protocol, with its binary tensor extension.
 
 Input `image` is UINT8 [N,H,W,3] (RGB), or BYTES [N] of encoded files, and so is `mask`, white where to paint, for tasks
-that fill holes; output `answer` is UINT8 [N,112,112,3] or
-BYTES [N]. In JSON, a UINT8 tensor is a list of numbers, nested or flat, and a BYTES element is base64 text. In
+that fill holes. In JSON, a UINT8 tensor is a list of numbers, nested or flat, and a BYTES element is base64 text. In
 binary, tensors follow the JSON part, and a BYTES element is preceded by its length, 4 bytes little endian.
 """
 
-import base64
-import json
 import struct
 from codecs import BOM_UTF8
 from collections.abc import Sequence
@@ -16,19 +13,22 @@ from typing import Any, Final
 
 import numpy as np
 from pydantic import ValidationError
-from starlette.responses import Response
 
 from engine.geometry import Pixels
 from service.errors import InvalidRequest
 from service.http.base64_text import decoded_files
 from service.http.calls import check_masks, complaint, read_options
 from service.oip.schemas import InputTensor, TensorRequest
-from service.pipeline.call import Call, Outcome
+from service.pipeline.call import Call
 
 JSON_SIZE_HEADER: Final = "Inference-Header-Content-Length"
 """Bytes of the JSON part, where tensors follow it."""
+PICTURES: Final = ("answer",)
+CLASSES: Final = ("scores", "labels")
+"""Outputs of a task of each kind."""
 _OPTIONS: Final = ("size", "refine", "threshold", "format")
-_LENGTH: Final = struct.Struct("<I")
+LENGTH: Final = struct.Struct("<I")
+"""Before each element of a binary BYTES tensor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +37,20 @@ class TensorCall(Call):
 
     id: str | None = None
     """The client's own, returned with the reply."""
-    binary: bool = False
-    """Whether the answer is wanted after the JSON part."""
+    outputs: Sequence[tuple[str, bool]] = ()
+    """Which are wanted, in this order, and whether after the JSON part."""
+
+    @property
+    def binary(self) -> bool:
+        """Whether every output is wanted after the JSON part."""
+        return all(binary for _, binary in self.outputs)
 
 
-def read_tensors(body: bytes, json_size: str | None, task: str, max_images: int) -> TensorCall:
-    """`json_size` is the header's value. Raises InvalidRequest or InvalidImage."""
+def read_tensors(
+    body: bytes, json_size: str | None, task: str, max_images: int, classifies: bool = False
+) -> TensorCall:
+    """`json_size` is the header's value; `classifies` tells the kind of the task. Raises InvalidRequest or
+    InvalidImage."""
     size = json_part(json_size, len(body))
     try:
         asked = TensorRequest.model_validate_json(body[:size].removeprefix(BOM_UTF8))
@@ -50,33 +58,46 @@ def read_tensors(body: bytes, json_size: str | None, task: str, max_images: int)
         raise InvalidRequest(complaint(error)) from None
     if [tensor.name for tensor in asked.inputs] not in (["image"], ["image", "mask"]):
         raise InvalidRequest("There must be one input named image, and for tasks that fill holes one named mask.")
-    if any(output.name != "answer" for output in asked.outputs or []):
-        raise InvalidRequest("The only output is named answer.")
+    outputs = _outputs(asked, CLASSES if classifies else PICTURES)
     tensor = asked.inputs[0]
     count = tensor.shape[0] if tensor.shape else 0
     if not 1 <= count <= max_images:
         raise InvalidRequest(f"A request must hold 1 to {max_images} images: the first dimension of image.")
     images, *masks = _pictures(asked.inputs, body[size:])
     options: dict[str, Any] = {name: asked.parameters[name] for name in _OPTIONS if name in asked.parameters}
-    encoded = options.get("format", "raw" if tensor.datatype == "UINT8" else "png") != "raw"
-    if not encoded:
-        options.pop("format", None)
-        if options.get("size", "native") != "native":
-            raise InvalidRequest("Only encoded answers may be larger: set the parameter format to png, webp or jpeg.")
-    if asked.outputs:
-        binary = asked.outputs[0].parameters.get("binary_data", False)
-    else:
-        binary = asked.parameters.get("binary_data_output", False)
+    encoded = True if classifies else _wants_files(options, tensor)
     call = TensorCall(
         read_options({"task": task, **options}),
         images,
         encoded=encoded,
         masks=masks[0] if masks else (),
         id=asked.id,
-        binary=binary is True,
+        outputs=outputs,
     )
     check_masks(call)
     return call
+
+
+def _outputs(asked: TensorRequest, names: Sequence[str]) -> list[tuple[str, bool]]:
+    """The outputs that are wanted, of those that there are."""
+    if not asked.outputs:
+        binary = asked.parameters.get("binary_data_output", False) is True
+        return [(name, binary) for name in names]
+    wanted = [(output.name, output.parameters.get("binary_data", False) is True) for output in asked.outputs]
+    if len({name for name, _ in wanted} & set(names)) != len(wanted):
+        only = "only output is named answer" if names == PICTURES else "outputs are named scores and labels"
+        raise InvalidRequest(f"The {only}.")
+    return wanted
+
+
+def _wants_files(options: dict[str, Any], image: InputTensor) -> bool:
+    """Whether painted answers are wanted as files; `format` `raw`, which is no format, is taken out of the options."""
+    if options.get("format", "raw" if image.datatype == "UINT8" else "png") != "raw":
+        return True
+    options.pop("format", None)
+    if options.get("size", "native") != "native":
+        raise InvalidRequest("Only encoded answers may be larger: set the parameter format to png, webp or jpeg.")
+    return False
 
 
 def _pictures(tensors: Sequence[InputTensor], payload: bytes) -> list[Sequence[bytes | Pixels]]:
@@ -90,31 +111,6 @@ def _pictures(tensors: Sequence[InputTensor], payload: bytes) -> list[Sequence[b
         own = payload[start : start + sizes[number]] if len(tensors) > 1 else payload
         pictures.append(_pixels(tensor, own) if tensor.datatype == "UINT8" else _files(tensor, own))
     return pictures
-
-
-def tensor_reply(call: TensorCall, outcome: Outcome) -> Response:
-    """The answers as one tensor."""
-    answers = [answer.data for answer in outcome.answers]
-    if call.encoded:
-        tensor: dict[str, Any] = {"name": "answer", "datatype": "BYTES", "shape": [len(answers)]}
-    else:
-        first = outcome.answers[0]
-        tensor = {"name": "answer", "datatype": "UINT8", "shape": [len(answers), first.height, first.width, 3]}
-    payload = b""
-    if call.binary:
-        payload = b"".join(_framed(answers) if call.encoded else answers)
-        tensor["parameters"] = {"binary_data_size": len(payload)}
-    elif call.encoded:
-        tensor["data"] = [base64.b64encode(answer).decode("ascii") for answer in answers]
-    else:
-        tensor["data"] = np.frombuffer(b"".join(answers), np.uint8).tolist()
-    about = {"id": call.id} if call.id is not None else {}
-    version = {"model_version": outcome.artifact.hash} if outcome.artifact else {}
-    trust = {"parameters": {"confidence": outcome.confidence}} if outcome.confidence is not None else {}
-    head = json.dumps({"model_name": call.options.task, **version, **about, **trust, "outputs": [tensor]}).encode()
-    if not call.binary:
-        return Response(head, media_type="application/json")
-    return Response(head + payload, 200, {JSON_SIZE_HEADER: str(len(head))}, "application/octet-stream")
 
 
 def json_part(header: str | None, length: int) -> int:
@@ -175,13 +171,9 @@ def _decoded(data: Any) -> list[bytes]:
 def _unframed(payload: bytes) -> list[bytes]:
     files, start = [], 0
     while start < len(payload):
-        begin = start + _LENGTH.size
-        start = begin + _LENGTH.unpack_from(payload, start)[0] if begin <= len(payload) else len(payload) + 1
+        begin = start + LENGTH.size
+        start = begin + LENGTH.unpack_from(payload, start)[0] if begin <= len(payload) else len(payload) + 1
         if start > len(payload):
             raise InvalidRequest("The input image's elements do not add up to its bytes.")
         files.append(payload[begin:start])
     return files
-
-
-def _framed(files: Sequence[bytes]) -> list[bytes]:
-    return [part for file in files for part in (_LENGTH.pack(len(file)), file)]

@@ -1,15 +1,16 @@
 """What is asked for and what is answered, whichever way it was sent."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from artifacts.pictures.formats import Format
-from artifacts.store.artifact import Artifact
 from engine.geometry import Pixels
+from engine.runner import Row
 from service.codec.codec import EncodedAnswer
 from service.codec.spec import Refine, Size, Threshold
+from service.tasks.installed import InstalledTask
 from service.telemetry.timing import Timing
 
 
@@ -27,6 +28,13 @@ class Options(BaseModel):
         "none", description="`auto` cuts masks to black and white, where the task's artifact says; for such tasks only."
     )
     format: Format = Field("png", description="File format of the answer.")
+    top_k: int = Field(
+        5, ge=1, le=100_000, description="How many classes a task that answers with classes tells, best first."
+    )
+
+    def given(self, names: Iterable[str]) -> list[str]:
+        """Those of some options that the request states, in this order."""
+        return [name for name in names if name in self.model_fields_set]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,17 +53,39 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """A call's answers, in the order of its images."""
+class Painted:
+    """A call's answers as pictures, in the order of its images."""
 
     answers: list[EncodedAnswer]
     timing: Timing
     """Of the image that was answered last."""
-    artifact: Artifact | None
-    """The task vector that was used."""
+    task: InstalledTask | None
+    """Whose task vector was used."""
 
     @property
     def confidence(self) -> float | None:
         """The least of all answers'; None where it was not measured."""
         known = [answer.confidence for answer in self.answers if answer.confidence is not None]
         return min(known, default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Classified:
+    """A call's answers as classes: a row float32 [K] of softmax scores for each image, in their order."""
+
+    scores: list[Row]
+    labels: tuple[str, ...]
+    """Of the K classes."""
+    tower: str
+    """Fingerprint of the image tower."""
+    timing: Timing
+    """Of the image that was answered last."""
+    task: InstalledTask
+
+    @property
+    def confidence(self) -> None:
+        """Nothing is measured beside the scores."""
+        return None
+
+
+Outcome = Painted | Classified

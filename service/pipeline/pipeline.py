@@ -2,29 +2,38 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Final
 
+import numpy as np
+
+from engine.classification.head import Head
 from engine.runner import Progress
-from engine.task_vector import AnswerSettings
+from engine.task_vector import AnswerSettings, TaskVector
 from service.batching.batcher import Batcher, State
 from service.batching.engine import BuiltEngine, ServedEngine
 from service.batching.jobs import Ticket
 from service.batching.status import EngineStatus
 from service.batching.supervisor import Supervisor
+from service.batching.tower import TowerLoader
 from service.batching.watchdog import Watchdog
+from service.codec.spec import Square
 from service.codec.workers.pool import CodecPool
-from service.errors import ClientClosed, DeadlineExceeded, NotReady, QueueFull, ServiceError
+from service.errors import ClientClosed, DeadlineExceeded, InvalidImage, NotReady, QueueFull, ServiceError
 from service.memory import settle
-from service.pipeline.call import Call, Outcome
+from service.pipeline.call import Call, Classified, Outcome, Painted
 from service.pipeline.interruption import Interruption
-from service.pipeline.request_run import RequestRun, TimedAnswer, answer_settings
+from service.pipeline.options import check_classifying, painting_settings
+from service.pipeline.request_run import AnswerT, ClassifyingRun, PaintingRun, RequestRun
 from service.settings import Settings
+from service.tasks.installed import InstalledTask
 from service.tasks.registry import TaskRegistry
 from service.telemetry.metrics import DropReason, Metrics
 from service.telemetry.timing import Timing
 
 _NO_SLOT: Final = 0
+_FEATURELESS: Final = "The image tower finds nothing in an image that could be compared with the classes."
 _DROPPED: Final[Mapping[type[BaseException], DropReason]] = {
     DeadlineExceeded: "deadline",
     ClientClosed: "disconnected",
@@ -45,13 +54,16 @@ class Pipeline:
         metrics: Metrics,
         settings: Settings,
         end: Callable[[], None],
+        tower: TowerLoader | None = None,
     ) -> None:
-        """`build` makes the engine that `plan` tells of, and another like it in case that one fails. `end` ends the
-        process, at once, when the engine hangs."""
+        """`build` makes the engine that `plan` tells of, and another like it in case that one fails; `tower` gives it
+        what classifies. `end` ends the process, at once, when the engine hangs."""
         self.registry: Final = registry
         self.tile: Final = plan.geometry.tile
         self.status: Final = EngineStatus()
-        self._build_engine = build
+        about = plan.tower.about if plan.tower else None
+        self.square: Final = Square(about.size, about.shorter_edge) if about else None
+        self._build_engine, self._tower = build, tower
         self._metrics = metrics
         where = plan.device.type
         self._codecs = CodecPool(
@@ -89,6 +101,8 @@ class Pipeline:
             self.status.tell(line)
 
         engine = self._build_engine(tell)
+        if self._tower is not None:
+            self._tower.fit_out(engine, tell)
         self.status.built(engine)
         self._metrics.engine_built(self.status.backend, self.status.runtime, len(self.status.passed_over))
         return engine
@@ -110,27 +124,54 @@ class Pipeline:
         Images of one `client` wait behind each other, those of several take turns. Raises the ServiceError that ended
         it. Cancelled, nothing more of it is computed.
         """
-        artifact = self.registry.artifact(call.options.task) if call.options.task else None
-        settings = answer_settings(artifact.vector.answer if artifact else AnswerSettings(), call)
+        task = self.registry.task(call.options.task) if call.options.task else None
         try:
-            ticket = self.batcher.admit(len(call.images), client)
-            try:
-                if artifact is None:
-                    answers = await self._run(call, ticket, settings, _NO_SLOT, interruption)
-                else:
-                    with self.registry.pinned(artifact, self.batcher.write) as slot:
-                        answers = await self._run(call, ticket, settings, slot, interruption)
-            finally:
-                self.batcher.release(ticket)
+            if task is not None and isinstance(task.content, Head):
+                return await self._classified(call, client, task, task.content, interruption)
+            return await self._painted(call, client, task, interruption)
         except ServiceError as error:
             self._count_refusal(error)
             raise
-        return Outcome([answer for answer, _ in answers], Timing.longest(timing for _, timing in answers), artifact)
 
-    async def _run(
-        self, call: Call, ticket: Ticket, settings: AnswerSettings, slot: int, interruption: Interruption
-    ) -> list[TimedAnswer]:
-        run = RequestRun(self._codecs, self.batcher, self._metrics, call, ticket, slot, settings, interruption.deadline)
+    async def _painted(
+        self, call: Call, client: str, task: InstalledTask | None, interruption: Interruption
+    ) -> Painted:
+        stored = task.content.answer if task and isinstance(task.content, TaskVector) else AnswerSettings()
+        settings, deadline = painting_settings(stored, call), interruption.deadline
+        with self._admitted(call, client, task) as (ticket, slot):
+            parts = self._codecs, self.batcher, self._metrics
+            run = PaintingRun(*parts, call, ticket, slot, deadline, settings=settings)
+            answers = await self._finished(run, interruption)
+        return Painted([answer for answer, _ in answers], Timing.longest(timing for _, timing in answers), task)
+
+    async def _classified(
+        self, call: Call, client: str, task: InstalledTask, head: Head, interruption: Interruption
+    ) -> Classified:
+        check_classifying(call)
+        assert self.square is not None  # or the task would not have been installed
+        with self._admitted(call, client, task) as (ticket, slot):
+            parts = self._codecs, self.batcher, self._metrics
+            run = ClassifyingRun(*parts, call, ticket, slot, interruption.deadline, square=self.square)
+            answers = await self._finished(run, interruption)
+        scores = [row[: len(head.labels)] for row, _ in answers]
+        if not all(np.isfinite(row).all() for row in scores):
+            raise InvalidImage(_FEATURELESS)
+        return Classified(scores, head.labels, head.tower, Timing.longest(timing for _, timing in answers), task)
+
+    @contextmanager
+    def _admitted(self, call: Call, client: str, task: InstalledTask | None) -> Iterator[tuple[Ticket, int]]:
+        """The call's images are in hand, and its task lies in a slot. Raises NotReady or QueueFull."""
+        ticket = self.batcher.admit(len(call.images), client)
+        try:
+            if task is None:
+                yield ticket, _NO_SLOT
+            else:
+                with self.registry.pinned(task, self.batcher.write) as slot:
+                    yield ticket, slot
+        finally:
+            self.batcher.release(ticket)
+
+    async def _finished(self, run: RequestRun[AnswerT], interruption: Interruption) -> list[tuple[AnswerT, Timing]]:
         try:
             return await run.answers()
         except (asyncio.CancelledError, DeadlineExceeded) as error:

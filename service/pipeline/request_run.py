@@ -1,4 +1,4 @@
-"""One admitted request on its way: decode -> infer -> encode, for each of its images.
+"""One admitted request on its way: decode -> infer -> encode, for each of its images. Classes need no encoding.
 
     event loop -> codec process -> event loop -> batcher (engine's thread) -> event loop -> codec process -> event loop
 
@@ -7,26 +7,28 @@ everything cancelled that was not begun: its pictures are forgotten, and nothing
 """
 
 import asyncio
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from time import monotonic
+from typing import Generic, TypeVar
 
+from engine.runner import Row
 from engine.task_vector import AnswerSettings
 from service.batching.batcher import Batcher
 from service.batching.jobs import Job, Ticket
 from service.codec.codec import EncodedAnswer
-from service.codec.spec import ImageSpec
+from service.codec.spec import ImageSpec, Square
 from service.codec.workers.pool import CodecPool
 from service.codec.workers.process import CodecJob
-from service.errors import InvalidRequest
 from service.pipeline.call import Call
 from service.telemetry.metrics import Metrics
 from service.telemetry.timing import Timing
 
-TimedAnswer = tuple[EncodedAnswer, Timing]
+AnswerT = TypeVar("AnswerT")
 
 
 @dataclass(slots=True, eq=False)
-class RequestRun:
+class RequestRun(ABC, Generic[AnswerT]):
     """A request, and what answers it."""
 
     codecs: CodecPool
@@ -35,13 +37,12 @@ class RequestRun:
     call: Call
     ticket: Ticket
     slot: int
-    """Where its task vector lies in the bank."""
-    settings: AnswerSettings
+    """Where its task lies in the bank."""
     deadline: float
     """time.monotonic() seconds."""
     jobs: list[Job] = field(init=False, default_factory=list)
 
-    async def answers(self) -> list[TimedAnswer]:
+    async def answers(self) -> list[tuple[AnswerT, Timing]]:
         """In the order of the images. Raises the ServiceError of the first image that fails."""
         alone = self.batcher.admitted == 1
         if len(self.call.images) == 1:
@@ -53,17 +54,16 @@ class RequestRun:
             raise failed.exceptions[0] from None
         return [task.result() for task in tasks]
 
-    async def _answer(self, index: int, alone: bool) -> TimedAnswer:
+    async def _answer(self, index: int, alone: bool) -> tuple[AnswerT, Timing]:
         """One image's whole life. `alone`: the server has nothing else in hand."""
         began = monotonic()
-        image = CodecJob(self._spec(index), alone)
+        image = CodecJob(self.spec(index), alone)
         try:
             decoded = await self.codecs.decode(image)
             task = self.call.options.task or ""
             job = Job(self.ticket, decoded.program, decoded.pixels, self.slot, task, self.deadline)
             self.jobs.append(job)
-            answer = await self.batcher.infer(job)
-            encoded = await self.codecs.encode(image, answer)
+            answer = await self.encoded(image, await self.batcher.infer(job))
         finally:
             self.codecs.forget(image)
         timing = Timing(
@@ -73,12 +73,15 @@ class RequestRun:
             encode=1e3 * (monotonic() - job.finished_at),
         )
         self.metrics.stages(timing.stages)
-        return encoded, timing
+        return answer, timing
 
-    def _spec(self, index: int) -> ImageSpec:
-        call, options = self.call, self.call.options
-        image, mask = call.images[index], call.masks[index] if call.masks else None
-        return ImageSpec(image, call.example, mask, options.size, options.format, call.encoded, self.settings)
+    @abstractmethod
+    def spec(self, index: int) -> ImageSpec:
+        """What is asked of the codec for an image."""
+
+    @abstractmethod
+    async def encoded(self, image: CodecJob, row: Row) -> AnswerT:
+        """What the engine said of an image, as it is answered. Raises ServiceError."""
 
     @property
     def fully_launched(self) -> bool:
@@ -86,14 +89,32 @@ class RequestRun:
         return sum(job.launched_at is not None for job in self.jobs) == len(self.call.images)
 
 
-def answer_settings(stored: AnswerSettings, call: Call) -> AnswerSettings:
-    """The artifact's settings, with what the request asks for in their place.
+@dataclass(slots=True, eq=False)
+class PaintingRun(RequestRun[EncodedAnswer]):
+    """Answers with pictures."""
 
-    Raises InvalidRequest for what the task has no use for.
-    """
-    options = call.options
-    if call.masks and stored.refine != "hole":
-        raise InvalidRequest("mask: this task fills no holes.")
-    if options.threshold == "auto" and stored.threshold is None:
-        raise InvalidRequest("threshold: this task paints no masks.")
-    return stored.asked(options.refine, options.threshold)
+    settings: AnswerSettings = field(kw_only=True)
+
+    def spec(self, index: int) -> ImageSpec:
+        call, options = self.call, self.call.options
+        image, mask = call.images[index], call.masks[index] if call.masks else None
+        return ImageSpec(image, call.example, mask, options.size, options.format, call.encoded, self.settings)
+
+    async def encoded(self, image: CodecJob, row: Row) -> EncodedAnswer:
+        return await self.codecs.encode(image, row)
+
+
+@dataclass(slots=True, eq=False)
+class ClassifyingRun(RequestRun[Row]):
+    """Answers with scores float32 [C]."""
+
+    square: Square = field(kw_only=True)
+
+    def spec(self, index: int) -> ImageSpec:
+        return ImageSpec(self.call.images[index], None, None, "native", "png", False, _UNREFINED, self.square)
+
+    async def encoded(self, image: CodecJob, row: Row) -> Row:
+        return row
+
+
+_UNREFINED = AnswerSettings()

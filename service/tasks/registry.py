@@ -4,61 +4,62 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from artifacts.store.artifact import Artifact
+from engine.classification.head import Head
 from engine.errors import BankFull
 from engine.slots import SlotTable
 from engine.task_vector import TaskVector
 from service.errors import QueueFull, UnknownTask
-from service.tasks.task_info import TaskInfo, describe
+from service.tasks.installed import InstalledTask
 
 
 class TaskRegistry:
-    """Task names to artifacts, artifacts to bank slots. Belongs to the event loop."""
+    """Task names to versions, versions to bank slots, of either kind alike. Belongs to the event loop."""
 
-    def __init__(self, artifacts: dict[str, Artifact], capacity: int) -> None:
+    def __init__(self, capacity: int) -> None:
         """`capacity` counts the bank's rows, the no-op's included."""
         self.slots: Final = SlotTable(capacity)
-        self._artifacts = dict(artifacts)
+        self._tasks: dict[str, InstalledTask] = {}
 
     def names(self) -> list[str]:
-        return sorted(self._artifacts)
+        return sorted(self._tasks)
 
-    def has(self, task: str) -> bool:
+    def has(self, name: str) -> bool:
         """Whether a task is installed."""
-        return task in self._artifacts
+        return name in self._tasks
 
-    def artifact(self, task: str) -> Artifact:
+    def task(self, name: str) -> InstalledTask:
         """Raises UnknownTask, which lists the installed ones."""
         try:
-            return self._artifacts[task]
+            return self._tasks[name]
         except KeyError:
             raise UnknownTask(self.names()) from None
 
-    def install(self, artifact: Artifact) -> None:
-        """From now on its task means `artifact`. Requests in flight keep what they began with."""
-        self._artifacts[artifact.task] = artifact
+    def classifies(self, name: str) -> bool:
+        """Whether a task is installed that answers with classes."""
+        return name in self._tasks and isinstance(self._tasks[name].content, Head)
 
-    def remove(self, task: str) -> None:
+    def install(self, task: InstalledTask) -> None:
+        """From now on its name means `task`. Requests in flight keep what they began with."""
+        self._tasks[task.name] = task
+
+    def remove(self, name: str) -> None:
         """Forget a task; requests in flight still end with it."""
-        self._artifacts.pop(task, None)
+        self._tasks.pop(name, None)
 
     @contextmanager
-    def pinned(self, artifact: Artifact, write: Callable[[int, TaskVector], None]) -> Iterator[int]:
-        """A bank slot that holds `artifact` for as long as the context lasts.
+    def pinned(self, task: InstalledTask, write: Callable[[int, TaskVector | Head], None]) -> Iterator[int]:
+        """A bank slot that holds `task` for as long as the context lasts.
 
         Where the slot has to be written first, `write` is called before it is given out. Raises QueueFull
         when requests in flight pin every slot.
         """
         try:
-            slot, missing = self.slots.acquire(artifact.hash)
+            slot, missing = self.slots.acquire(task.hash)
         except BankFull:
             raise QueueFull from None
         try:
             if missing:
-                write(slot, artifact.vector)
+                write(slot, task.content)
             yield slot
         finally:
             self.slots.release(slot)
-
-    def info(self, task: str) -> TaskInfo:
-        return describe(self.artifact(task))

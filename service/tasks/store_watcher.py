@@ -9,7 +9,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,13 +17,12 @@ from tempfile import TemporaryFile
 from typing import Final
 
 from artifacts.errors import ArtifactError
-from artifacts.store.artifact import Artifact, load_artifact
-from artifacts.store.base import ArtifactStore, NoStoreYet, PublishedMeanwhile, RetiredTask, StoreAway
-from engine.errors import ModelMismatch
-from engine.task_vector import TaskVector
+from artifacts.store.base import ArtifactStore, NoStoreYet, PublishedMeanwhile, RetiredTask, StoreAway, load_any
 from service.errors import Conflict, InvalidRequest, ServiceError, UnknownTask
+from service.tasks.fit import Fit
+from service.tasks.installed import InstalledTask
 from service.tasks.registry import TaskRegistry
-from service.tasks.task_info import TaskInfo, describe
+from service.tasks.task_info import TaskInfo
 from service.telemetry.metrics import Metrics
 
 log: Final = logging.getLogger("vtv.tasks")
@@ -32,7 +31,6 @@ _LONGEST_PAUSE_SECONDS: Final = 30.0
 _UNREAD_SECONDS: Final = 5.0
 """Until what could not be read is tried again."""
 _NOT_AN_ARTIFACT: Final = "The body is not a valid artifact file. The log says what is wrong with it."
-_OTHER_MODEL: Final = "The artifact was made for another model or program: build it again for this one."
 _OTHER_NAME: Final = "The artifact is of another task than the one in the address."
 _CHANGED_MEANWHILE: Final = "Another publisher changed this task at the same time, and its version stands."
 _STORE_FAILED: Final = "The store could not be changed. The failure has been logged."
@@ -43,7 +41,7 @@ class Findings:
     """What a look at the store brought."""
 
     marks: dict[str, str]
-    loaded: dict[str, Artifact] = field(default_factory=dict)
+    loaded: dict[str, InstalledTask] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
     retired: set[str] = field(default_factory=set)
     unread: dict[str, str] = field(default_factory=dict)
@@ -53,13 +51,10 @@ class Findings:
 class StoreWatcher:
     """A store and the registry that serves it. Belongs to the event loop, which never waits for a file."""
 
-    def __init__(
-        self, store: ArtifactStore, registry: TaskRegistry, check: Callable[[TaskVector], None], metrics: Metrics
-    ) -> None:
-        """`check` raises ModelMismatch for a vector that the engine cannot run."""
+    def __init__(self, store: ArtifactStore, registry: TaskRegistry, fit: Fit, metrics: Metrics) -> None:
         self._store = store
         self._registry = registry
-        self._check = check
+        self._fit = fit
         self._metrics = metrics
         self._marks: dict[str, str] = {}
         self._retry_at: dict[str, float] = {}
@@ -75,7 +70,7 @@ class StoreWatcher:
         """Take up what the store holds, before there is an event loop to hold up."""
         self._take_up(self._look())
         if self.seen and not self._registry.names():
-            log.warning("the store holds no task for this model; only one-shot requests can be answered")
+            log.warning("the store holds no task for this server; only one-shot requests can be answered")
 
     async def watch(self) -> None:
         """Follow the store until cancelled."""
@@ -94,14 +89,15 @@ class StoreWatcher:
     async def install(self, name: str, content: bytes) -> tuple[TaskInfo, bool]:
         """Publish an artifact file under `name` and serve it. The task, and whether it is new.
 
-        Raises InvalidRequest for a file that is none, or that belongs to another task or model, and Conflict.
+        Raises InvalidRequest for a file that is none, or that belongs to another task, model or image tower, and
+        Conflict.
         """
         async with self._changing:
-            artifact = await asyncio.to_thread(self._publish, name, content)
-            new = name not in self._registry.names()
-            self._registry.install(artifact)
-        log.info("task %s: %s installed", name, artifact.hash[:12])
-        return describe(artifact), new
+            task = await asyncio.to_thread(self._publish, name, content)
+            new = not self._registry.has(name)
+            self._registry.install(task)
+        log.info("task %s: %s installed", name, task.hash[:12])
+        return task.info, new
 
     async def retire(self, name: str) -> None:
         """Take a task out of the store and of service. Raises UnknownTask, Conflict."""
@@ -146,13 +142,14 @@ class StoreWatcher:
             log.warning("%r in the store is no task: it is passed over", stray)
         self._strays = set(strays)
 
-    def _read(self, name: str) -> Artifact:
-        artifact = self._store.read(name)
+    def _read(self, name: str) -> InstalledTask:
+        artifact = self._store.read_any(name)
         if artifact.task != name:
             raise ArtifactError(f"its artifact is of task {artifact.task}")
-        self._check(artifact.vector)
-        describe(artifact)
-        return artifact
+        task = InstalledTask.of(artifact)
+        self._fit.check(task.content)
+        self._fit.prepare(task.content)
+        return task
 
     def _take_up(self, seen: Findings | StoreAway | None) -> None:
         if isinstance(seen, StoreAway):
@@ -164,10 +161,10 @@ class StoreWatcher:
 
     def _apply(self, findings: Findings) -> None:
         served = self._registry.names()
-        for name, artifact in findings.loaded.items():
-            if name not in served or self._registry.artifact(name).hash != artifact.hash:
-                self._registry.install(artifact)
-                log.info("task %s: %s is served", name, artifact.hash[:12])
+        for name, task in findings.loaded.items():
+            if name not in served or self._registry.task(name).hash != task.hash:
+                self._registry.install(task)
+                log.info("task %s: %s is served", name, task.hash[:12])
         for name, why in findings.refused.items():
             self._metrics.artifact_refused()
             if name in served:
@@ -217,27 +214,27 @@ class StoreWatcher:
         self._failures, self.seen = 0, True
         self._metrics.store_seen(True)
 
-    def _publish(self, name: str, content: bytes) -> Artifact:
+    def _publish(self, name: str, content: bytes) -> InstalledTask:
         # Without a name of its own: nothing of it is left behind, however the process ends.
         with _store_changed(name), TemporaryFile() as file:
             file.write(content)
             file.flush()
             path = Path(f"/dev/fd/{file.fileno()}")
-            self._check_upload(name, path)
-            return self._store.publish(path, make=not self._was_there)
+            task = self._checked_upload(name, path)
+            self._fit.prepare(task.content)
+            self._store.publish_any(path, make=not self._was_there)
+            return task
 
-    def _check_upload(self, name: str, path: Path) -> None:
+    def _checked_upload(self, name: str, path: Path) -> InstalledTask:
         try:
-            artifact = load_artifact(path)
-            describe(artifact)
-            self._check(artifact.vector)
-        except ModelMismatch:
-            raise InvalidRequest(_OTHER_MODEL) from None
+            task = InstalledTask.of(load_any(path))
         except Exception as error:  # as in `_look`
             log.info("an uploaded artifact is refused: %s", error)
             raise InvalidRequest(_NOT_AN_ARTIFACT) from None
-        if artifact.task != name:
+        self._fit.check(task.content)
+        if task.name != name:
             raise InvalidRequest(_OTHER_NAME)
+        return task
 
     def _retire(self, name: str) -> None:
         with _store_changed(name):

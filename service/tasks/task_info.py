@@ -1,25 +1,30 @@
 """What clients are told about a task."""
 
 import json
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from artifacts.store.artifact import Artifact
+from artifacts.store.residual import AnyArtifact, ResidualArtifact
 
 
 class TaskInfo(BaseModel):
     name: str
+    kind: Literal["painting", "classification"] = Field(description="Whether it answers with a picture or classes.")
     description: str
-    artifact: str = Field(description="SHA-256 of the task vector's file.")
-    metric: Any = Field(description="What was measured on validation episodes when the vector was made.")
-    created: str | None = Field(description="When the vector was made, ISO 8601.")
+    classes: int | None = Field(description="How many classes it tells apart; null for what paints.")
+    artifact: str = Field(description="SHA-256 of the artifact's file.")
+    metric: Any = Field(description="What was measured on validation pictures when it was made.")
+    created: str | None = Field(description="When it was made, ISO 8601.")
 
 
-def describe(artifact: Artifact) -> TaskInfo:
+def describe(artifact: AnyArtifact) -> TaskInfo:
     """What an artifact's metadata say. Raises ValueError where they are not understood."""
+    classes = len(artifact.value.labels) if isinstance(artifact, ResidualArtifact) else None
     return TaskInfo(
         name=artifact.task,
+        kind="painting" if classes is None else "classification",
+        classes=classes,
         description=artifact.description,
         artifact=artifact.hash,
         metric=_metric(artifact.metadata.get("metric")),

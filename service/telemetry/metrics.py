@@ -1,7 +1,6 @@
 """Prometheus metrics, in a registry of the application's own."""
 
-from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Final, Literal, Protocol, get_args
@@ -43,11 +42,12 @@ class BuildInfo:
 
 @dataclass(frozen=True, slots=True)
 class BatchReport:
-    """What is counted of a batch: its images, their distinct tasks, how long it took."""
+    """What is counted of a batch: its images, their distinct tasks, how long it took, the batch size it ran at."""
 
     size: int
     tasks: int
     seconds: float
+    bucket: int
 
 
 class QueueState(Protocol):
@@ -64,10 +64,9 @@ class QueueState(Protocol):
 class Metrics:
     """Everything the service counts. Safe to call from any thread."""
 
-    def __init__(self, build: BuildInfo, buckets: Sequence[int]) -> None:
+    def __init__(self, build: BuildInfo) -> None:
         self.registry: Final = CollectorRegistry()
         self.build = build
-        self._buckets = tuple(buckets)
         self._requests = Counter(
             "vtv_requests", "Inference requests by HTTP status.", ["task", "code"], registry=self.registry
         )
@@ -153,10 +152,9 @@ class Metrics:
             self._stage[stage].observe(spent / 1e3)
 
     def batch(self, report: BatchReport) -> None:
-        bucket = self._buckets[bisect_left(self._buckets, report.size)]
         self._batch_size.observe(report.size)
         self._batch_tasks.observe(report.tasks)
-        self._batches.labels(str(bucket), self.build.backend).inc()
+        self._batches.labels(str(report.bucket), self.build.backend).inc()
         self._busy.inc(report.seconds)
 
     def engine_restarted(self) -> None:
@@ -212,8 +210,8 @@ class _Snapshot(Collector):
         bank.add_metric(["idle"], slots.used - slots.pinned)
         bank.add_metric(["free"], slots.capacity - 1 - slots.used)
         yield bank
-        yield CounterMetricFamily("vtv_bank_installs", "Task vectors written to the bank.", slots.installs)
-        yield CounterMetricFamily("vtv_bank_evictions", "Task vectors overwritten.", slots.evictions)
+        yield CounterMetricFamily("vtv_bank_installs", "Tasks written to the bank.", slots.installs)
+        yield CounterMetricFamily("vtv_bank_evictions", "Tasks overwritten.", slots.evictions)
         yield _gauge("vtv_gpu_memory_bytes", "GPU memory the engine reserves.", _reserved(build.device))
         yield InfoMetricFamily(
             "vtv_build",

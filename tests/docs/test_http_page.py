@@ -9,15 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from engine.towers.folder import read_fingerprint
 from tests.docs.examples import DOCS, Example, assert_like, examples, run
-from tests.support import ServerProcess, image_file, make_artifact, photo
+from tests.support import ServerProcess, image_file, make_artifact, make_residual, photo
 
 PAGE = examples(DOCS / "http.md")
 ADMIN_KEY = "an admin key of this test"
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory, tiny_model: tuple[Path, str]) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory, tiny_model: tuple[Path, str], tower_folder: Path) -> Path:
     """The files that the page's commands name."""
     directory = tmp_path_factory.mktemp("http-page")
     (directory / "photo.jpg").write_bytes(photo(320, 240))
@@ -28,17 +29,21 @@ def folder(tmp_path_factory: pytest.TempPathFactory, tiny_model: tuple[Path, str
     (directory / "example_input.png").write_bytes(photo(64, 64, seed=2, file_format="PNG"))
     (directory / "example_output.png").write_bytes(photo(64, 64, seed=3, file_format="PNG"))
     make_artifact(directory / "segmentation.safetensors", "segmentation", tiny_model[1], seed=9)
+    make_residual(directory / "animals.safetensors", "animals", read_fingerprint(tower_folder), seed=1, classes=3)
     return directory
 
 
 @pytest.fixture(scope="module")
 def own_server(
-    start_server: Callable[..., ServerProcess], tmp_path_factory: pytest.TempPathFactory, tiny_store: Path
+    start_server: Callable[..., ServerProcess],
+    tmp_path_factory: pytest.TempPathFactory,
+    tiny_store: Path,
+    tower_folder: Path,
 ) -> ServerProcess:
     """A server whose tasks may be changed, on a store of its own."""
     store = tmp_path_factory.mktemp("store") / "store"
     shutil.copytree(tiny_store, store)
-    return start_server(store=str(store), admin_key=ADMIN_KEY)
+    return start_server(store=str(store), admin_key=ADMIN_KEY, tower=str(tower_folder), tower_buckets="1")
 
 
 @pytest.mark.needs("curl")

@@ -17,7 +17,8 @@ def test_tasks_are_listed_with_what_is_known(server: ServerProcess) -> None:
     tasks = server.client.get("/tasks").json()["tasks"]
     assert [task["name"] for task in tasks] == sorted(ANSWERS)
     for task in tasks:
-        assert task.keys() == {"name", "description", "artifact", "metric", "created"}
+        assert task.keys() == {"name", "kind", "description", "classes", "artifact", "metric", "created"}
+        assert (task["kind"], task["classes"]) == ("painting", None)
         assert re.fullmatch(r"[0-9a-f]{64}", task["artifact"])
         assert task["metric"] == {"name": "iou", "value": 0.5}
         assert server.client.get(f"/tasks/{task['name']}").json() == task
@@ -103,6 +104,7 @@ def test_the_description_is_shown_without_anything_from_outside(server: ServerPr
 def test_the_description_is_complete(server: ServerProcess) -> None:
     described = server.client.get("/openapi.json").json()
     ours = {"/infer", "/tasks", "/tasks/{name}", "/healthz", "/readyz", "/metrics"}
+    ours |= {"/tasks/{name}/teach", "/jobs", "/jobs/{job_id}"}
     model, version = "/models/{task}", "/models/{task}/versions/{version}"
     tensors = {"", "/health/live", "/health/ready"}
     tensors |= {f"{address}{part}" for address in (model, version) for part in ("", "/ready", "/infer")}
@@ -112,7 +114,7 @@ def test_the_description_is_complete(server: ServerProcess) -> None:
     forms = set(infer["requestBody"]["content"])
     assert forms == {"multipart/form-data", "application/json", "image/jpeg", "image/png", "image/webp"}
     assert set(infer["responses"]) >= {"200", "400", "401", "404", "413", "415", "422", "429", "500", "503", "504"}
-    assert {parameter["name"] for parameter in infer["parameters"]} >= {"task", "size", "refine", "format"}
+    assert {parameter["name"] for parameter in infer["parameters"]} >= {"task", "size", "refine", "format", "top_k"}
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ from service.tasks.store_watcher import StoreWatcher
 from service.telemetry.metrics import BuildInfo, Metrics
 from tests.object_storage.faults import Fault, FaultyProxy
 from tests.object_storage.s3_server import S3Server
+from tests.one_model import OneModel
 from tests.support import make_artifact
 
 
@@ -21,9 +22,9 @@ class Watched:
 
     def __init__(self, store: ObjectStore, folder: Path) -> None:
         self.store, self.folder = store, folder
-        self.registry = TaskRegistry({}, 4)
-        self.metrics = Metrics(BuildInfo("1", "m", "cpu", "eager"), (1,))
-        self.watcher = StoreWatcher(store, self.registry, lambda vector: None, self.metrics)
+        self.registry = TaskRegistry(4)
+        self.metrics = Metrics(BuildInfo("1", "m", "cpu", "eager"))
+        self.watcher = StoreWatcher(store, self.registry, OneModel(), self.metrics)
         self.first = self.publish("identity", 1)
         self.watcher.load()
 
@@ -33,7 +34,7 @@ class Watched:
 
     def sync(self) -> dict[str, str]:
         asyncio.run(self.watcher.sync())
-        return {name: self.registry.artifact(name).hash for name in self.registry.names()}
+        return {name: self.registry.task(name).hash for name in self.registry.names()}
 
     def sample(self, name: str) -> float | None:
         return self.metrics.registry.get_sample_value(name)
@@ -136,8 +137,8 @@ def test_one_task_that_cannot_be_read_holds_no_other_up(
 
 def test_before_the_store_was_seen_the_watcher_says_so(store: ObjectStore, proxy: FaultyProxy, tmp_path: Path) -> None:
     proxy.always = "503"
-    metrics = Metrics(BuildInfo("1", "m", "cpu", "eager"), (1,))
-    watcher = StoreWatcher(store, TaskRegistry({}, 4), lambda vector: None, metrics)
+    metrics = Metrics(BuildInfo("1", "m", "cpu", "eager"))
+    watcher = StoreWatcher(store, TaskRegistry(4), OneModel(), metrics)
     watcher.load()
     assert not watcher.seen
     proxy.heal()

@@ -11,15 +11,16 @@ import numpy as np
 import pytest
 
 from artifacts.pictures.limits import PictureLimits
+from engine.classification.head import Head
 from engine.geometry import Geometry, Pixels
-from engine.program import ProgramName
+from engine.program import EngineProgram
 from engine.runner import Done
 from engine.task_vector import AnswerSettings, TaskVector
 from service.batching.batcher import Batcher
 from service.codec.workers.pool import CodecPool
 from service.errors import UnsupportedMedia
 from service.pipeline.call import Call, Options
-from service.pipeline.request_run import RequestRun
+from service.pipeline.request_run import PaintingRun
 from service.telemetry.metrics import BuildInfo, Metrics
 from tests.support import PATIENCE, photo
 
@@ -30,21 +31,22 @@ GIF = b"GIF89a"
 class HeldEngine:
     """Answers each picture with itself, once `gate` is open."""
 
-    max_batch = 4
-    buckets = (1, 2, 4)
     in_flight = 1
 
     def __init__(self) -> None:
         self.gate = threading.Event()
         self.batches: list[int] = []
 
+    def batch_sizes(self, program: EngineProgram) -> tuple[int, ...]:
+        return 1, 2, 4
+
     def warm_up(self) -> None:
         pass
 
-    def write_slot(self, slot: int, vector: TaskVector) -> None:
+    def write_slot(self, slot: int, content: TaskVector | Head) -> None:
         raise NotImplementedError
 
-    def submit(self, program: ProgramName, pixels: Pixels, slots: Sequence[int]) -> Done:
+    def submit(self, program: EngineProgram, pixels: Pixels, slots: Sequence[int]) -> Done:
         self.batches.append(len(pixels))
         assert self.gate.wait(PATIENCE)
         return Done(pixels[:, 1:, :-1])
@@ -59,11 +61,12 @@ class Service:
     batcher: Batcher
     metrics: Metrics
 
-    def run(self, *images: bytes | Pixels) -> RequestRun:
+    def run(self, *images: bytes | Pixels) -> PaintingRun:
         """An admitted request for unrefined pixels."""
         call = Call(Options(task="identity"), images, encoded=False)
         ticket, settings = self.batcher.admit(len(images)), AnswerSettings(refine="none")
-        return RequestRun(self.codecs, self.batcher, self.metrics, call, ticket, 0, settings, monotonic() + PATIENCE)
+        parts = self.codecs, self.batcher, self.metrics
+        return PaintingRun(*parts, call, ticket, 0, monotonic() + PATIENCE, settings=settings)
 
     def kept(self) -> int:
         """Pictures that the codec's processes keep for their answers."""
@@ -72,7 +75,7 @@ class Service:
 
 @asynccontextmanager
 async def serving() -> AsyncIterator[Service]:
-    engine, metrics = HeldEngine(), Metrics(BuildInfo("0", "m", "cpu", "b"), HeldEngine.buckets)
+    engine, metrics = HeldEngine(), Metrics(BuildInfo("0", "m", "cpu", "b"))
     codecs = CodecPool(1, GEOMETRY, PictureLimits(1 << 20), lambda: None)
     service = Service(engine, codecs, Batcher(engine, 16, metrics.batch), metrics)
     service.batcher.start(engine)

@@ -8,11 +8,10 @@ from pathlib import Path
 import pytest
 
 from artifacts.store.folder import Store
-from engine.errors import ModelMismatch
-from engine.task_vector import TaskVector
 from service.tasks.registry import TaskRegistry
 from service.tasks.store_watcher import StoreWatcher
 from service.telemetry.metrics import BuildInfo, Metrics
+from tests.one_model import OneModel
 from tests.support import make_artifact
 
 
@@ -22,16 +21,11 @@ class Served:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.store = Store(folder / "store")
-        self.registry = TaskRegistry({}, 4)
-        self.metrics = Metrics(BuildInfo("1", "m", "cpu", "eager"), (1,))
-        self.watcher = StoreWatcher(self.store, self.registry, self.check, self.metrics)
+        self.registry = TaskRegistry(4)
+        self.metrics = Metrics(BuildInfo("1", "m", "cpu", "eager"))
+        self.watcher = StoreWatcher(self.store, self.registry, OneModel(), self.metrics)
         self.publish("identity", 1)
         self.watcher.load()
-
-    @staticmethod
-    def check(vector: TaskVector) -> None:
-        if vector.model != "m":
-            raise ModelMismatch("another model")
 
     def publish(self, task: str, seed: int, model: str = "m", **changes: str) -> str:
         make_artifact(self.folder / "made", task, model, seed, **changes)
@@ -39,7 +33,7 @@ class Served:
 
     def sync(self) -> dict[str, str]:
         asyncio.run(self.watcher.sync())
-        return {name: self.registry.artifact(name).hash for name in self.registry.names()}
+        return {name: self.registry.task(name).hash for name in self.registry.names()}
 
     def refused(self) -> float | None:
         return self.metrics.registry.get_sample_value("vtv_artifacts_refused_total")
@@ -51,7 +45,7 @@ def served(tmp_path: Path) -> Served:
 
 
 def test_publications_and_retirements_are_taken_up(served: Served) -> None:
-    first = served.registry.artifact("identity")
+    first = served.registry.task("identity")
     new, more = served.publish("identity", 2), served.publish("inpaint", 3)
     assert served.sync() == {"identity": new, "inpaint": more}
     served.store.retire("inpaint")
@@ -62,10 +56,10 @@ def test_publications_and_retirements_are_taken_up(served: Served) -> None:
 
 
 def test_nothing_is_read_that_did_not_change(served: Served, caplog: pytest.LogCaptureFixture) -> None:
-    artifact = served.registry.artifact("identity")
+    artifact = served.registry.task("identity")
     with caplog.at_level(logging.INFO, "vtv.tasks"):
         served.sync()
-    assert served.registry.artifact("identity") is artifact
+    assert served.registry.task("identity") is artifact
     assert not caplog.records
 
 

@@ -8,8 +8,9 @@ from contextlib import suppress
 import numpy as np
 import pytest
 
+from engine.classification.head import Head
 from engine.geometry import Pixels
-from engine.program import ProgramName
+from engine.program import EngineProgram
 from engine.runner import Done
 from engine.task_vector import TaskVector
 from service.batching.batcher import Batcher, State
@@ -22,22 +23,24 @@ from tests.support import EventLoop, wait_until
 class FragileEngine:
     """Adds the vector of a row's slot to the row; a row of zeros breaks it."""
 
-    max_batch = 4
-    buckets = (1, 2, 4)
     in_flight = 1
 
     def __init__(self, works: bool = True) -> None:
         self._works = works
         self._slots: dict[int, TaskVector] = {}
 
+    def batch_sizes(self, program: EngineProgram) -> tuple[int, ...]:
+        return 1, 2, 4
+
     def warm_up(self) -> None:
         if not self._works:
             raise RuntimeError("the self-check failed")
 
-    def write_slot(self, slot: int, vector: TaskVector) -> None:
-        self._slots[slot] = vector
+    def write_slot(self, slot: int, content: TaskVector | Head) -> None:
+        assert isinstance(content, TaskVector)
+        self._slots[slot] = content
 
-    def submit(self, program: ProgramName, pixels: Pixels, slots: Sequence[int]) -> Done:
+    def submit(self, program: EngineProgram, pixels: Pixels, slots: Sequence[int]) -> Done:
         if not pixels.all():
             raise RuntimeError("a kernel failed")
         return Done(np.array([[self._slots[slot].decoder_value] for slot in slots], np.uint8))

@@ -1,8 +1,9 @@
-"""service.oip.tensors: requests of the Open Inference Protocol, read and refused."""
+"""service.oip: requests of the Open Inference Protocol, read and refused, and what replies hold."""
 
 import base64
 import json
 import struct
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from artifacts.store.base import load_any
+from engine.classification.head import Head
 from service.codec.codec import EncodedAnswer
 from service.errors import InvalidImage, InvalidRequest
-from service.oip.tensors import TensorCall, read_tensors, tensor_reply
-from service.pipeline.call import Outcome
+from service.oip.replies import tensor_reply
+from service.oip.tensors import TensorCall, read_tensors
+from service.pipeline.call import Classified, Painted
+from service.tasks.installed import InstalledTask
 from service.telemetry.timing import Timing
+from tests.support import make_residual
 
 PIXELS = np.arange(2 * 4 * 5 * 3, dtype=np.uint8).reshape(2, 4, 5, 3)
 
@@ -23,9 +29,9 @@ def image(**changes: Any) -> dict[str, Any]:
     return {"name": "image", "datatype": "UINT8", "shape": [2, 4, 5, 3], "data": PIXELS.tolist()} | changes
 
 
-def read(tensor: dict[str, Any], payload: bytes = b"", **rest: Any) -> TensorCall:
+def read(tensor: dict[str, Any], payload: bytes = b"", classifies: bool = False, **rest: Any) -> TensorCall:
     head = json.dumps({"inputs": [tensor]} | rest).encode()
-    return read_tensors(head + payload, str(len(head)), "identity", 8)
+    return read_tensors(head + payload, str(len(head)), "identity", 8, classifies)
 
 
 def framed(*files: bytes) -> bytes:
@@ -105,6 +111,8 @@ def test_wrong_tensors_are_refused(tensor: dict[str, Any]) -> None:
 def test_wrong_requests_are_refused() -> None:
     for rest in (
         {"outputs": [{"name": "other"}]},
+        {"outputs": [{"name": "scores"}]},
+        {"outputs": [{"name": "answer"}, {"name": "answer"}]},
         {"inputs": [image(), image()]},
         {"inputs": []},
         {"parameters": {"format": "gif"}},
@@ -138,7 +146,7 @@ def test_any_payload_is_read_or_refused(payload: bytes) -> None:
 def test_replies_say_what_they_hold(binary: bool, encoded: bool) -> None:
     call = read(image(), id="x", parameters={"binary_data_output": binary} | ({"format": "png"} if encoded else {}))
     answers = [EncodedAnswer(pixels.tobytes(), 5, 4) for pixels in PIXELS]
-    reply = tensor_reply(call, Outcome(answers, Timing(), None))
+    reply = tensor_reply(call, Painted(answers, Timing(), None))
     body = bytes(reply.body)
     size = int(reply.headers.get("inference-header-content-length", len(body)))
     told = json.loads(body[:size])
@@ -152,3 +160,62 @@ def test_replies_say_what_they_hold(binary: bool, encoded: bool) -> None:
         assert [base64.b64decode(text) for text in tensor["data"]] == [answer.data for answer in answers]
     else:
         assert tensor["data"] == PIXELS.ravel().tolist()
+
+
+@pytest.fixture
+def classified(tmp_path: Path) -> Classified:
+    make_residual(tmp_path / "file", "animals", "t" * 64, seed=1, width=8, classes=3)
+    task = InstalledTask.of(load_any(tmp_path / "file"))
+    assert isinstance(task.content, Head)
+    scores = list(np.array([[0.2, 0.5, 0.3], [1.0, 0.0, 0.0]], np.float32))
+    return Classified(scores, task.content.labels, "t" * 64, Timing(), task)
+
+
+def test_classes_are_two_tensors(classified: Classified) -> None:
+    told = json.loads(bytes(tensor_reply(read(image(), classifies=True), classified).body))
+    assert told["model_version"] == classified.task.hash
+    scores, labels = told["outputs"]
+    assert (scores["name"], scores["datatype"], scores["shape"]) == ("scores", "FP32", [2, 3])
+    assert np.float32(scores["data"]).tolist() == np.concatenate(classified.scores).tolist()
+    assert (labels["name"], labels["datatype"], labels["shape"]) == ("labels", "BYTES", [3])
+    assert labels["data"] == ["animals 0", "animals 1", "animals 2"]
+
+
+@pytest.mark.parametrize("names", [["labels", "scores"], ["scores"], ["labels"]])
+def test_classes_after_the_json_part(classified: Classified, names: list[str]) -> None:
+    asked = [{"name": name, "parameters": {"binary_data": True}} for name in names]
+    reply = tensor_reply(read(image(), classifies=True, outputs=asked), classified)
+    body, size = bytes(reply.body), int(reply.headers["inference-header-content-length"])
+    held = {
+        "scores": np.concatenate(classified.scores).astype("<f4").tobytes(),
+        "labels": framed(b"animals 0", b"animals 1", b"animals 2"),
+    }
+    told = json.loads(body[:size])["outputs"]
+    assert [(tensor["name"], tensor["parameters"]["binary_data_size"]) for tensor in told] == [
+        (name, len(held[name])) for name in names
+    ]
+    assert body[size:] == b"".join(held[name] for name in names)
+
+
+def test_one_of_two_outputs_may_be_binary(classified: Classified) -> None:
+    asked = [{"name": "scores", "parameters": {"binary_data": True}}, {"name": "labels"}]
+    call = read(image(), classifies=True, outputs=asked)
+    assert not call.binary
+    reply = tensor_reply(call, classified)
+    size = int(reply.headers["inference-header-content-length"])
+    scores, labels = json.loads(bytes(reply.body)[:size])["outputs"]
+    assert len(bytes(reply.body)) - size == scores["parameters"]["binary_data_size"] == 24
+    assert labels["data"][0] == "animals 0"
+
+
+@pytest.mark.parametrize(
+    "outputs", [[{"name": "answer"}], [{"name": "scores"}, {"name": "scores"}], [{"name": "scores"}, {"name": "x"}]]
+)
+def test_outputs_that_a_classification_lacks_are_refused(outputs: list[dict[str, Any]]) -> None:
+    with pytest.raises(InvalidRequest, match="outputs are named scores and labels"):
+        read(image(), classifies=True, outputs=outputs)
+
+
+def test_a_task_that_changed_its_kind_is_told_of(classified: Classified) -> None:
+    with pytest.raises(InvalidRequest, match="another kind"):
+        tensor_reply(read(image()), classified)

@@ -9,6 +9,7 @@ from vtv_client._streams import Outcome
 from vtv_client._version import __version__
 from vtv_client.answer import Answer
 from vtv_client.async_client import AsyncClient
+from vtv_client.classification import Classification, ScoredClass
 from vtv_client.client import Client
 from vtv_client.errors import (
     DeadlineExceeded,
@@ -36,6 +37,7 @@ from vtv_client.task import Task
 __all__ = [
     "Answer",
     "AsyncClient",
+    "Classification",
     "Client",
     "DeadlineExceeded",
     "File",
@@ -51,6 +53,7 @@ __all__ = [
     "PayloadTooLarge",
     "ProblemError",
     "QueueFull",
+    "ScoredClass",
     "Task",
     "TimedOut",
     "Unauthorized",

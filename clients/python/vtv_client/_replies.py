@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 
 from vtv_client.answer import Answer
+from vtv_client.classification import Classification, ScoredClass
 from vtv_client.errors import BY_CODE, ProblemError, UnexpectedReply
 from vtv_client.job import Job
 from vtv_client.task import Task
@@ -47,6 +48,26 @@ def answers(reply: httpx.Response) -> list[Answer]:
         )
         for output in told["outputs"]
     ]
+
+
+def classifications(reply: httpx.Response) -> list[Classification]:
+    """Those in a JSON reply, in the order of the images."""
+    told = reply.json()
+    return [
+        Classification(
+            classes=tuple(ScoredClass(entry["label"], entry["score"]) for entry in output["classes"]),
+            artifact=told["artifact"],
+            request_id=reply.headers.get("x-request-id", ""),
+            timing_ms=told["timing_ms"],
+        )
+        for output in told["outputs"]
+    ]
+
+
+def classification(reply: httpx.Response) -> Classification:
+    """The one in a JSON reply."""
+    (only,) = classifications(reply)
+    return only
 
 
 def tasks(reply: httpx.Response) -> list[Task]:

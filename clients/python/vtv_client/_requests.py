@@ -11,6 +11,7 @@ import httpx
 
 from vtv_client import _replies
 from vtv_client.answer import Answer
+from vtv_client.classification import Classification
 from vtv_client.job import Job
 from vtv_client.task import Task
 
@@ -70,6 +71,19 @@ def one_shot(
     """Several images after a solved pair."""
     pair = _files("example_input", [example_input]) + _files("example_output", [example_output])
     return _form(_given(options), pair + _files("image", images))
+
+
+def classify(task: str, image: bytes, top_k: int | None) -> Request[Classification]:
+    """One image, in the raw form."""
+    headers = {"Content-Type": _media_type(image)}
+    fields = {"task": task, **_given({"top_k": top_k})}
+    return Request("POST", "/infer", _replies.classification, params=fields, headers=headers, content=image)
+
+
+def classify_many(task: str, images: Iterable[bytes], top_k: int | None) -> Request[list[Classification]]:
+    """Several images in one request."""
+    fields = {"task": task, **_given({"top_k": top_k})}
+    return Request("POST", "/infer", _replies.classifications, data=fields, files=_files("image", images))
 
 
 def tasks() -> Request[list[Task]]:

@@ -11,6 +11,7 @@ from vtv_client._call import LIMITS, Call, Target
 from vtv_client._requests import File, Options, Request, Result, read_file, read_files
 from vtv_client._streams import Outcome, Source, in_tasks
 from vtv_client.answer import Answer
+from vtv_client.classification import Classification
 from vtv_client.errors import VTVError
 from vtv_client.job import Job
 from vtv_client.task import Task
@@ -55,6 +56,17 @@ class AsyncClient:
         contents = await asyncio.to_thread(read_files, images)
         holes = await asyncio.to_thread(read_files, masks)
         return await self._send(_requests.infer_many(task, contents, holes, options))
+
+    async def classify(self, task: str, image: File, *, top_k: int | None = None) -> Classification:
+        """As `Client.classify`."""
+        return await self._send(_requests.classify(task, await _read(image), top_k))
+
+    async def classify_many(
+        self, task: str, images: Iterable[File], *, top_k: int | None = None
+    ) -> list[Classification]:
+        """As `Client.classify_many`."""
+        contents = await asyncio.to_thread(read_files, images)
+        return await self._send(_requests.classify_many(task, contents, top_k))
 
     async def one_shot(
         self, example_input: File, example_output: File, images: Iterable[File], **options: Unpack[Options]

@@ -11,6 +11,7 @@ from vtv_client._call import LIMITS, Call, Target
 from vtv_client._requests import File, Options, Request, Result, read_file, read_files
 from vtv_client._streams import Outcome, Pause, Source, in_threads
 from vtv_client.answer import Answer
+from vtv_client.classification import Classification
 from vtv_client.errors import VTVError
 from vtv_client.job import Job
 from vtv_client.task import Task
@@ -62,6 +63,14 @@ class Client:
     ) -> list[Answer]:
         """The answers to several images, in their order, in one request; with one mask for each, or none."""
         return self._send(_requests.infer_many(task, read_files(images), read_files(masks), options))
+
+    def classify(self, task: str, image: File, *, top_k: int | None = None) -> Classification:
+        """Which class an image shows, for a task that answers with classes: the likeliest `top_k`, by default 5."""
+        return self._send(_requests.classify(task, read_file(image), top_k))
+
+    def classify_many(self, task: str, images: Iterable[File], *, top_k: int | None = None) -> list[Classification]:
+        """As `classify`, of several images, in their order, in one request."""
+        return self._send(_requests.classify_many(task, read_files(images), top_k))
 
     def one_shot(
         self,

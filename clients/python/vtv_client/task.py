@@ -1,7 +1,7 @@
 """What can be asked for."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -9,10 +9,14 @@ class Task:
     """An installed task."""
 
     name: str
+    kind: Literal["painting", "classification"]
+    """Whether it answers with a picture (`infer`) or with classes (`classify`)."""
     description: str
+    classes: int | None
+    """How many classes it tells apart; None for what paints."""
     artifact: str
-    """SHA-256 of the task vector's file."""
+    """SHA-256 of the task's file."""
     metric: Any
-    """What was measured on validation episodes when the vector was made, as JSON; None where nothing was."""
+    """What was measured on validation pictures when it was made, as JSON; None where nothing was."""
     created: str | None
-    """When the vector was made, ISO 8601."""
+    """When it was made, ISO 8601."""

@@ -12,10 +12,10 @@ import numpy as np
 from artifacts.pictures.limits import PictureLimits
 from engine.confidence import Confidence
 from engine.geometry import Geometry, Pixels
-from engine.program import ProgramName
+from engine.program import EngineProgram
 from engine.task_vector import AnswerSettings
 from service.codec.codec import Decoded, EncodedAnswer
-from service.codec.spec import ImageSpec
+from service.codec.spec import ImageSpec, Square
 from service.codec.workers.frames import Frame, framed
 from service.errors import InvalidImage, ServiceError, UnsupportedMedia
 
@@ -70,7 +70,8 @@ class Started(NamedTuple):
 
 
 class DecodeDone(NamedTuple):
-    """To Decode. What is large, or comes with its guide, is not kept: `EncodeWithSource`, or encode it elsewhere."""
+    """To Decode. What is large, or comes with its guide, is not kept: `EncodeWithSource`, or encode it elsewhere.
+    Nor is what is classified."""
 
     number: int
     decoded: Decoded
@@ -151,8 +152,8 @@ def _read(about: bytes) -> tuple[Any, ...]:
 
 def _about(spec: ImageSpec) -> tuple[Any, ...]:
     """All of a spec but its files and pixels, of which shapes are said: None for a file."""
-    source, _, mask, *options, settings = spec
-    return _shape(source), mask is not None, _shape(mask), *options, *_values(settings)
+    source, _, mask, *options, settings, square = spec
+    return _shape(source), mask is not None, _shape(mask), *options, square, *_values(settings)
 
 
 _values = attrgetter(*(field.name for field in fields(AnswerSettings)))
@@ -176,6 +177,7 @@ def _spec(
     size: Any,
     form: Any,
     encoded: bool,
+    square: Any,
     *settings: Any,
 ) -> ImageSpec:
     source, *rest = parts
@@ -188,6 +190,7 @@ def _spec(
         form,
         encoded,
         _settings(*settings),
+        Square(*square) if square else None,
     )
 
 
@@ -217,7 +220,7 @@ def _encode_with_source(frame: Frame, *about: Any) -> EncodeWithSource:
     return EncodeWithSource(frame.number, _spec(frame.parts[1:], *about), _square(frame.parts[0]))
 
 
-def _decode_done(frame: Frame, program: ProgramName, large: bool) -> DecodeDone:
+def _decode_done(frame: Frame, program: EngineProgram, large: bool) -> DecodeDone:
     pixels, *guide = map(_square, frame.parts)
     return DecodeDone(frame.number, Decoded(program, pixels, guide[0] if guide else None, large))
 

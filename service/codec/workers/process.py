@@ -147,6 +147,8 @@ class CodecProcess(asyncio.Protocol):
     def _decoded(self, job: CodecJob, reply: DecodeDone) -> None:
         if reply.decoded.guide is not None:
             job.process, job.decoded = None, reply.decoded
+        elif not reply.decoded.paints:
+            job.process = None
         elif reply.decoded.large:
             job.process, job.large = None, True
         else:

@@ -45,7 +45,7 @@ class Worker:
     def decode(self, message: Decode) -> DecodeDone:
         decoded = self._codec.decode(message.spec)
         sent = decoded if message.alone else replace(decoded, guide=None)
-        if sent.guide is None and not sent.large:
+        if sent.paints and sent.guide is None and not sent.large:
             self._kept[message.number] = message.spec, decoded
         return DecodeDone(message.number, sent)
 

@@ -17,7 +17,8 @@ def infer_routes(handler: InferHandler, max_images: int, model: str) -> APIRoute
 
     @router.post("/infer", summary="Answer images", response_class=Response, openapi_extra=description)
     async def infer(request: Request) -> Response:
-        """Paint the answer to each image, for a task (zero-shot) or after an example pair (one-shot)."""
+        """Paint the answer to each image, for a task (zero-shot) or after an example pair (one-shot); or tell its
+        classes, where the task is a classification: always as JSON."""
 
         async def read() -> InferCall:
             return await read_call(request, max_images)

@@ -27,11 +27,11 @@ def task_routes(registry: TaskRegistry, watcher: StoreWatcher, authenticator: Au
 
     @router.get("/tasks", summary="List the installed tasks")
     async def tasks() -> TaskList:
-        return TaskList(tasks=[registry.info(name) for name in registry.names()])
+        return TaskList(tasks=[registry.task(name).info for name in registry.names()])
 
     @router.get("/tasks/{name}", summary="Describe one task", responses=_problems(404))
     async def task(name: str) -> TaskInfo:
-        return registry.info(name)
+        return registry.task(name).info
 
     @router.put(
         "/tasks/{name}",

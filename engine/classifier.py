@@ -1,0 +1,180 @@
+"""Classification at work: a compiled tower, its bank of heads, any mix of tasks in one batch.
+
+A tower computes in float32 on every backend, so that a picture is told the same class here as offline.
+"""
+
+import logging
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+import numpy as np
+import torch
+
+from engine.backends.choice import choose
+from engine.backends.protocol import Backend
+from engine.cache import EngineCache, Key
+from engine.classification.bank import HeadBank
+from engine.classification.head import Head, scores, unit
+from engine.cuda_device import CudaDevice
+from engine.cuda_graphs import GraphRunner
+from engine.device import describe, exact_float32
+from engine.errors import EngineError
+from engine.geometry import Pixels
+from engine.gpu import Gpu
+from engine.runner import Answers, Done, HostRunner, Pending, Progress, Runner
+from engine.staging import Staging
+from engine.tolerance import check_picture
+from engine.tower_network import TowerFeatures, TowerScores
+from engine.towers.tower import Tower
+
+log: Final = logging.getLogger("vtv.engine")
+TOLERANCE: Final = 1e-3
+"""How far a score may be from float32 eager's where cosines are scaled by `_CHECKED_SCALE`."""
+_CHECKED_SCALE: Final = 20.0
+_CHECKED_CLASSES: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class TowerSpec:
+    """What is to be compiled: heads of up to `classes` classes in `slots` rows, batches of `buckets` pictures."""
+
+    tower: Tower
+    device: torch.device
+    buckets: tuple[int, ...]
+    slots: int
+    classes: int
+    cache: EngineCache
+    progress: Progress = lambda line: None
+
+
+class Classifier:
+    """One backend's. Not thread-safe: one thread owns it."""
+
+    def __init__(self, spec: TowerSpec, backend: Backend, gpu: Gpu | None = None) -> None:
+        """`gpu` where the device is one. Raises EngineError where what is compiled does not answer as it should."""
+        self.spec, self.backend, self.gpu = spec, backend, gpu
+        self.tower = spec.tower.to(spec.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        with gpu.current() if gpu else nullcontext():
+            self.bank = HeadBank(spec.tower.fingerprint, spec.slots, spec.classes, spec.tower.width, spec.device)
+        self._staging = Staging(gpu, self.bank.row_bytes, len(self.bank.tensors())) if gpu else None
+        self._runner = self._compiled(TowerScores(self.tower, spec.classes) if gpu else TowerFeatures(self.tower))
+        # On a CPU buckets are compiled as they are needed: `warm_up` makes and checks the others.
+        self._check(spec.buckets if gpu else spec.buckets[:1])
+
+    def write_slot(self, slot: int, head: Head) -> None:
+        """Install a head in place; batches submitted later see it. Raises EngineError, ModelMismatch."""
+        self.bank.write(slot, head, *([self._staging.copy] if self._staging else []))
+
+    def submit(self, pixels: Pixels, slots: Sequence[int]) -> Pending:
+        """Start a batch uint8 [B,size,size,3] with a slot for each row; `result()` gives scores float32 [B,C], of which
+        the first K are the row's classes. Raises EngineError for other shapes and empty slots."""
+        side = self.tower.size
+        if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[1:] != (side, side, 3) or not len(pixels):
+            raise EngineError(f"input must be uint8 [B,{side},{side},3], not {pixels.dtype} {list(pixels.shape)}")
+        if len(slots) != len(pixels) or not all(0 < slot < self.bank.slots for slot in slots):
+            raise EngineError(f"{len(pixels)} pictures need a slot of 1..{self.bank.slots - 1} each, not {list(slots)}")
+        if self.gpu is not None:
+            return self._runner.submit(pixels, slots)
+        return Done(self._scored(self._runner.submit(pixels, ()).result(), slots))
+
+    def warm_up(self) -> None:
+        """Make every bucket ready and check it against float32 eager; raises EngineError."""
+        with exact_float32():
+            self._runner.prepare()
+        self._check(self.spec.buckets)
+
+    @torch.inference_mode()
+    def _scored(self, features: Answers, slots: Sequence[int]) -> Answers:
+        found: Answers = self.bank.scores(torch.from_numpy(features), slots).numpy()
+        return found
+
+    def _compiled(self, network: TowerFeatures) -> Runner:
+        spec = self.spec
+        spec.progress(f"building {network.name} with {self.backend.name}")
+        key = Key(
+            spec.tower.fingerprint,
+            network.name,
+            f"{network.row[0]} columns",
+            "float32",
+            spec.slots if self.gpu else 0,
+            spec.buckets,
+            self.backend.name,
+            self.backend.version,
+            describe(spec.device),
+        )
+        with self.gpu.current() if self.gpu else nullcontext():
+            compiled = self.backend.compile(network.eval(), spec.buckets, key, spec.cache)
+        kind = HostRunner if self.gpu is None else partial(GraphRunner, gpu=self.gpu)
+        bank = self.bank.tensors() if self.gpu else ()
+        return kind(network, compiled, spec.buckets, bank=bank, progress=spec.progress)
+
+    def _check(self, buckets: Sequence[int]) -> None:
+        """Make each of `buckets` ready and hold it against float32 eager, neighbours in slots of their own.
+
+        Raises EngineError, also where a head was written before.
+        """
+        if bool(self.bank.classes.any()):
+            raise EngineError("a classifier is checked before heads are written")
+        slots = range(1, min(3, self.bank.slots))
+        heads = {slot: _random_head(self.tower, min(_CHECKED_CLASSES, self.spec.classes), slot) for slot in slots}
+        for slot, head in heads.items():
+            self.write_slot(slot, head)
+        picture = check_picture(self.tower.size)[None]
+        wanted = {slot: self.reference(picture, head) for slot, head in heads.items()}
+        with exact_float32():  # what is captured stays so
+            for bucket in buckets:
+                own = [slots[row % len(slots)] for row in range(bucket)]
+                answers = self.submit(np.repeat(picture, bucket, 0), own).result()
+                for slot, answer in zip(own, answers, strict=True):
+                    _hold(f"bucket {bucket}, slot {slot}", answer, wanted[slot])
+        self._empty(slots)
+
+    @torch.inference_mode()
+    def reference(self, picture: Pixels, head: Head) -> Answers:
+        """What float32 eager answers to one picture uint8 [1,S,S,3]: scores float32 [K]."""
+        with exact_float32():
+            features = TowerFeatures(self.tower)(torch.from_numpy(picture).to(self.spec.device))
+            found: Answers = scores(features, head.matrix.to(self.spec.device), head.scale)[0].cpu().numpy()
+        return found
+
+    def _empty(self, slots: Sequence[int]) -> None:
+        if self.gpu is not None:
+            self.gpu.synchronize()
+        for slot in slots:
+            self.bank.clear(slot)
+        if self.gpu is not None:
+            self.gpu.synchronize()
+
+
+def build_classifier(spec: TowerSpec, backend: str) -> Classifier:
+    """With the backend of that name, or with `auto` the best that works. Raises EngineError."""
+    classifier, choice = choose(backend, spec.device, partial(_compile, spec))
+    for line in choice.passed_over:
+        log.warning("backend passed over for the image tower: %s", line)
+    log.info("image tower %s: %s on %s", spec.tower.fingerprint[:12], choice.name, spec.device)
+    return classifier
+
+
+def _compile(spec: TowerSpec, backend: Backend) -> Classifier:
+    if spec.device.type != "cuda":
+        return Classifier(spec, backend)
+    with torch.cuda.device(spec.device):
+        # A stream of its own, so that it may be built while another engine computes.
+        return Classifier(spec, backend, CudaDevice(spec.device))
+
+
+def _random_head(tower: Tower, classes: int, seed: int) -> Head:
+    generator = torch.Generator().manual_seed(seed)
+    matrix = unit(torch.randn(classes, tower.width, generator=generator))
+    return Head(matrix, _CHECKED_SCALE, tuple(f"class {row}" for row in range(classes)), tower.fingerprint)
+
+
+def _hold(what: str, answer: Answers, wanted: Answers) -> None:
+    error = float(np.abs(answer[: len(wanted)] - wanted).max())
+    if not error <= TOLERANCE:
+        raise EngineError(
+            f"self-check failed: classify, {what}: a score is {error:.1g} from float32 eager (at most {TOLERANCE:.1g})"
+        )
