@@ -55,7 +55,7 @@ class Overloaded:
         self._server = DrainingServer(config, app.state.pipeline, drain_seconds=5)
         self._thread = threading.Thread(target=self._server.run)
         self._thread.start()
-        wait_until(lambda: self._server.started, "listening")
+        wait_until(lambda: self._server.started and self.batcher.ready, "readiness")
         self.port: int = self._server.servers[0].sockets[0].getsockname()[1]
 
     def stop(self) -> None:
