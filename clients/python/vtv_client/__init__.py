@@ -12,6 +12,7 @@ from vtv_client.async_client import AsyncClient
 from vtv_client.classification import Classification, ScoredClass
 from vtv_client.client import Client
 from vtv_client.errors import (
+    Conflict,
     DeadlineExceeded,
     Internal,
     InvalidImage,
@@ -39,6 +40,7 @@ __all__ = [
     "AsyncClient",
     "Classification",
     "Client",
+    "Conflict",
     "DeadlineExceeded",
     "File",
     "Internal",

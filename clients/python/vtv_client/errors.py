@@ -81,6 +81,10 @@ class MethodNotAllowed(ProblemError):
     """405: the address does not take this method."""
 
 
+class Conflict(ProblemError):
+    """409: somebody else changed the same task at the same time."""
+
+
 class PayloadTooLarge(ProblemError):
     """413: the files are larger than the server accepts."""
 
@@ -120,6 +124,7 @@ BY_CODE: dict[str, type[ProblemError]] = {
     "unknown_job": UnknownJob,
     "not_found": NotFound,
     "method_not_allowed": MethodNotAllowed,
+    "conflict": Conflict,
     "payload_too_large": PayloadTooLarge,
     "unsupported_media": UnsupportedMedia,
     "invalid_image": InvalidImage,
