@@ -17,7 +17,9 @@ from tests.tools import TOOLS
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--require-tools", action="store_true", help="fail tests for want of a tool instead of skipping")
+    parser.addoption(
+        "--require-tools", default="", metavar="A,B", help="fail tests for want of these tools instead of skipping"
+    )
 
 
 def pytest_configure() -> None:
@@ -33,7 +35,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         tool = TOOLS[mark.args[0]]
         if not tool.here:
             missing = f"{mark.args[0]} is not installed: {tool.command}"
-            (pytest.fail if item.config.getoption("--require-tools") else pytest.skip)(missing)
+            required = item.config.getoption("--require-tools").split(",")
+            (pytest.fail if mark.args[0] in required else pytest.skip)(missing)
 
 
 @pytest.fixture(scope="session")
