@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.mark.slow
 def test_a_dry_run_takes_every_step_and_reports(tmp_path: Path) -> None:
-    environment = os.environ | {"PYTHON": sys.executable, "OMP_NUM_THREADS": "1"}
+    environment = os.environ | {"PYTHON": sys.executable, "OMP_NUM_THREADS": "1", "PYTEST_ADDOPTS": ""}
     command = ["benchmarks/gpu_day.sh", "--dry-run", str(tmp_path)]
     ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr

@@ -1,6 +1,7 @@
 """Schemathesis over the API's description against a running server: no unexpected 5xx, no undocumented answer."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -52,7 +53,9 @@ def fuzz(server: ServerProcess, folder: Path, *which: str) -> str:
 @pytest.mark.slow
 def test_every_answer_is_described(fuzzed: ServerProcess, tmp_path: Path) -> None:
     report = fuzz(fuzzed, tmp_path, "--phases=coverage,fuzzing")
-    assert "14 selected / 14 total" in report
+    found = re.search(r"(\d+) selected / (\d+) total", report)
+    assert found, report
+    assert int(found[1]) == int(found[2]) >= 18
     # It came far enough to be answered, and was also refused.
     for code in ("200", "400", "404"):
         assert fuzzed.metric("vtv_requests_total", code=code) > 0, code
