@@ -13,7 +13,6 @@ from tests.object_storage.conftest import URL
 from tests.support import ANSWERS, make_artifact
 
 PUBLISHES = 250
-"""benchmarks/results/store.json has a run of a thousand."""
 
 
 @pytest.mark.slow
