@@ -98,9 +98,10 @@ def _tile(url: str, task: str) -> int:
 
 
 def _installed(url: str) -> list[str]:
-    names = [task["name"] for task in httpx.get(f"{url}/tasks", trust_env=False, timeout=PATIENCE).json()["tasks"]]
+    found = httpx.get(f"{url}/tasks", trust_env=False, timeout=PATIENCE).json()["tasks"]
+    names = [task["name"] for task in found if task.get("kind", "painting") == "painting"]
     if not names:
-        raise ServerDied("the server has no task to ask for")
+        raise ServerDied("the server has no task to ask for that paints")
     return names
 
 

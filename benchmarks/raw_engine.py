@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from artifacts.store.address import StoreAddress
+from artifacts.store.artifact import Artifact
 from artifacts.store.base import ArtifactStore
 from artifacts.store.open import open_store
 from benchmarks.raw_speed import RawSpeed
@@ -20,14 +21,14 @@ _TURN_SECONDS: Final = 0.5
 
 
 class RawEngine:
-    """An engine with every task of a store in its bank, to be measured more than once."""
+    """An engine with every painted task of a store in its bank, to be measured more than once."""
 
     def __init__(self, engine: Engine, store: ArtifactStore) -> None:
         self._engine = engine
-        names = store.names()
-        self._tasks = len(names)
-        for slot, name in enumerate(names, start=1):
-            engine.write_slot(slot, store.read(name, engine.fingerprint).vector)
+        artifacts = [artifact for artifact in map(store.read_any, store.names()) if isinstance(artifact, Artifact)]
+        self._tasks = len(artifacts)
+        for slot, artifact in enumerate(artifacts, start=1):
+            engine.write_slot(slot, artifact.vector)
         engine.warm_up()
         side = engine.geometry.tile
         self._tiles = np.random.default_rng(0).integers(0, 256, (engine.max_batch, side, side, 3), np.uint8)

@@ -1,9 +1,10 @@
 """A real server in a process of its own, for as long as a `with` block lasts."""
 
+import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
@@ -22,14 +23,18 @@ class ServerDied(BenchError):
 
 
 @contextmanager
-def running_server(model: Path | None, store: Path | None, backend: str | None) -> Iterator[str]:
-    """Start `vtv serve` on a port of the system's choice; gives its address once it is ready."""
+def running_server(
+    model: Path | None, store: Path | None, backend: str | None, settings: Mapping[str, str] | None = None
+) -> Iterator[str]:
+    """Start `vtv serve` on a port of the system's choice; gives its address once it is ready. `settings` are
+    variables VTV_NAME."""
     command = [sys.executable, "-m", "cli", "serve", "--port", "0"]
     for flag, value in (("--model", model), ("--store", store), ("--backend", backend)):
         if value is not None:
             command += [flag, str(value)]
     # Leaving this block closes the pipe and waits for the process.
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+    environment = os.environ | (settings or {})
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
         assert process.stderr is not None
         drain: Thread | None = None
         try:

@@ -44,9 +44,10 @@ def infer_mix(
     url: str, tasks: Mapping[str, float], images: Sequence[tuple[bytes, float]], refine: str, seed: int = 0
 ) -> Mix:
     """Every task with every image, in the raw form of `POST /infer`; each has a weight. `refine` is the API's."""
+    stated = "" if refine == "auto" else f"&refine={refine}"  # which a classification would refuse
     return Mix(
         [
-            (raw_request(url, f"/infer?task={quote(task)}&refine={refine}", image), weight * share)
+            (raw_request(url, f"/infer?task={quote(task)}{stated}", image), weight * share)
             for (task, weight), (image, share) in product(tasks.items(), images)
         ],
         seed,

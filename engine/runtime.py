@@ -72,6 +72,7 @@ class Engine:
         self.backend_version = self.compiled.backend.version
         self.dtype, self.bank = self.compiled.dtype, self.compiled.bank
         self.classifier: Classifier | None = None
+        """To be set once it is warmed up, at any time."""
         for line in self.fallbacks:
             log.warning("backend passed over: %s", line)
         log.info("%s (%s) in %s on %s: %s", self.backend, self.backend_version, self.dtype, self.device, choice.why)
@@ -165,11 +166,9 @@ class Engine:
         return bucket_for(self.buckets, batch)
 
     def warm_up(self) -> None:
-        """Make every bucket of all programs ready and check it against float32 eager; raises EngineError."""
+        """Make every bucket of both programs ready and check it against float32 eager; raises EngineError."""
         self.compiled.prepare()
         self.compiled.check(("zero_shot", "one_shot"), self.buckets)
-        if self.classifier is not None:
-            self.classifier.warm_up()
 
     def _tower(self) -> Classifier:
         if self.classifier is None:

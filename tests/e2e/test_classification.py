@@ -20,6 +20,7 @@ from PIL import Image
 
 from artifacts.store.folder import Store
 from artifacts.taskres.features import FeatureCache
+from cli.main import main as vtv
 from engine.classification.head import Head, scores
 from engine.towers.folder import load_tower
 from tests.conftest import servers
@@ -239,6 +240,30 @@ def test_the_client_classifies(served: ServerProcess, world: World) -> None:
     assert [len(found.classes) for found in (one, *several)] == [5, 2, 2, 2]
     assert one.artifact == served.client.get("/tasks/tools").json()["artifact"]
     assert set(one.timing_ms) == {"queue", "decode", "compute", "encode"}
+
+
+def test_the_command_tells_what_the_server_tells(
+    world: World, tower_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "picture").write_bytes(world.pictures[2])
+    asked = ["infer", str(tmp_path / "picture"), "--task", "plants", "--store", str(world.store), "--tower"]
+    assert vtv([*asked, str(tower_folder), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["task"], told["artifact"]) == ("plants", Store(world.store).hash_of("plants"))
+    check(told["classes"], world.offline["plants"][2])
+    assert vtv([*asked, str(tower_folder), "--top-k", "2"]) == 0
+    shown = [line.rpartition("  ")[0].strip() for line in capsys.readouterr().out.splitlines()]
+    assert shown == [label for label, _ in world.offline["plants"][2][:2]]
+    for option in (["--size", "native"], ["-o", str(tmp_path / "a.png")], ["--threshold", "none"]):
+        assert vtv([*asked, str(tower_folder), *option]) == 2
+        assert "plants answers with classes" in capsys.readouterr().err
+    assert vtv(asked[:-1]) == 2  # the bundled tower is another
+    assert "plants was made for image tower" in capsys.readouterr().err
+    painted = [*asked[:3], "identity", *asked[4:6]]
+    assert vtv([*painted, "--top-k", "3"]) == 2
+    assert "--top-k: identity answers with a picture" in capsys.readouterr().err
+    assert vtv(painted) == 2
+    assert "needs -o/--output: identity answers with a picture" in capsys.readouterr().err
 
 
 def test_mixed_traffic_of_three_classifications_and_five_paintings(served: ServerProcess, world: World) -> None:

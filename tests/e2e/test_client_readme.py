@@ -8,16 +8,22 @@ from typing import Any
 
 import pytest
 
-from tests.support import ServerProcess, photo
+from artifacts.store.folder import Store
+from engine.towers.folder import read_fingerprint
+from tests.support import ServerProcess, make_residual, photo
 
 README = Path(__file__).parents[2] / "clients" / "python" / "README.md"
 
 
 @pytest.fixture
-def server(start_server: Callable[..., ServerProcess], tiny_store: Path, tmp_path: Path) -> ServerProcess:
-    """One whose tasks may be changed."""
+def server(
+    start_server: Callable[..., ServerProcess], tiny_store: Path, tower_folder: Path, tmp_path: Path
+) -> ServerProcess:
+    """One whose tasks may be changed, and which classifies."""
     shutil.copytree(tiny_store, tmp_path / "store")
-    return start_server(store=str(tmp_path / "store"), admin_key="secret")
+    make_residual(tmp_path / "made", "animals", read_fingerprint(tower_folder), seed=1)
+    Store(tmp_path / "store").publish_residual(tmp_path / "made")
+    return start_server(store=str(tmp_path / "store"), admin_key="secret", tower=str(tower_folder), tower_buckets="1")
 
 
 def test_the_blocks_run(
@@ -42,3 +48,4 @@ def test_the_blocks_run(
     assert "'identity'" in shown
     assert "image/png" in shown
     assert "done {" in shown
+    assert "ScoredClass(label='animals " in shown

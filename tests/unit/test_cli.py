@@ -144,7 +144,7 @@ def test_version_and_module() -> None:
         ("tasks sho x", "vtv tasks: there is no command sho; did you mean show?"),
         ("tasks --html x.html", "vtv tasks: does not know --html"),
         ("infer x.jpg --modle m", "vtv infer: does not know --modle; did you mean --model?"),
-        ("infer", "vtv infer: needs IMAGE, --task, -o/--output"),
+        ("infer", "vtv infer: needs IMAGE, --task"),
         ("infer none.jpg --task a -o b.png", "vtv infer: IMAGE takes a file, and there is none at none.jpg"),
         ("infer folder --task a -o b.png", "vtv infer: IMAGE takes a file, and folder is a folder"),
         ("infer file --task a -o folder", "vtv infer: -o/--output takes a file to write, and folder is a folder"),
