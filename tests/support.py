@@ -36,9 +36,7 @@ PATIENCE = 120.0
 """Seconds after which something that must happen counts as not happening."""
 TINY = ModelConfig(
     "tiny",
-    MaeConfig(
-        width=32, depth=2, heads=2, decoder_width=32, decoder_depth=1, decoder_heads=2, mlp_ratio=2, codes=64
-    ),
+    MaeConfig(width=32, depth=2, heads=2, decoder_width=32, decoder_depth=1, decoder_heads=2, mlp_ratio=2, codes=64),
     VqganConfig(codes=64, code_width=8, z_channels=16, ch=32, ch_mult=(1, 1, 1), res_blocks=1, stem=4),
 )
 ANSWERS = {

@@ -92,7 +92,10 @@ def test_a_bank_of_which_every_slot_is_in_use(tmp_path: Path) -> None:
     assert server.batcher.admitted == 0
 
 
-@pytest.mark.parametrize("form", ["raw", "multipart", "as_json", "open_inference"])
+@pytest.mark.parametrize(
+    "form",
+    ["raw", *(pytest.param(form, marks=pytest.mark.slow) for form in ("multipart", "as_json", "open_inference"))],
+)
 def test_those_who_left_are_never_computed(server: Overloaded, form: str) -> None:
     """256 sockets close while the engine is busy: nothing is computed but what had been launched."""
 
@@ -146,6 +149,7 @@ def test_no_request_is_lost_or_answered_twice(server: Overloaded) -> None:
     assert computed == Counter(range(800))
 
 
+@pytest.mark.slow
 def test_images_of_one_request_are_split_and_come_back_in_order(server: Overloaded) -> None:
     server.engine.gate.set()
     colours = list(range(100, 100 + 3 * MAX_BATCH))
@@ -184,6 +188,7 @@ def test_clients_take_turns(tmp_path: Path) -> None:
     assert 999 in server.engine.launched[2]
 
 
+@pytest.mark.slow
 def test_an_answered_request_leaves_nothing_to_the_garbage_collector(server: Overloaded) -> None:
     """What points at itself waits for the collector, with its pictures; and then everyone waits for the collector."""
 

@@ -29,6 +29,7 @@ def _without_extras(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_without_extras")
 def test_a_server_needs_no_extra(start_server: Callable[..., ServerProcess]) -> None:
     bare = start_server()

@@ -386,6 +386,7 @@ def hostile(good: bytes) -> dict[str, bytes]:
     }
 
 
+@pytest.mark.slow
 def test_hostile_artifacts_are_refused_and_disturb_nothing(
     changeable: Changeable, world: World, tmp_path: Path
 ) -> None:

@@ -179,6 +179,7 @@ def test_tasks_come_and_go_with_the_admin_key(
         assert client.tasks() == []
 
 
+@pytest.mark.slow
 def test_teaching_is_a_job_of_the_server(guarded: ServerProcess) -> None:
     pictures = [photo(seed=seed) for seed in range(4)]
     with connected(guarded, admin_key="a") as client:

@@ -26,6 +26,7 @@ def server(
     return start_server(store=str(tmp_path / "store"), admin_key="secret", tower=str(tower_folder), tower_buckets="1")
 
 
+@pytest.mark.slow
 def test_the_blocks_run(
     server: ServerProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

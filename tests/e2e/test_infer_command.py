@@ -43,7 +43,7 @@ KINDS: dict[str, Callable[[], bytes]] = {
 }
 
 
-@pytest.mark.parametrize("size", ["native", "original"])
+@pytest.mark.parametrize("size", [pytest.param("native", marks=pytest.mark.slow), "original"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_as_the_server_answers(
     server: ServerProcess, tiny_model: tuple[Path, str], tiny_store: Path, tmp_path: Path, kind: str, size: str

@@ -31,9 +31,7 @@ def test_our_server_serves_the_simulated_accelerator(tmp_path: Path, capsys: Cap
 
 
 @pytest.mark.slow
-def test_the_table_and_a_server_that_gives_other_answers(
-    monkeypatch: pytest.MonkeyPatch, capsys: Capture
-) -> None:
+def test_the_table_and_a_server_that_gives_other_answers(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
     wrong = {task: np.zeros((112, 112, 3), np.uint8) for task in TASKS}
     original = contest.Contest._check
 

@@ -145,9 +145,7 @@ def test_own_pictures_by_file_drop_and_paste(page: Page, server: ServerProcess) 
         return server.infer("segmentation", image, size="original").content
 
     chosen, dropped, pasted = photo(90, 60, seed=1), photo(60, 90, seed=2), photo(50, 50, seed=3)
-    page.get_by_label("Choose a picture").set_input_files(
-        {"name": "a.jpg", "mimeType": "image/jpeg", "buffer": chosen}
-    )
+    page.get_by_label("Choose a picture").set_input_files({"name": "a.jpg", "mimeType": "image/jpeg", "buffer": chosen})
     assert distance(shown(page, "segmentation"), asked(chosen)) < 0.2
     script = """(bytes) => {
         const transfer = new DataTransfer();

@@ -71,6 +71,7 @@ def test_alive_from_the_start_and_ready_with_the_engine(tiny_settings: dict[str,
         assert server.metric("vtv_build_info", backend="eager", runtime=runtime) == 1
 
 
+@pytest.mark.slow
 def test_a_server_that_is_stopped_while_it_builds_ends_at_once(tiny_settings: dict[str, str]) -> None:
     with serving(HELD_BUILD.format(go=""), **tiny_settings) as server:
         wait_until(lambda: "3 of 9" in server.client.get("/readyz").text)
@@ -79,6 +80,7 @@ def test_a_server_that_is_stopped_while_it_builds_ends_at_once(tiny_settings: di
         assert time.monotonic() - started < 10
 
 
+@pytest.mark.slow
 def test_an_engine_that_cannot_be_built_ends_the_server_with_one_line(tiny_settings: dict[str, str]) -> None:
     server = ServerProcess(**tiny_settings | {"backend": "tensorrt"})
     assert server.process.wait(PATIENCE) == 2
@@ -87,6 +89,7 @@ def test_an_engine_that_cannot_be_built_ends_the_server_with_one_line(tiny_setti
     assert "Traceback" not in server.log
 
 
+@pytest.mark.slow
 def test_a_process_whose_engine_hangs_ends_with_a_code_of_its_own(tiny_settings: dict[str, str]) -> None:
     with serving(HANGING_ENGINE, **tiny_settings) as server:
         server.wait_ready()

@@ -144,6 +144,7 @@ def test_more_tasks_than_slots(crowded: ServerProcess) -> None:
     assert crowded.metric("vtv_bank_evictions_total") > 0
 
 
+@pytest.mark.slow
 def test_an_empty_store_serves(start_server: Callable[..., ServerProcess], tmp_path: Path) -> None:
     server = start_server(store=str(tmp_path))
     assert server.client.get("/tasks").json() == {"tasks": []}
@@ -156,8 +157,8 @@ def test_an_empty_store_serves(start_server: Callable[..., ServerProcess], tmp_p
     ("settings", "said"),
     [
         ({"VTV_HOST": "0.0.0.0"}, "VTV_ALLOW_UNAUTHENTICATED"),
-        ({"VTV_PORT": "x"}, "VTV_PORT"),
-        ({"VTV_MODEL": "/nonexistent"}, "no model at"),
+        pytest.param({"VTV_PORT": "x"}, "VTV_PORT", marks=pytest.mark.slow),
+        pytest.param({"VTV_MODEL": "/nonexistent"}, "no model at", marks=pytest.mark.slow),
     ],
 )
 def test_wrong_settings_end_with_one_clear_line(settings: dict[str, str], said: str) -> None:

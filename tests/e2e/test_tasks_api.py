@@ -170,6 +170,7 @@ def test_what_is_refused_leaves_the_old_one_serving(live: ServerProcess, store: 
     assert live.log.count("task inpaint is left out") == 1
 
 
+@pytest.mark.slow
 def test_keys_for_answers(start_server: Callable[..., ServerProcess]) -> None:
     server = start_server(api_keys="one, two", admin_key=KEY, host="0.0.0.0")
     headers = {"Content-Type": "image/jpeg"}

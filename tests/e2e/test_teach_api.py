@@ -71,6 +71,7 @@ def test_a_lesson_becomes_a_task_that_answers(teaching: ServerProcess) -> None:
     assert teaching.client.get(address, headers=KEY).json()["code"] == "unknown_job"
 
 
+@pytest.mark.slow
 def test_a_vector_that_is_no_use_is_not_installed(teaching: ServerProcess) -> None:
     """Random weights learn nothing from noise: the mean colour does better."""
     job = until_over(teaching, post(teaching, "useless", lesson(2)).headers["location"])
@@ -105,6 +106,7 @@ def test_a_process_that_is_killed_fails_its_job(teaching: ServerProcess) -> None
     assert "process ended" in job["error"]
 
 
+@pytest.mark.slow
 def test_a_picture_that_breaks_off_is_named(teaching: ServerProcess) -> None:
     files = lesson(2)
     name, (file, content, kind) = files[2]
@@ -138,6 +140,7 @@ def test_only_an_admin_teaches_and_hears_of_jobs(teaching: ServerProcess) -> Non
     assert post(teaching, "a b", lesson(2)).status_code == 400
 
 
+@pytest.mark.slow
 def test_a_job_ends_with_its_server(start_server: Callable[..., ServerProcess]) -> None:
     server = start_server(admin_key="admin")
     post(server, "orphan", lesson(12))

@@ -140,4 +140,3 @@ class FakeStream:
 
     def synchronize(self) -> None:
         self._device.synchronize()
-

@@ -26,9 +26,7 @@ BUCKETS, SLOTS, TASKS = DEFAULT_BUCKETS["cuda"], 64, 5
 def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Engine:
     """The bundled model with five random tasks."""
     cache = tmp_path_factory.mktemp("engines")
-    made = Engine.load(
-        BUNDLED_MODEL, slots=SLOTS, buckets=BUCKETS, backend=request.param, device="cuda", cache=cache
-    )
+    made = Engine.load(BUNDLED_MODEL, slots=SLOTS, buckets=BUCKETS, backend=request.param, device="cuda", cache=cache)
     made.warm_up()
     for slot in range(1, TASKS + 1):
         made.write_slot(slot, random_vector(made.model, made.fingerprint, slot))

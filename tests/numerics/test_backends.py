@@ -97,6 +97,7 @@ def test_half_precision_is_within_its_tolerance(model: MaeVqgan, dtype: torch.dt
     assert min(psnr(a, b) for a, b in zip(answers, exact, strict=True)) >= least
 
 
+@pytest.mark.slow
 def test_logits_of_a_compiled_network(model: MaeVqgan, engine_cache: Path) -> None:
     """The golden case in float32, where the least error shows; the bundled model in the type it is served in."""
     compiler, network = backend_or_skip("openvino"), Logits(model, Scope.ANSWER)
@@ -190,6 +191,7 @@ def test_one_shot(engine_of: GetEngine) -> None:
         assert_close(compiled, found, wanted)
 
 
+@pytest.mark.slow
 def test_the_engine_warms_up_and_names_itself(engine: Engine) -> None:
     if engine.backend != "inductor":  # it would compile one-shot as well, for a minute
         engine.warm_up()

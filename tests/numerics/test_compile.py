@@ -11,6 +11,7 @@ from engine.network import ZeroShot
 from engine.runtime import Engine
 
 
+@pytest.mark.slow
 def test_what_was_compiled_is_not_compiled_again(
     tiny_model: tuple[Path, str],
     engine_cache: Path,

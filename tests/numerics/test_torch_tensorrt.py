@@ -175,8 +175,6 @@ def test_what_cannot_be_converted_is_named(build: ModuleType) -> None:
         build.build_engine(subject, key(subject), 0)
 
 
-
-
 def test_bfloat16_is_refused_where_it_is_converted_wrongly() -> None:
     with pytest.raises(EngineError, match="converts bfloat16 wrongly"):
         check_type("2.13.0", "bfloat16")

@@ -84,7 +84,9 @@ def test_of_two_publishers_at_once_one_wins_and_the_other_is_told(
         monkeypatch.setattr(ObjectStore, "_put_blob", after_both_looked)
 
 
-@pytest.mark.parametrize("fault", ["500", "503", "reset", "truncate", "lost_answer", "hang"])
+@pytest.mark.parametrize(
+    "fault", ["500", "503", "reset", "truncate", "lost_answer", pytest.param("hang", marks=pytest.mark.slow)]
+)
 def test_a_fault_that_passes_is_not_noticed(
     proxy: FaultyProxy, store: ObjectStore, tmp_path: Path, fault: Fault
 ) -> None:
@@ -100,7 +102,7 @@ def test_a_fault_that_passes_is_not_noticed(
     assert store.names() == ["identity"]
 
 
-@pytest.mark.parametrize("fault", ["500", "503", "reset"])
+@pytest.mark.parametrize("fault", ["503", *(pytest.param(fault, marks=pytest.mark.slow) for fault in ("500", "reset"))])
 def test_a_store_that_stays_away_says_so_in_a_line(
     proxy: FaultyProxy, store: ObjectStore, tmp_path: Path, fault: Fault
 ) -> None:

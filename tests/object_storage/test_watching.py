@@ -82,7 +82,9 @@ def test_an_emptied_bucket_takes_nothing_away(watched: Watched, s3: S3Server, ca
     assert watched.sample("vtv_tasks_missing") == 0
 
 
-@pytest.mark.parametrize("fault", ["500", "503", "reset", "gone"])
+@pytest.mark.parametrize(
+    "fault", ["503", "gone", *(pytest.param(fault, marks=pytest.mark.slow) for fault in ("500", "reset"))]
+)
 def test_what_is_loaded_is_served_while_the_store_is_away(
     watched: Watched, proxy: FaultyProxy, fault: Fault, caplog: pytest.LogCaptureFixture
 ) -> None:

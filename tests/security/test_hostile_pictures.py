@@ -72,6 +72,7 @@ def test_the_largest_that_is_painted_takes_bounded_memory(
     assert (reply.status_code, "more memory" in reply.text) == (422, True)
 
 
+@pytest.mark.slow
 def test_what_is_accepted_can_be_set(start_server: Callable[..., ServerProcess]) -> None:
     strict = start_server(max_aspect="2", max_scans="5", max_image_bytes=str(2**20), codec_processes="1")
     for data, why in (

@@ -88,6 +88,7 @@ def test_a_server_passes_strays_over_and_says_so_once(
     assert server.metric("vtv_artifacts_refused_total") == 0
 
 
+@pytest.mark.slow
 def test_a_store_that_is_away_is_not_made_anew(
     start_server: Callable[..., ServerProcess], store: Store, tiny_model: tuple[Path, str], tmp_path: Path
 ) -> None:
@@ -111,6 +112,7 @@ def test_a_store_that_is_away_is_not_made_anew(
     assert len(server.client.get("/tasks").json()["tasks"]) == len(tasks["tasks"])
 
 
+@pytest.mark.slow
 def test_an_upload_leaves_nothing_outside_of_the_store(
     start_server: Callable[..., ServerProcess], store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

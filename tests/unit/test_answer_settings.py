@@ -23,7 +23,7 @@ from engine.task_vector import AnswerSettings
 from tests.support import TINY, random_vector
 
 
-@pytest.mark.parametrize("name", ["segmentation", "lowlight_enhance"])
+@pytest.mark.parametrize("name", [pytest.param("segmentation", marks=pytest.mark.slow), "lowlight_enhance"])
 def test_the_settings_that_score_best_are_chosen(name: str) -> None:
     torch.manual_seed(0)
     model, task = MaeVqgan(TINY).eval().requires_grad_(False), TASKS[name]

@@ -183,7 +183,9 @@ def test_few_pixels_need_no_process(caplog: pytest.LogCaptureFixture) -> None:
     assert "a codec step failed" in caplog.text
 
 
-@pytest.mark.parametrize("refine", ["guided", "grabcut", "luma", "none"])
+@pytest.mark.parametrize(
+    "refine", ["guided", *(pytest.param(name, marks=pytest.mark.slow) for name in ("grabcut", "luma", "none"))]
+)
 def test_for_who_is_alone_no_second_process_is_woken(refine: Any) -> None:
     """An answer of the engine's size is painted where it is: what it needs came with the picture."""
     what = spec(photo())._replace(settings=AnswerSettings(refine=refine))
@@ -260,7 +262,7 @@ def undisturbed(what: ImageSpec) -> EncodedAnswer:
 @pytest.mark.parametrize(
     "what", [spec(photo()), spec(photo(300, 200), "original"), spec(photo(2100, 2000), "original")]
 )
-@pytest.mark.parametrize("noticed", [True, False])
+@pytest.mark.parametrize("noticed", [pytest.param(True, marks=pytest.mark.slow), False])
 def test_an_answer_survives_the_process_that_was_to_encode_it(what: ImageSpec, noticed: bool) -> None:
     """Another reads the picture again; whether or not the death was noticed before the answer came."""
 
@@ -282,6 +284,7 @@ def test_an_answer_survives_the_process_that_was_to_encode_it(what: ImageSpec, n
     assert asyncio.run(killed()) == undisturbed(what)
 
 
+@pytest.mark.slow
 def test_a_picture_that_kills_every_process_is_given_up() -> None:
     async def killed_again() -> None:
         async with running() as pool:
@@ -325,6 +328,7 @@ def test_a_process_that_cannot_be_forked_leaves_nothing_open(monkeypatch: pytest
     assert all(end.fileno() == -1 for end in opened)
 
 
+@pytest.mark.slow
 def test_none_outlives_the_pool() -> None:
     async def start_and_stop() -> list[int]:
         async with running(2):

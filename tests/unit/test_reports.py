@@ -152,6 +152,7 @@ def test_evaluate_writes_a_report_at_full_size(
     assert "PSNR" in (tmp_path / "results.md").read_text()
 
 
+@pytest.mark.slow
 def test_masks_have_their_borders_scored_at_full_size(
     tiny_model: tuple[Path, str], tiny_store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -163,6 +164,7 @@ def test_masks_have_their_borders_scored_at_full_size(
     assert "boundary F" in (tmp_path / "results.md").read_text()
 
 
+@pytest.mark.slow
 def test_a_composition_is_scored_beside_its_parts(
     tiny_model: tuple[Path, str], tiny_store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -51,7 +51,9 @@ def data(model: MaeVqgan, scenes: Scenes, task: str = "segmentation", seed: int 
     return SearchData(TASKS[task], values, episodes, episodes.part(slice(3)))
 
 
-@pytest.mark.parametrize("several", [False, True], ids=["one task", "several"])
+@pytest.mark.parametrize(
+    "several", [pytest.param(False, id="one task"), pytest.param(True, id="several", marks=pytest.mark.slow)]
+)
 def test_the_mask_that_does_best_on_validation_episodes_is_kept(model: MaeVqgan, scenes: Scenes, several: bool) -> None:
     """Without a step the candidates are the first draws of the seed."""
     tasks = ("segmentation", "identity") if several else ("segmentation",)
@@ -199,7 +201,9 @@ def test_the_best_of_all_evaluations_is_kept(model: MaeVqgan, scenes: Scenes) ->
     assert float(run.losses(mask[None], part.validation)[0]) == pytest.approx(min(seen), rel=1e-3)
 
 
-@pytest.mark.parametrize("method", ["reinforce", "gates", "causal", "several"])
+@pytest.mark.parametrize(
+    "method", ["reinforce", *(pytest.param(name, marks=pytest.mark.slow) for name in ("gates", "causal", "several"))]
+)
 def test_an_interrupted_search_goes_on_to_the_same_numbers(
     model: MaeVqgan, scenes: Scenes, tmp_path: Path, method: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -122,7 +122,7 @@ def test_nothing_is_admitted_until_the_new_engine_is_checked(start: Callable[...
     assert bench.restarts == 0
 
 
-@pytest.mark.parametrize("first", [False, None])
+@pytest.mark.parametrize("first", [False, pytest.param(None, marks=pytest.mark.slow)])
 def test_an_engine_that_does_not_come_up_is_tried_again(start: Callable[..., Bench], first: bool | None) -> None:
     bench = start(first, True)
     bench.batcher.write(1, vector(5))
@@ -131,7 +131,7 @@ def test_an_engine_that_does_not_come_up_is_tried_again(start: Callable[..., Ben
     assert bench.ask(1).answer == [5]
 
 
-@pytest.mark.parametrize("builds", [(False, False), (None, None)])
+@pytest.mark.parametrize("builds", [(False, False), pytest.param((None, None), marks=pytest.mark.slow)])
 def test_it_gives_up_when_the_attempts_are_used_up(start: Callable[..., Bench], builds: tuple[bool | None]) -> None:
     bench = start(*builds)
     bench.ask(0)

@@ -128,6 +128,7 @@ def test_the_command(
         assert load_artifact(path, tiny_model[1]).task == "negative"
 
 
+@pytest.mark.slow
 def test_an_inverted_mask_is_taught_by_the_command(
     tiny_model: tuple[Path, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -216,6 +216,7 @@ def test_mean_heads_are_what_prompts_showed_and_are_written_for_their_pair(datas
     torch.testing.assert_close(out[:, 1:], heads[:, 1:])
 
 
+@pytest.mark.slow
 def test_a_model_is_trained_on_from_its_directory(dataset: Path, tmp_path: Path) -> None:
     tokenizer = tokenizer_trainer(dataset, tmp_path / "first")
     report_tokenizer(tokenizer)
