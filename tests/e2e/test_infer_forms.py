@@ -42,6 +42,7 @@ def test_the_three_zero_shot_forms_agree(server: ServerProcess) -> None:
     assert pixels(raw.content).shape == (112, 112, 3)
 
 
+@pytest.mark.slow
 def test_large_answers_among_small_ones_keep_their_order(server: ServerProcess) -> None:
     images = [photo(2100, 2000, seed=1), photo(seed=2), photo(2000, 2100, seed=3)]
     together = outputs(as_json(server, images, task="inpaint", size="original"))

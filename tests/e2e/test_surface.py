@@ -168,6 +168,7 @@ def test_wrong_settings_end_with_one_clear_line(settings: dict[str, str], said: 
     assert len(ended.stderr.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_a_taken_port_ends_with_one_clear_line(server: ServerProcess, tiny_model: tuple[Path, str]) -> None:
     port = server.url.rpartition(":")[2]
     ended = subprocess.run(SERVE, env={"VTV_PORT": port}, capture_output=True, text=True, check=False)

@@ -14,6 +14,8 @@ from engine.runtime import Engine
 ON_CPU = ("eager", "inductor", "openvino")
 SLOW = ("inductor",)
 """Compiles for half a minute for each bucket."""
+COMPILED_HERE = ("inductor", "openvino")
+"""Each bucket takes seconds at least."""
 ON_GPU = ("eager:float32", "eager", "inductor", "tensorrt", "torch_tensorrt")
 GetEngine = Callable[..., Engine]
 
@@ -39,7 +41,7 @@ def engine_of(tiny_model: tuple[Path, str], engine_cache: Path) -> GetEngine:
         return Engine.load(
             tiny_model[0],
             slots=6,
-            buckets=(4,) if backend in SLOW else (2, 4),
+            buckets=(4,) if backend in COMPILED_HERE else (2, 4),
             backend=backend,
             device=device,
             dtype=getattr(torch, dtype) if dtype else None,

@@ -176,6 +176,7 @@ def test_a_plan_reads_no_weights(tower_folder: Path, tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_ten_thousand_steps_over_both_kinds(
     engine_of: GetEngine, classifier_of: GetClassifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -52,6 +52,7 @@ def altered(folder: Path, case: str, **changes: np.ndarray) -> None:
     np.savez(folder / f"{case}.npz", **arrays)
 
 
+@pytest.mark.slow
 def test_a_wrong_number_fails_and_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with np.load(PUBLIC / "tiny" / "case6_reinforce.npz") as archive:
         gradient = archive["multi/grad"]

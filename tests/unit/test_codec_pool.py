@@ -231,6 +231,7 @@ def test_what_is_given_up_is_not_heard_of() -> None:
     assert sorted(asyncio.run(give_up_half())) == list(range(0, 40, 2))
 
 
+@pytest.mark.slow
 def test_processes_that_die_are_replaced(caplog: pytest.LogCaptureFixture) -> None:
     async def killed(with_the_fork_server: bool, pool: CodecPool) -> None:
         job, _ = await decoded(pool, spec(photo()))

@@ -136,6 +136,7 @@ def test_a_result_holds_every_floor_and_measure(tiny_model: tuple[Path, str], ti
         assert titles[-1] == "colorization: other measures, chosen settings"
 
 
+@pytest.mark.slow
 def test_evaluate_writes_a_report_at_full_size(
     tiny_model: tuple[Path, str], tiny_store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

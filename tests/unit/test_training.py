@@ -56,6 +56,7 @@ def tokenizer_trainer(dataset: Path, out: Path) -> TokenizerTrainer:
     return TokenizerTrainer(TokenizerRun(dataset, out, VQGAN, minutes=1, batch=4), Workers())
 
 
+@pytest.mark.slow
 def test_tokenizer_and_mae_learn_and_resume(dataset: Path, tmp_path: Path) -> None:
     tokenizer = tokenizer_trainer(dataset, tmp_path)
     losses = [tokenizer.train_step(0.0)["loss"] for _ in range(12)]
