@@ -1,0 +1,1 @@
+"""The files of deploy/ that no test runs."""
