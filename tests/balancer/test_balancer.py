@@ -1,0 +1,33 @@
+"""deploy/haproxy in use: machines fail, tasks are published, and no client is told anything wrong."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.balancer.run import PUBLISHES, main
+
+CONFIG = Path(__file__).parents[2] / "deploy/haproxy/haproxy.cfg"
+
+
+@pytest.mark.needs("haproxy")
+def test_the_configuration_is_understood() -> None:
+    ended = subprocess.run(["haproxy", "-c", "-f", CONFIG], capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert "WARNING" not in ended.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.needs("haproxy")
+@pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces are root's to make")
+def test_nothing_is_lost_or_mixed_up_while_machines_fail() -> None:
+    """A short run; `make chaos` is the long one."""
+    told = main(1.5)
+    assert told["wrong"] == 0
+    assert told["all_retriable"], told
+    assert told["error_share"] < 0.01, told
+    assert told["publishes"] == PUBLISHES
+    assert told["versions"] > PUBLISHES // 2
+    assert told["everywhere_after_seconds"] < 5
+    assert len(told["events"]) == 7
