@@ -13,5 +13,9 @@ class ArtifactError(OfflineError):
     """A task-vector file is refused."""
 
 
+class StoreAway(OfflineError):
+    """A store or object storage cannot be reached, or does not give what it holds; it may later."""
+
+
 class TrainingError(OfflineError):
     """Training cannot start or go on."""

@@ -164,6 +164,11 @@ def store(text: str) -> StoreAddress:
     return _store(text, folder)
 
 
+def pictures(text: str) -> StoreAddress:
+    """A URL, or a file or folder that is there."""
+    return _store(text, existing)
+
+
 def input_store(text: str) -> StoreAddress:
     """A store's URL, or a folder that is there."""
     return _store(text, input_folder)

@@ -88,12 +88,23 @@ def count_pixels(data: bytes, limits: PictureLimits) -> int:
 
 def read_file(path: Path, at_least: int | None = None, limits: PictureLimits = COMMANDS_LIMITS) -> Pixels:
     """`read` of a command's file; raises OfflineError with its name."""
+    return read_data(str(path), file_data(path), at_least, limits)
+
+
+def file_data(path: Path) -> bytes:
+    """What a command's file holds; raises OfflineError with its name."""
     try:
-        return read(path.read_bytes(), limits, at_least)
+        return path.read_bytes()
     except OSError as error:
         raise OfflineError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def read_data(name: str, data: bytes, at_least: int | None = None, limits: PictureLimits = COMMANDS_LIMITS) -> Pixels:
+    """`read` of what a command's file holds; raises OfflineError with its name."""
+    try:
+        return read(data, limits, at_least)
     except PictureError as error:
-        raise OfflineError(f"{path} is not a picture that can be read: {error}") from None
+        raise OfflineError(f"{name} is not a picture that can be read: {error}") from None
 
 
 def _open_webp(data: bytes, limits: PictureLimits) -> Image.Image:

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple
 
-from artifacts.errors import ArtifactError, OfflineError
+from artifacts.errors import ArtifactError, OfflineError, StoreAway
 from artifacts.store import residual
 from artifacts.store.artifact import Artifact, load_artifact
 from artifacts.store.file import schema_of
@@ -21,10 +21,6 @@ from artifacts.suggest import did_you_mean
 RETIRED = "retired"
 """What a name holds whose task was taken back."""
 _DIGEST = re.compile("[0-9a-f]{64}")
-
-
-class StoreAway(OfflineError):
-    """A store cannot be reached, or does not give what it holds; it may later."""
 
 
 class NoStoreYet(StoreAway):

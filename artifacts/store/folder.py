@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from artifacts.store.base import RETIRED, ArtifactStore, Look, NoStoreYet, StoreAway, is_digest
+from artifacts.errors import StoreAway
+from artifacts.store.base import RETIRED, ArtifactStore, Look, NoStoreYet, is_digest
 from artifacts.store.file import check_name, file_hash, is_name
 from artifacts.store.regular import is_regular, open_regular
 

@@ -38,9 +38,8 @@ def add(commands: Commands) -> None:
 
 def list_all(a: Namespace) -> int:
     """One line a task; what cannot be read is named on standard error."""
-    from artifacts.errors import ArtifactError
+    from artifacts.errors import ArtifactError, StoreAway
     from artifacts.store import show
-    from artifacts.store.base import StoreAway
     from artifacts.store.open import open_store
 
     store = open_store(a.store)

@@ -16,8 +16,8 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Final
 
-from artifacts.errors import ArtifactError
-from artifacts.store.base import ArtifactStore, NoStoreYet, PublishedMeanwhile, RetiredTask, StoreAway, load_any
+from artifacts.errors import ArtifactError, StoreAway
+from artifacts.store.base import ArtifactStore, NoStoreYet, PublishedMeanwhile, RetiredTask, load_any
 from service.errors import Conflict, InvalidRequest, ServiceError, UnknownTask
 from service.tasks.fit import Fit
 from service.tasks.installed import InstalledTask

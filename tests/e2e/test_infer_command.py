@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from artifacts.infer import Wanted, infer_file
+from artifacts.infer.one import infer_file
+from artifacts.infer.steps import Wanted
 from tests.picture_files import chunk, png, save
 from tests.support import ServerProcess
 

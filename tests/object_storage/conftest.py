@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from artifacts.store import objects
+from artifacts import objects
 from artifacts.store.objects import ObjectStore
 from tests.object_storage.faults import FaultyProxy
 from tests.object_storage.s3_server import BUCKET, S3Server, environment

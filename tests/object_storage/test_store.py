@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from artifacts.errors import ArtifactError
-from artifacts.store.base import PublishedMeanwhile, RetiredTask, StoreAway
+from artifacts.errors import ArtifactError, StoreAway
+from artifacts.store.base import PublishedMeanwhile, RetiredTask
 from artifacts.store.objects import ObjectStore
 from tests.object_storage.conftest import URL
 from tests.object_storage.faults import Fault, FaultyProxy
@@ -127,14 +127,14 @@ def test_damaged_content_is_never_given_out_and_is_mended(store: ObjectStore, tm
 
     path = made(tmp_path, 1)
     digest = store.publish(path).hash
-    obstore.put(store._objects, f"blobs/{digest}.safetensors", path.read_bytes()[:-1])
+    obstore.put(store._objects._objects, f"blobs/{digest}.safetensors", path.read_bytes()[:-1])
     with pytest.raises(StoreAway, match="damaged blob"):
         store.read("identity")
     store.publish(path)
     assert store.read("identity").hash == digest
-    obstore.put(store._objects, "tasks/identity", digest[:20].encode())
+    obstore.put(store._objects._objects, "tasks/identity", digest[:20].encode())
     with pytest.raises(ArtifactError, match="is no hash"):
         store.read("identity")
-    obstore.put(store._objects, f"tasks/{'inpaint'}", b"0" * 64)
+    obstore.put(store._objects._objects, f"tasks/{'inpaint'}", b"0" * 64)
     with pytest.raises(StoreAway, match="lacks the blob"):
         store.read("inpaint")

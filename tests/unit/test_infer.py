@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from artifacts.errors import OfflineError
-from artifacts.infer import Wanted, infer_file
+from artifacts.infer.one import infer_file
+from artifacts.infer.steps import Wanted
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""`vtv infer`: answers without a server, of one picture or of very many."""

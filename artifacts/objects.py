@@ -1,0 +1,112 @@
+"""Object storage: S3 and what speaks its protocol, Google's and Azure's by the same library (extra `s3`)."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple, Self, TypeVar
+
+import obstore
+from obstore.exceptions import AlreadyExistsError, BaseError, GenericError, PreconditionError
+from obstore.store import from_url
+
+from artifacts.errors import StoreAway
+
+if TYPE_CHECKING:
+    from obstore import ObjectMeta, PutMode, UpdateVersion
+    from obstore.store import ClientConfig, RetryConfig
+
+T = TypeVar("T")
+_RETRIES: "RetryConfig" = {"max_retries": 2, "retry_timeout": timedelta(seconds=20)}
+_TRIES = 3
+"""The library tries again what was refused; what broke off it cannot know to be repeatable, as all is that we do."""
+_CLIENT: "ClientConfig" = {"timeout": "10s", "connect_timeout": "3s", "allow_http": True}
+"""The endpoint that the operator names says whether it is HTTP."""
+
+
+class Listed(NamedTuple):
+    """What a list says of an object."""
+
+    tag: str
+    """Its ETag: another content has another."""
+    size: int
+
+
+class Held(NamedTuple):
+    """An object, and the version of it that a condition names."""
+
+    content: bytes
+    version: "UpdateVersion"
+
+    @classmethod
+    def of(cls, meta: "ObjectMeta", content: bytes) -> Self:
+        """As the library tells it."""
+        version: UpdateVersion = {}
+        if meta["e_tag"]:
+            version["e_tag"] = meta["e_tag"]
+        if meta["version"]:
+            version["version"] = meta["version"]
+        return cls(content, version)
+
+
+class Objects:
+    """Objects below a URL, `s3://bucket/prefix`. Credentials come from the provider's own variables.
+
+    Everything raises StoreAway where the service does not answer, tries again included.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._objects = self._try(lambda: from_url(url, retry_config=_RETRIES, client_options=_CLIENT))
+
+    def list(self, prefix: str) -> dict[str, Listed]:
+        """By the names behind `prefix`, a folder's name and a slash or nothing. A request for each thousand."""
+
+        def read() -> dict[str, Listed]:
+            entries = (entry for part in obstore.list(self._objects, prefix=prefix) for entry in part)
+            return {
+                entry["path"].removeprefix(prefix): Listed(entry["e_tag"] or "", entry["size"]) for entry in entries
+            }
+
+        return self._try(read)
+
+    def get(self, key: str) -> Held | None:
+        """None where there is no such object."""
+
+        def read() -> Held | None:
+            try:
+                answer = obstore.get(self._objects, key)
+                return Held.of(answer.meta, bytes(answer.bytes()))
+            except FileNotFoundError:
+                return None
+
+        return self._try(read)
+
+    def put(self, key: str, content: bytes, mode: "PutMode") -> bool:
+        """Write under a condition: `create` where there is nothing, a version where it is still that one, or
+        `overwrite`. Whether the condition held; a try whose answer was lost may have been carried out before."""
+
+        def write() -> bool:
+            try:
+                obstore.put(self._objects, key, content, mode=mode)
+                return True
+            except (AlreadyExistsError, PreconditionError):
+                return False
+
+        return self._try(write)
+
+    def _try(self, work: Callable[[], T]) -> T:
+        for left in reversed(range(_TRIES)):
+            try:
+                return work()
+            except (BaseError, OSError, ValueError) as error:
+                if left and isinstance(error, GenericError):
+                    continue
+                reason = (str(error).splitlines() or [type(error).__name__])[0]
+                raise StoreAway(f"{self.url} cannot be used: {reason}") from None
+        raise AssertionError("unreachable")
+
+
+@lru_cache
+def objects_at(url: str) -> Objects:
+    """One for each process, so that connections are used again."""
+    return Objects(url)
