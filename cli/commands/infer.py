@@ -87,8 +87,9 @@ def run(a: Namespace) -> int:
     from artifacts.store.open import open_store
     from artifacts.store.residual import ResidualArtifact
 
-    artifact = open_store(a.store).read_any(a.task)
     alone = isinstance(a.pictures, Path) and a.pictures.is_file()
+    _check(a, alone)
+    artifact = open_store(a.store).read_any(a.task)
     if isinstance(artifact, ResidualArtifact):
         _refuse(a, ("output", "size", "refine", "mask", "threshold", "format"), "answers with classes")
         if not alone:
@@ -101,6 +102,19 @@ def run(a: Namespace) -> int:
     return _one(a, wanted) if alone else _many(a, wanted)
 
 
+def _check(a: Namespace, alone: bool) -> None:
+    """What is wrong whatever the task is."""
+    if alone and a.output is not None:
+        try:
+            values.output_picture(str(a.output))
+        except ArgumentTypeError as error:
+            raise UsageError(f"-o/--output {error}") from None
+    elif not alone and a.mask is not None:
+        raise UsageError("--mask goes with one picture: of many, the black regions are filled")
+    elif not alone and a.output is not None and (a.output.is_file() or a.output.suffix.lower() in values.PICTURES):
+        raise UsageError(f"-o/--output: many pictures are answered in a folder, not in {a.output}")
+
+
 def _refuse(a: Namespace, names: tuple[str, ...], why: str) -> None:
     for name in names:
         if getattr(a, name) is not None:
@@ -110,10 +124,6 @@ def _refuse(a: Namespace, names: tuple[str, ...], why: str) -> None:
 def _one(a: Namespace, wanted: "Wanted") -> int:
     from artifacts.infer.one import infer_file
 
-    try:
-        values.output_picture(str(a.output))
-    except ArgumentTypeError as error:
-        raise UsageError(f"-o/--output {error}") from None
     a.output.parent.mkdir(parents=True, exist_ok=True)
     infer_file(a.model, a.store, a.pictures, a.task, a.output, wanted)
     if a.json:
@@ -124,10 +134,6 @@ def _one(a: Namespace, wanted: "Wanted") -> int:
 def _many(a: Namespace, wanted: "Wanted") -> int:
     from artifacts.infer.many import Request, answering_here, infer_many
 
-    if a.mask is not None:
-        raise UsageError("--mask goes with one picture: of many, the black regions are filled")
-    if a.output.is_file() or a.output.suffix.lower() in values.PICTURES:
-        raise UsageError(f"-o/--output: many pictures are answered in a folder, not in {a.output}")
     request = Request(a.model, a.store, a.pictures, a.task, a.output, wanted, a.format or "png", a.backend)
     _tell(a, infer_many(request, say, answering_here))
     return 0
