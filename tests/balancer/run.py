@@ -80,6 +80,7 @@ def run(folder: Path, seconds: float) -> dict[str, Any]:
     return report([json.loads(line) for line in lines], expected) | {
         "rate": round(rate, 1),
         "publishes": len(delays),
+        "everywhere_within_2_s": sum(delay <= 2 for delay in delays),
         "everywhere_after_seconds": round(max(delays), 2),
         "events": happened,
     }
