@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -27,13 +26,13 @@ class Fleet:
         self._model, self._folder = model, folder
         self._servers: dict[str, subprocess.Popen[bytes]] = {}
         self._others: list[subprocess.Popen[bytes]] = []
-        self._slow = threading.Event()
+        self._http = httpx.Client(timeout=1, trust_env=False)
 
     def __enter__(self) -> "Fleet":
         os.environ.update(environment(S3))
         self._run("s3", [sys.executable, "-m", "moto.server", "--host", ADDRESS, "--port", "9000"])
-        wait_until(lambda: _answers(f"{S3}/moto-api/", 200), "the store")
-        httpx.put(f"{S3}/{BUCKET}", trust_env=False).raise_for_status()
+        wait_until(lambda: self._answers(f"{S3}/moto-api/", 200), "the store")
+        self._http.put(f"{S3}/{BUCKET}").raise_for_status()
         return self
 
     def start(self) -> None:
@@ -43,7 +42,7 @@ class Fleet:
         self._run("haproxy", ["haproxy", "-f", str(CONFIG)])
         for machine in SERVERS:
             self.wait_ready(machine)
-        wait_until(lambda: _answers(f"{URL}/readyz", 200), "the balancer")
+        wait_until(lambda: self._answers(f"{URL}/readyz", 200), "the balancer")
 
     def start_server(self, machine: str) -> None:
         environ = {name: value for name, value in os.environ.items() if not name.startswith("VTV_")}
@@ -51,11 +50,11 @@ class Fleet:
         settings |= {"DEVICE": "cpu", "ALLOW_UNAUTHENTICATED": "1", "CODEC_PROCESSES": "1", "ADMIN_KEY": "k"}
         environ |= {f"VTV_{name}": value for name, value in settings.items()} | {"OMP_NUM_THREADS": "1"}
         with (self._folder / f"{machine}.log").open("ab") as log:
-            command = inside(machine, sys.executable, "-m", "cli", "serve")
+            command = inside(machine, sys.executable, "-m", "tests.balancer.server")
             self._servers[machine] = subprocess.Popen(command, env=environ, stderr=log)
 
     def wait_ready(self, machine: str) -> None:
-        wait_until(lambda: _answers(f"http://{SERVERS[machine]}:8000/readyz", 200), f"{machine}'s readiness")
+        wait_until(lambda: self._answers(f"http://{SERVERS[machine]}:8000/readyz", 200), f"{machine}'s readiness")
 
     def kill(self, machine: str) -> None:
         """As a machine that loses power; its codec processes end with it."""
@@ -84,13 +83,14 @@ class Fleet:
         found = []
         for address in SERVERS.values():
             try:
-                reply = httpx.get(f"http://{address}:8000/tasks/{task}", timeout=1, trust_env=False)
+                reply = self._http.get(f"http://{address}:8000/tasks/{task}")
                 found.append(reply.json().get("artifact", ""))
             except (httpx.HTTPError, ValueError):
                 found.append("")
         return found
 
     def __exit__(self, *_: object) -> None:
+        self._http.close()
         for process in (*self._servers.values(), *self._others):
             process.send_signal(signal.SIGCONT)
             process.terminate()
@@ -105,9 +105,8 @@ class Fleet:
         with (self._folder / f"{name}.log").open("wb") as log:
             self._others.append(subprocess.Popen(command, stdout=log, stderr=log))
 
-
-def _answers(url: str, status: int) -> bool:
-    try:
-        return httpx.get(url, timeout=1, trust_env=False).status_code == status
-    except httpx.HTTPError:
-        return False
+    def _answers(self, url: str, status: int) -> bool:
+        try:
+            return self._http.get(url).status_code == status
+        except httpx.HTTPError:
+            return False

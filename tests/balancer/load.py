@@ -8,13 +8,16 @@ Ends when its standard input does.
 import asyncio
 import io
 import json
+import re
 import sys
 import time
 from pathlib import Path
 
-import httpx
 import numpy as np
 from PIL import Image
+
+from benchmarks.connection import LOST, Connection
+from benchmarks.traffic import raw_request
 
 PATIENCE_SECONDS = 40.0
 
@@ -25,31 +28,47 @@ def signature(answer: bytes) -> list[int]:
     return [round(float(part.mean())) for row in np.array_split(pixels, 4) for part in np.array_split(row, 4, axis=1)]
 
 
-async def ask(client: httpx.AsyncClient, url: str, picture: bytes) -> None:
-    at, started = time.time(), time.monotonic()
-    try:
-        reply = await client.post(url, content=picture, headers={"Content-Type": "image/jpeg"})
-        status, artifact = reply.status_code, reply.headers.get("x-vtv-artifact", "")
-        answer = signature(reply.content) if status == 200 else reply.text[:200]
-    except httpx.HTTPError as error:
-        status, artifact, answer = 0, "", repr(error)
-    entry = {"at": at, "seconds": time.monotonic() - started, "status": status, "artifact": artifact, "answer": answer}
-    print(json.dumps(entry), flush=True)
+class Client:
+    """As many connections as there are requests under way at once, each used again."""
+
+    def __init__(self, url: str, task: str, picture: bytes) -> None:
+        self._url, self._request = url, raw_request(url, f"/infer?task={task}", picture)
+        self._idle: list[Connection] = []
+
+    async def ask(self) -> None:
+        """One request, and its line."""
+        at, started = time.time(), time.monotonic()
+        connection = await self._connection()
+        try:
+            status, _ = await asyncio.wait_for(connection.ask(self._request), PATIENCE_SECONDS)
+        except TimeoutError:
+            status = LOST
+        seconds = time.monotonic() - started
+        answer = signature(connection.body) if status == 200 else connection.body[:200].decode()
+        found = re.search(rb"x-vtv-artifact: (\w+)", connection.head, re.IGNORECASE)
+        artifact = found[1].decode() if found else ""
+        print(json.dumps({"at": at, "seconds": seconds, "status": status, "artifact": artifact, "answer": answer}))
+        self._idle.append(connection)
+
+    async def _connection(self) -> Connection:
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.open:
+                return connection
+        return await Connection.to(self._url)
 
 
 async def main(url: str, task: str, picture: bytes, rate: float) -> None:
-    limits = httpx.Limits(max_connections=256, max_keepalive_connections=256)
+    client, under_way = Client(url, task, picture), set[asyncio.Task[None]]()
     stop = asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
-    async with httpx.AsyncClient(timeout=PATIENCE_SECONDS, limits=limits, trust_env=False) as client:
-        under_way: set[asyncio.Task[None]] = set()
-        due = time.monotonic()
-        while not stop.done():
-            asking = asyncio.create_task(ask(client, f"{url}/infer?task={task}", picture))
-            under_way.add(asking)
-            asking.add_done_callback(under_way.discard)
-            due += 1 / rate
-            await asyncio.sleep(max(0.0, due - time.monotonic()))
-        await asyncio.gather(*under_way)
+    due = time.monotonic()
+    while not stop.done():
+        asking = asyncio.create_task(client.ask())
+        under_way.add(asking)
+        asking.add_done_callback(under_way.discard)
+        due += 1 / rate
+        await asyncio.sleep(max(0.0, due - time.monotonic()))
+    await asyncio.gather(*under_way)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Machines that are network namespaces, all on one bridge: addresses 10.77.0.x, reachable from none but each other."""
 
 import subprocess
+import sys
 from typing import Final
 
 BALANCER: Final = "vtv-balancer"
@@ -12,6 +13,14 @@ SERVERS: Final = {"vtv-a": "10.77.0.11", "vtv-b": "10.77.0.12", "vtv-c": "10.77.
 def inside(machine: str, *command: str) -> list[str]:
     """The command that runs one on a machine."""
     return ["ip", "netns", "exec", machine, *command]
+
+
+def may_make_networks() -> bool:
+    """Whether this process may; a container's root often may not."""
+    if sys.platform != "linux":
+        return False
+    tried = subprocess.run(["unshare", "--net", "--mount", "true"], stderr=subprocess.DEVNULL, check=False)
+    return tried.returncode == 0
 
 
 class Network:

@@ -27,6 +27,7 @@ from engine.runtime import Engine
 from tests.balancer.fleet import STORE, URL, Fleet
 from tests.balancer.load import signature
 from tests.balancer.network import BALANCER, SERVERS, Network, inside
+from tests.balancer.server import IMAGE_SECONDS
 from tests.support import TINY, make_artifact, photo
 
 TASK = "identity"
@@ -78,6 +79,7 @@ def run(folder: Path, seconds: float) -> dict[str, Any]:
         reader.join()
         loader.wait()
     return report([json.loads(line) for line in lines], expected) | {
+        "seconds": seconds,
         "rate": round(rate, 1),
         "publishes": len(delays),
         "everywhere_within_2_s": sum(delay <= 2 for delay in delays),
@@ -101,8 +103,9 @@ def answers(model: Path, versions: list[Path], picture: Path) -> dict[str, list[
 
 
 def capacity(picture: Path) -> float:
-    """Requests a second at best: what comes through when more are sent, of which some may be turned away."""
-    command = [sys.executable, "-m", "tests.balancer.load", URL, TASK, str(picture), "400"]
+    """Requests a second at best: what comes through when half as many more are sent than the accelerators can take."""
+    sent = 1.5 * len(SERVERS) / IMAGE_SECONDS
+    command = [sys.executable, "-m", "tests.balancer.load", URL, TASK, str(picture), str(sent)]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     time.sleep(8)
     out, _ = process.communicate()

@@ -1,11 +1,11 @@
 """deploy/haproxy in use: machines fail, tasks are published, and no client is told anything wrong."""
 
-import os
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from tests.balancer.network import may_make_networks
 from tests.balancer.run import PUBLISHES, main
 
 CONFIG = Path(__file__).parents[2] / "deploy/haproxy/haproxy.cfg"
@@ -20,7 +20,7 @@ def test_the_configuration_is_understood() -> None:
 
 @pytest.mark.slow
 @pytest.mark.needs("haproxy")
-@pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces are root's to make")
+@pytest.mark.skipif(not may_make_networks(), reason="makes network namespaces, which takes root")
 def test_nothing_is_lost_or_mixed_up_while_machines_fail() -> None:
     """A short run; `make chaos` is the long one."""
     told = main(1.5)
