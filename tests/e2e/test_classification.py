@@ -257,6 +257,8 @@ def test_the_command_tells_what_the_server_tells(
     for option in (["--size", "native"], ["-o", str(tmp_path / "a.png")], ["--threshold", "none"]):
         assert vtv([*asked, str(tower_folder), *option]) == 2
         assert "plants answers with classes" in capsys.readouterr().err
+    assert vtv(["infer", str(tmp_path), *asked[2:], str(tower_folder)]) == 2
+    assert "plants answers with classes: give one picture" in capsys.readouterr().err
     assert vtv(asked[:-1]) == 2  # the bundled tower is another
     assert "plants was made for image tower" in capsys.readouterr().err
     painted = [*asked[:3], "identity", *asked[4:6]]
