@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13 python3.14; 
 VENV ?= .venv
 BIN := $(VENV)/bin
 # Two processes; a module's tests, which share a server, stay in one.
-PYTEST := $(BIN)/python -m pytest -q -n 2 --dist loadfile
+PYTEST := $(BIN)/python -m pytest -q -n 2 --dist loadfile $(OPTIONS)
 STAMP := $(VENV)/.installed
 COMPILED := $(VENV)/.compiled
 

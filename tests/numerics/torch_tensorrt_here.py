@@ -16,15 +16,13 @@ from types import ModuleType
 import pytest
 import torch
 
-MISSING = "torch-tensorrt is not installed: pip install -c constraints.txt '.[torch-tensorrt-rtx]'"
-
 
 @contextmanager
 def torch_tensorrt_build(folder: Path) -> Iterator[ModuleType]:
-    """`engine.backends.torch_tensorrt_build`, or a skip that names what is missing."""
+    """`engine.backends.torch_tensorrt_build`; for tests that need torch-tensorrt-rtx."""
     spec = find_spec("torch_tensorrt")
-    if spec is None or spec.origin is None:
-        pytest.skip(MISSING)
+    assert spec is not None
+    assert spec.origin is not None
     with pytest.MonkeyPatch.context() as patch:
         if not torch.cuda.is_available():
             copied = folder / "torch_tensorrt"
