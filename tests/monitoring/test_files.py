@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from tests.monitoring.prometheus import CONFIG, MONITORING, RULES, dashboard, rules
+from tests.tools import HADOLINT
 
 ROOT = MONITORING.parents[1]
 COMPOSE = ROOT / "docker-compose.yml"
@@ -56,7 +57,7 @@ def test_the_compose_file_keeps_to_its_schema() -> None:
 
 @pytest.mark.needs("hadolint")
 def test_hadolint_accepts_the_docker_file() -> None:
-    passes("hadolint", ROOT / "deploy" / "docker" / "Dockerfile")
+    passes(str(HADOLINT), ROOT / "deploy" / "docker" / "Dockerfile")
 
 
 def test_each_profile_starts_one_server_and_what_watches_it() -> None:
