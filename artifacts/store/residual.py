@@ -1,7 +1,8 @@
 """The artifact of a classification task: one safetensors file, identified by its SHA-256.
 
-`base` and `residual`, float32 [K,D]; the rest is metadata, all of it text: `labels` is a JSON list in the order of
-rows, `alpha` and `scale` are numbers, `tower` is the fingerprint of the image encoder.
+`base` and `residual`, [K,D] in float32, or in float16 where that holds them exactly, as a residual of zeros; the rest
+is metadata, all of it text: `labels` is a JSON list in the order of rows, `alpha` and `scale` are numbers, `tower` is
+the fingerprint of the image encoder.
 """
 
 import json
@@ -19,6 +20,7 @@ from engine.errors import EngineError
 
 SCHEMA, KIND = "vtv-task-residual-1", "classification"
 TENSORS = ("base", "residual")
+STORED = {torch.float32, torch.float16}
 REQUIRED = (
     "schema",
     "kind",
@@ -92,16 +94,24 @@ def save_residual(path: Path, value: TaskResidual, metadata: dict[str, str]) -> 
         "alpha": repr(value.alpha),
         "scale": repr(value.scale),
     }
-    tensors = {"base": value.base.float().contiguous(), "residual": value.residual.float().contiguous()}
+    tensors = {"base": _smallest(value.base), "residual": _smallest(value.residual)}
     return write_artifact(path, tensors, metadata | own, REQUIRED)
+
+
+def _smallest(rows: Tensor) -> Tensor:
+    whole, half = rows.float(), rows.half()
+    return (half if torch.equal(half.float(), whole) else whole).contiguous()
 
 
 def load_residual(path: Path, tower: str | None = None) -> ResidualArtifact:
     """Read and check a file; with `tower`, refuse one made for another image encoder. Raises ArtifactError."""
     metadata, tensors = read_artifact(path, TENSORS, lambda found: _check_metadata(path, found, tower))
     base, residual = (tensors[name] for name in TENSORS)
-    if base.dtype != torch.float32 or residual.dtype != torch.float32:
-        raise ArtifactError(f"{path.name}: base and residual are float32, not {base.dtype} and {residual.dtype}")
+    if not {base.dtype, residual.dtype} <= STORED:
+        raise ArtifactError(
+            f"{path.name}: base and residual are float32 or float16, not {base.dtype} and {residual.dtype}"
+        )
+    base, residual = base.float(), residual.float()
     value = TaskResidual(base, residual, *_numbers(path, metadata), _labels(path, metadata), metadata["tower"])
     try:
         value.head()

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from artifacts.errors import ArtifactError
 from artifacts.store.folder import Store
@@ -42,6 +42,16 @@ def test_what_is_saved_comes_back(tmp_path: Path) -> None:
     assert held.metadata["kind"] == "classification"
 
 
+def test_what_float16_holds_exactly_is_stored_in_it(tmp_path: Path) -> None:
+    halves = value().base.half()
+    zero_shot = value(base=halves.float(), residual=torch.zeros(3, WIDTH))
+    save_residual(tmp_path / "a", zero_shot, describe("animals", "class names", 0, 0, "none"))
+    assert {tensor.dtype for tensor in load_file(tmp_path / "a").values()} == {torch.float16}
+    held = load_residual(tmp_path / "a").value
+    assert held.base.dtype == held.residual.dtype == torch.float32
+    assert torch.equal(held.head().matrix, zero_shot.head().matrix)
+
+
 def test_another_tower_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="made for tower ffffffffffff, this one is 000000000000"):
         load_residual(saved(tmp_path / "a.safetensors"), "0" * 64)
@@ -74,7 +84,7 @@ def test_what_could_not_be_served_is_not_written(tmp_path: Path, changes: dict[s
         ({}, {"schema": "vtv-task-residual-9"}, "has schema 'vtv-task-residual-9'"),
         ({}, {"task": "../up"}, "must be 1 to 64 letters"),
         ({"base": torch.zeros(3, WIDTH)}, {"alpha": "0.0"}, "is not a finite vector"),
-        ({"base": torch.ones(3, WIDTH).half()}, {}, "are float32, not"),
+        ({"base": torch.ones(3, WIDTH).double()}, {}, "are float32 or float16, not"),
         ({"more": torch.ones(1)}, {}, "holds base, more, residual"),
     ],
 )
