@@ -8,6 +8,7 @@ import torch
 
 from engine.backends.choice import AUTO
 from engine.cache import EngineCache, default_root
+from engine.classification import DEFAULT_CLASSES
 from engine.classifier import Classifier, TowerSpec, build_classifier
 from engine.runner import Progress
 from engine.towers.folder import TowerAbout, load_tower, read_about
@@ -26,7 +27,7 @@ class TowerPlan:
         path: Path,
         *,
         slots: int,
-        classes: int,
+        classes: int = DEFAULT_CLASSES,
         buckets: Sequence[int] | None = None,
         backend: str = AUTO,
         device: str = "cpu",

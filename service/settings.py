@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from artifacts.paths import BUNDLED_MODEL, BUNDLED_STORE, BUNDLED_TOWERS
 from artifacts.pictures.limits import PictureLimits
 from artifacts.store.address import StoreAddress, store_address
+from engine.classification import DEFAULT_CLASSES
 
 PREFIX = "VTV_"
 _MOST_CODECS = 16
@@ -60,7 +61,7 @@ class Settings(BaseSettings):
     """`cpu`, `cuda` or `cuda:1`; `auto` is a GPU where there is one."""
     slots: int = Field(64, ge=2, le=65_536)
     """Rows of the bank: distinct tasks in flight at once, plus the no-op."""
-    max_classes: int = Field(1024, ge=1, le=100_000)
+    max_classes: int = Field(DEFAULT_CLASSES, ge=1, le=100_000)
     """Classes of one classification task, at most: what a row of the bank has room for."""
     buckets: Annotated[tuple[int, ...] | None, NoDecode, BeforeValidator(_split)] = None
     """Batch sizes to compile, separated by commas; unset leaves the choice to the engine."""

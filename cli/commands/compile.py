@@ -7,10 +7,11 @@ from pathlib import Path
 from artifacts.console import say
 from cli import options, values
 from cli.parser import Commands
+from cli.taskres_options import BUNDLED_TOWER
 
 ABOUT = """\
 The first start then takes seconds. Compiled engines are found by everything that shaped them: serve with the same
-model, backend, slots and batch sizes."""
+model, tower, backend, slots and batch sizes."""
 
 
 def add(commands: Commands) -> None:
@@ -32,6 +33,13 @@ def add(commands: Commands) -> None:
         metavar="N,N,...",
         help="batch sizes, as VTV_BUCKETS (default: the engine's own)",
     )
+    parser.add_argument(
+        "--tower",
+        type=values.folder_or("none"),
+        default=BUNDLED_TOWER,
+        metavar="DIR",
+        help="image tower of classification tasks, or none (default: bundled)",
+    )
     options.add_output(
         parser, "serve from it with VTV_CACHE (default: ~/.cache/vtv/engines)", folder=True, required=False
     )
@@ -43,12 +51,16 @@ def run(a: Namespace) -> int:
     from engine.cache import default_root
     from engine.device import best_device
     from engine.runtime import Engine
+    from engine.tower_plan import TowerPlan
 
     device = a.device or best_device()
     cache: Path = a.output or default_root()
     say("compiling: up to minutes the first time, seconds where the cache holds it")
     engine = Engine.load(a.model, slots=a.slots, buckets=a.buckets, backend=a.backend, device=device, cache=cache)
     engine.warm_up()
+    if a.tower != "none":
+        tower = TowerPlan(a.tower, slots=a.slots, backend=a.backend, device=device, cache=cache)
+        tower.build(say).warm_up()
     for line in engine.fallbacks:
         say(f"passed over: {line}")
     size = sum(path.stat().st_size for path in cache.rglob("*") if path.is_file()) if cache.is_dir() else 0

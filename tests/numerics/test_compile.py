@@ -9,28 +9,32 @@ from cli.main import main as vtv
 from engine.backends import onnx_graph
 from engine.network import ZeroShot
 from engine.runtime import Engine
+from engine.tower_network import TowerFeatures
+from engine.tower_plan import TowerPlan
 
 
 @pytest.mark.slow
 def test_what_was_compiled_is_not_compiled_again(
     tiny_model: tuple[Path, str],
+    tower_folder: Path,
     engine_cache: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     pytest.importorskip("openvino", reason="openvino is not installed")
     words = ["compile", "--model", str(tiny_model[0]), "--backend", "openvino", "--buckets", "1,2", "--device", "cpu"]
-    assert vtv([*words, "-o", str(engine_cache), "--json"]) == 0
+    assert vtv([*words, "--tower", str(tower_folder), "-o", str(engine_cache), "--json"]) == 0
     entry = json.loads(capsys.readouterr().out)
     assert (entry["model"], entry["backend"], entry["buckets"]) == (tiny_model[1], "openvino", [1, 2])
     assert entry["bytes"] > 100_000
     built = sorted(path.name for path in engine_cache.iterdir())
 
-    def refuse(network: ZeroShot, *_: object) -> None:
+    def refuse(network: ZeroShot | TowerFeatures, *_: object) -> None:
         raise AssertionError(f"{network.name} is exported again")
 
     monkeypatch.setattr(onnx_graph, "export", refuse)
     Engine.load(tiny_model[0], buckets=(4,), slots=3, backend="openvino", cache=engine_cache).warm_up()
+    TowerPlan(tower_folder, slots=3, backend="openvino", cache=engine_cache).build(lambda line: None).warm_up()
     assert sorted(path.name for path in engine_cache.iterdir()) == built
 
 
@@ -39,7 +43,7 @@ def test_eager_compiles_nothing(
 ) -> None:
     out = tmp_path / "engines"
     words = ["compile", "--model", str(tiny_model[0]), "--backend", "eager", "--buckets", "1", "--device", "cpu"]
-    assert vtv([*words, "-o", str(out)]) == 0
+    assert vtv([*words, "--tower", "none", "-o", str(out)]) == 0
     assert "eager in float32 on cpu, buckets [1]: 0 MB" in capsys.readouterr().out
 
 
