@@ -138,7 +138,7 @@ def _publish(root: Path, tower: TowerAbout, tasks: int, classes: int) -> list[st
 
 def _rates(url: str, names: Sequence[str], asked: Namespace) -> dict[str, Rate]:
     image = with_hole(picture_file(SAMPLE_PICTURE))
-    painted = dict.fromkeys(Store(BUNDLED_STORE).names(), 1.0)
+    painted = dict.fromkeys((artifact.task for artifact in Store(BUNDLED_STORE).painted()), 1.0)
     asks = [(raw_request(url, f"/infer?task={name}", image), 1.0) for name in names]
     mixes = {
         "painted": infer_mix(url, painted, [(image, 1.0)], "auto"),

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 
 from artifacts.store.address import StoreAddress
-from artifacts.store.artifact import Artifact
 from artifacts.store.base import ArtifactStore
 from artifacts.store.open import open_store
 from benchmarks.raw_speed import RawSpeed
@@ -25,7 +24,7 @@ class RawEngine:
 
     def __init__(self, engine: Engine, store: ArtifactStore) -> None:
         self._engine = engine
-        artifacts = [artifact for artifact in map(store.read_any, store.names()) if isinstance(artifact, Artifact)]
+        artifacts = store.painted()
         self._tasks = len(artifacts)
         for slot, artifact in enumerate(artifacts, start=1):
             engine.write_slot(slot, artifact.vector)

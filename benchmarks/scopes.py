@@ -76,7 +76,8 @@ def main(asked: Namespace) -> int:
     store, scenes = open_store(asked.store), splits(asked.dataset, model.geometry)["test"]
     painter = Painter(model)
     rows = []
-    for name in store.names():
+    for artifact in store.painted():
+        name = artifact.task
         task = find_task(name, asked.dataset)
         say(f"{name}: {asked.episodes} episodes, in both scopes")
         episodes = make_episodes(scenes, task, asked.episodes, TEST_SEED)

@@ -127,6 +127,10 @@ class ArtifactStore(ABC):
         _check_hash(name, digest, artifact)
         return artifact
 
+    def painted(self) -> list[Artifact]:
+        """Every published task that paints, in the order of names; raises ArtifactError, StoreAway."""
+        return [artifact for artifact in map(self.read_any, self.names()) if isinstance(artifact, Artifact)]
+
     def publish(self, path: Path, fingerprint: str | None = None, *, make: bool = True) -> Artifact:
         """Validate, hash and install a file under its task's name, atomically.
 

@@ -86,8 +86,7 @@ class RealModel(Model):
     def _vectors(self) -> "dict[str, TaskVector]":
         from artifacts.store.open import open_store
 
-        store = open_store(self._store)
-        return {name: store.read(name).vector for name in store.names()}
+        return {artifact.task: artifact.vector for artifact in open_store(self._store).painted()}
 
     @cached_property
     def _engine(self) -> "Engine":

@@ -1,6 +1,7 @@
 """What a newcomer gets: the server as it comes, with the bundled model and its task vectors."""
 
 import io
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,14 +28,27 @@ def bundled(request: pytest.FixtureRequest, engine_cache: Path) -> Iterator[Serv
     server.stop()
 
 
-def test_the_five_tasks_are_there_and_answer(bundled: ServerProcess) -> None:
-    names = {task["name"] for task in bundled.client.get("/tasks").json()["tasks"]}
-    assert names >= set(ANSWERS)
+def test_the_five_painted_tasks_are_there_and_answer(bundled: ServerProcess) -> None:
+    kinds = {task["name"]: task["kind"] for task in bundled.client.get("/tasks").json()["tasks"]}
+    names = {name for name, kind in kinds.items() if kind == "painting"}
+    assert names == set(ANSWERS)
     sample = np.array(Image.open(io.BytesIO(bundled.client.get("/static/samples/rabbit.jpg").content)).convert("RGB"))
     sample[40:100, 40:100] = 0  # for the tasks that fill holes
     for name in names:
         reply = bundled.infer(name, image_file(sample), size="original")
         assert Image.open(io.BytesIO(reply.content)).size == (320, 320)
+
+
+@pytest.mark.parametrize(("task", "label"), [("imagenet", "tailed frog"), ("cifar10", "frog")])
+def test_the_classification_tasks_are_there_and_tell_what_the_command_tells(
+    bundled: ServerProcess, task: str, label: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture = BUNDLED_DEMO / "JPEGImages" / "train_000027.jpg"
+    assert vtv(["infer", str(picture), "--task", task, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)["classes"]
+    served = bundled.infer(task, picture.read_bytes()).json()["outputs"][0]["classes"]
+    assert [entry["label"] for entry in served] == [entry["label"] for entry in told]
+    assert served[0] == {"label": label, "score": pytest.approx(told[0]["score"], abs=1e-3)}
 
 
 def test_a_mask_is_brighter_on_the_object_than_off_it(bundled: ServerProcess) -> None:
