@@ -4,6 +4,7 @@ Sites that one of them writes are written as it does; where both write, the mean
 """
 
 import json
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -17,13 +18,17 @@ JOINER = "+"
 
 
 def compose(first: Artifact, second: Artifact) -> tuple[TaskVector, dict[str, str]]:
-    """The union of both masks, with the first's answer settings, and metadata; raises ArtifactError."""
+    """The union of both masks, with the first's answer settings, and metadata; raises ArtifactError.
+
+    Its answers carry no confidence: the first's was measured on answers of another vector.
+    """
     a, b = first.vector, second.vector
     if (a.model, a.program) != (b.model, b.program):
         raise ArtifactError(f"{first.task} and {second.task} are of different models or programs")
     encoder, encoder_mask = _union(a.encoder_value, a.encoder_mask, b.encoder_value, b.encoder_mask)
     decoder, decoder_mask = _union(a.decoder_value, a.decoder_mask, b.decoder_value, b.decoder_mask)
-    vector = TaskVector(encoder, encoder_mask, decoder, decoder_mask, a.program, a.model, a.answer)
+    answer = replace(a.answer, confidence=None)
+    vector = TaskVector(encoder, encoder_mask, decoder, decoder_mask, a.program, a.model, answer)
     return vector, describe_composition(first, second)
 
 
