@@ -20,6 +20,7 @@ CONTRACT = [
     "vtv_batch_tasks", "vtv_batches_total", "vtv_queue_depth", "vtv_queue_limit", "vtv_dropped_total",
     "vtv_bank_slots", "vtv_bank_installs_total", "vtv_bank_evictions_total", "vtv_engine_ready",
     "vtv_engine_restarts_total", "vtv_engine_busy_seconds_total", "vtv_gpu_memory_bytes", "vtv_build_info",
+    "vtv_answer_confidence",
 ]  # fmt: skip
 
 
