@@ -53,6 +53,7 @@ def v2_routes(handler: InferHandler, version: str) -> APIRouter:
     async def model(task: str, version: str = "") -> ModelMetadata:
         _check_version(registry, task, version)
         installed, tile = registry.task(task), handler.pipeline.tile
+        inputs = ["image", *(["mask"] if "mask" in installed.info.takes else [])]
         outputs = [TensorMetadata(name="answer", datatype="UINT8", shape=[-1, tile, tile, 3])]
         if isinstance(installed.content, Head):
             classes = len(installed.content.labels)
@@ -64,7 +65,7 @@ def v2_routes(handler: InferHandler, version: str) -> APIRouter:
             name=task,
             versions=[installed.hash],
             platform=_PLATFORM,
-            inputs=[TensorMetadata(name="image", datatype="UINT8", shape=[-1, -1, -1, 3])],
+            inputs=[TensorMetadata(name=name, datatype="UINT8", shape=[-1, -1, -1, 3]) for name in inputs],
             outputs=outputs,
         )
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.support import ServerProcess, make_artifact, photo, wait_until
+from tests.support import ServerProcess, image_file, make_artifact, photo, wait_until
 from vtv_client import (
     Answer,
     AsyncClient,
@@ -70,6 +70,37 @@ def test_options_are_heeded(client: Client) -> None:
     assert pixels(answer.image).shape == (48, 64, 3)
     with pytest.raises(InvalidRequest, match="size"):
         client.infer("segmentation", photo(), size="huge")  # type: ignore[arg-type]
+
+
+def test_a_mask_says_where_to_paint(client: Client) -> None:
+    picture = np.full((90, 140, 3), 90, np.uint8)
+    picture[:, 70:] = 200
+    hole = np.zeros_like(picture)
+    hole[30:50, 60:90] = 255
+    answer = client.infer("inpaint", image_file(picture), mask=image_file(hole), size="original")
+    changed = (pixels(answer.image) != picture).any(-1)
+    assert changed.any()
+    assert not changed[hole[..., 0] == 0].any()
+    masks = [image_file(hole), image_file(hole[:, ::-1])]
+    for many, mask in zip(
+        client.infer_many("inpaint", [image_file(picture)] * 2, masks=masks, size="original"), masks, strict=True
+    ):
+        assert not (pixels(many.image) != picture).any(-1)[pixels(mask)[..., 0] == 0].any()
+    with pytest.raises(InvalidImage, match="mask"):
+        client.infer("inpaint", image_file(picture))
+    with pytest.raises(InvalidRequest, match="fills no holes"):
+        client.infer("identity", image_file(picture), mask=image_file(hole))
+
+
+def test_masks_in_black_and_white(client: Client) -> None:
+    soft = client.infer("segmentation", photo())
+    cut = client.infer("segmentation", photo(), threshold="auto")
+    assert set(np.unique(pixels(cut.image))) <= {0, 255}
+    assert len(np.unique(pixels(soft.image))) > 2
+    assert soft.confidence == cut.confidence
+    assert soft.confidence is not None
+    with pytest.raises(InvalidRequest, match="paints no masks"):
+        client.infer("identity", photo(), threshold="auto")
 
 
 def test_errors_have_types(client: Client) -> None:

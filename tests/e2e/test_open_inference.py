@@ -46,6 +46,9 @@ def test_what_a_client_asks_first(client: Any, server: ServerProcess) -> None:
     assert about["versions"] == [server.client.get("/tasks/segmentation").json()["artifact"]]
     assert about["inputs"] == [{"name": "image", "datatype": "UINT8", "shape": [-1, -1, -1, 3]}]
     assert about["outputs"] == [{"name": "answer", "datatype": "UINT8", "shape": [-1, 112, 112, 3]}]
+    filling = client.get_model_metadata("inpaint")["inputs"]
+    assert [given["name"] for given in filling] == ["image", "mask"]
+    assert filling[1]["shape"] == [-1, -1, -1, 3]
 
 
 def test_a_version_is_served_at_its_own_address(client: Any, server: ServerProcess) -> None:

@@ -17,8 +17,9 @@ def test_tasks_are_listed_with_what_is_known(server: ServerProcess) -> None:
     tasks = server.client.get("/tasks").json()["tasks"]
     assert [task["name"] for task in tasks] == sorted(ANSWERS)
     for task in tasks:
-        assert task.keys() == {"name", "kind", "description", "classes", "artifact", "metric", "created"}
+        assert task.keys() == {"name", "kind", "description", "classes", "takes", "artifact", "metric", "created"}
         assert (task["kind"], task["classes"]) == ("painting", None)
+        assert task["takes"] == {"inpaint": ["mask"], "segmentation": ["threshold"]}.get(task["name"], [])
         assert re.fullmatch(r"[0-9a-f]{64}", task["artifact"])
         assert task["metric"] == {"name": "iou", "value": 0.5}
         assert server.client.get(f"/tasks/{task['name']}").json() == task

@@ -113,7 +113,7 @@ def test_after_an_example() -> None:
     ],
 )
 def test_which_key_is_sent(keys: dict[str, str], infers: str | None, installs: str | None) -> None:
-    described = {"name": "n", "kind": "painting", "description": "", "classes": None}
+    described = {"name": "n", "kind": "painting", "description": "", "classes": None, "takes": []}
     described |= {"artifact": "h", "metric": None, "created": None}
     handler, came = script(FINE, httpx.Response(200, content=json.dumps(described | {"of a later server": 1})))
     with client(handler, **keys) as vtv:

@@ -14,6 +14,8 @@ class Task:
     description: str
     classes: int | None
     """How many classes it tells apart; None for what paints."""
+    takes: list[str]
+    """What a request may hold that not every task has a use for: `mask`, `threshold`, `top_k`."""
     artifact: str
     """SHA-256 of the task's file."""
     metric: Any

@@ -23,7 +23,8 @@ export async function readTasks() {
   return (await (await checked(await fetch("tasks"))).json()).tasks;
 }
 
-export const isReady = () => fetch("readyz").then((response) => response.ok, () => false);
+// `ready`, `starting`, or `gone`.
+export const readiness = () => fetch("readyz").then((response) => (response.ok ? "ready" : "starting"), () => "gone");
 
 // The description says of POST /infer whether it wants a key.
 export async function wantsKey() {
@@ -35,7 +36,8 @@ export async function fetchBlob(address) {
   return (await checked(await fetch(address))).blob();
 }
 
-// One POST /infer; its answer's file, and milliseconds by stage and in all.
+// One POST /infer. A task that paints answers with a picture (`blob`) and, where it is known, how far that can be
+// trusted (`confidence`, 0 to 1); one that classifies with `classes`, best first. Milliseconds by stage and in all.
 export async function infer(fields, signal) {
   const body = new FormData();
   for (const [name, value] of Object.entries(fields)) body.set(name, value);
@@ -43,9 +45,17 @@ export async function infer(fields, signal) {
   if (key.value) headers.Authorization = `Bearer ${key.value}`;
   const started = performance.now();
   const response = await checked(await fetch("infer", { method: "POST", body, headers, signal }));
-  const blob = await response.blob();
+  const answer = await read(response);
   const total = performance.now() - started;
   const named = (response.headers.get("Server-Timing") ?? "").matchAll(/(\w+);dur=([\d.]+)/g);
   const stages = Object.fromEntries([...named].map(([, stage, ms]) => [stage, Number(ms)]));
-  return { blob, stages, total };
+  return { ...answer, stages, total };
+}
+
+async function read(response) {
+  if (response.headers.get("Content-Type")?.startsWith("application/json")) {
+    return { classes: (await response.json()).outputs[0].classes };
+  }
+  const told = response.headers.get("X-VTV-Confidence");
+  return { blob: await response.blob(), confidence: told === null ? null : Number(told) };
 }

@@ -1,34 +1,43 @@
 // The playground: a picture and some tasks, or a picture and an example pair; the answers side by side.
 
-import { Refused, fetchBlob, infer, isReady, key, readTasks, wantsKey } from "./api.js";
+import { Refused, fetchBlob, infer, key, readTasks, readiness, wantsKey } from "./api.js";
 import { Card, milliseconds } from "./cards.js";
 import { pictureAnywhere, pictureField, tabs } from "./controls.js";
+import { Painter } from "./painter.js";
 
 const at = (id) => document.getElementById(id);
 const spoken = (name) => name.replaceAll("_", " ");
+const chosen = (name) => document.querySelector(`input[name=${name}]:checked`).value;
 const EXAMPLE = "by example";
+const STATUS = { ready: "Ready", starting: "Not ready yet…", gone: "Out of reach" };
 
 let tasks = [];
 let picture = null;
+let mask = null; // of the picture: a file, white where a task is to paint
 let byExample = false;
 const example = { input: null, output: null };
-const pictureCard = new Card("picture");
 const cards = new Map(); // by task, or EXAMPLE
-let asking = new AbortController();
+const asking = new Map(); // what is under way, by the same
 
 const ticked = () => [...document.querySelectorAll("#tasks input:checked")].map((box) => box.value);
 const questions = () => (byExample ? (example.input && example.output ? [EXAMPLE] : []) : ticked());
+const taskOf = (question) => tasks.find((task) => task.name === question);
+const takes = (question, field) => Boolean(taskOf(question)?.takes.includes(field));
+const paints = (question) => taskOf(question)?.kind !== "classification";
 
 function fieldsOf(question) {
-  const size = document.querySelector("input[name=size]:checked").value;
-  if (question !== EXAMPLE) return { image: picture, size, task: question };
-  return { image: picture, size, example_input: example.input, example_output: example.output };
+  const size = chosen("size");
+  if (question === EXAMPLE) return { image: picture, size, example_input: example.input, example_output: example.output };
+  if (!paints(question)) return { image: picture, task: question };
+  const fields = { image: picture, size, task: question };
+  if (takes(question, "threshold")) fields.threshold = chosen("threshold");
+  if (takes(question, "mask") && mask) fields.mask = mask;
+  return fields;
 }
 
 function cardOf(question) {
   if (!cards.has(question)) {
-    const about = tasks.find((task) => task.name === question)?.description ?? "As the example pair shows.";
-    cards.set(question, new Card(spoken(question), about));
+    cards.set(question, new Card(spoken(question), taskOf(question)?.description ?? "As the example pair shows."));
   }
   return cards.get(question);
 }
@@ -41,61 +50,86 @@ function hint() {
 function layOut() {
   const asked = questions();
   const ready = Boolean(picture && asked.length);
+  const filling = asked.filter((question) => takes(question, "mask"));
   at("again").disabled = !ready;
   at("hint").hidden = ready;
   at("hint").textContent = hint();
   at("legend").hidden = !ready;
-  at("cards").replaceChildren(...(picture ? [pictureCard, ...asked.map(cardOf)] : []).map((card) => card.root));
+  at("thresholds").hidden = !asked.some((question) => takes(question, "threshold"));
+  at("brush").hidden = at("brush-tools").hidden = !filling.length;
+  at("brush-about").textContent = `Paint over what ${filling.map(spoken).join(" and ")} shall fill.`;
+  at("cards").replaceChildren(...(ready ? asked.map(cardOf) : []).map((card) => card.root));
   return ready ? asked : [];
 }
 
-async function answer(question, signal) {
+async function answer(question) {
+  asking.get(question)?.abort();
+  const controller = new AbortController();
+  asking.set(question, controller);
   const card = cardOf(question);
   card.wait();
   try {
-    const given = await infer(fieldsOf(question), signal);
-    if (signal.aborted) return "";
-    card.showAnswer(given);
+    const given = await infer(fieldsOf(question), controller.signal);
+    if (controller.signal.aborted) return "";
+    card.show(given, at("preview").src);
     return `${spoken(question)} in ${milliseconds(given.total)}`;
   } catch (error) {
-    if (signal.aborted) return "";
-    const told = toldOf(error);
+    if (controller.signal.aborted) return "";
+    const told = toldOf(error, question);
     card.fail(told);
     return `${spoken(question)} failed: ${told}`;
   }
 }
 
-function toldOf(error) {
+function toldOf(error, question) {
   if (!(error instanceof Refused)) return "The server cannot be reached.";
+  const readable = !at("chosen").hidden;
+  if (error.status === 422 && readable && takes(question, "mask") && !mask) return "Paint over what is to be filled in.";
   if (error.status !== 401) return error.message;
   askForKey();
   at("key").focus();
   return "This server wants a valid API key.";
 }
 
-// Ask what is not answered yet; with `again`, everything. What was asked before and is overtaken is given up.
-async function ask(again) {
-  if (again) {
-    asking.abort();
-    asking = new AbortController();
-    const asked = questions();
-    for (const question of [...cards.keys()]) if (!asked.includes(question)) cards.delete(question); // now outdated
+// Ask what is not answered yet, and what `stale(question)` says is answered no longer. What was asked before and is
+// overtaken is given up.
+async function ask(stale = () => false) {
+  const asked = questions();
+  for (const question of [...cards.keys()].filter((each) => stale(each) && !asked.includes(each))) {
+    asking.get(question)?.abort();
+    cards.delete(question);
   }
-  const { signal } = asking;
-  const open = layOut().filter((question) => again || cardOf(question).isOpen);
-  if (!open.length) return;
-  const told = await Promise.all(open.map((question) => answer(question, signal)));
-  if (!signal.aborted) at("announce").textContent = `Answered: ${told.join(", ")}.`;
+  const open = layOut().filter((question) => stale(question) || cardOf(question).isOpen);
+  const told = (await Promise.all(open.map(answer))).filter(Boolean);
+  if (told.length) at("announce").textContent = `Answered: ${told.join(", ")}.`;
 }
 
-function takePicture(blob, sample = null) {
+const askAll = () => ask(() => true);
+
+// `strokes` are painted already.
+async function takePicture(blob, sample = null, strokes = []) {
+  const preview = at("preview");
   picture = blob;
-  pictureCard.show(blob, "Your picture");
+  if (preview.src) URL.revokeObjectURL(preview.src);
+  preview.src = URL.createObjectURL(blob);
   for (const button of document.querySelectorAll(".samples button")) {
     button.setAttribute("aria-pressed", String(button === sample));
   }
-  ask(true);
+  const known = await preview.decode().then(() => true, () => false);
+  if (picture !== blob) return; // another was chosen meanwhile
+  const [width, height] = known ? [preview.naturalWidth, preview.naturalHeight] : [4, 3];
+  at("chosen").hidden = !known;
+  at("drop").classList.add("filled");
+  document.body.style.setProperty("--aspect", width / height);
+  painter.take(width, height, strokes);
+  mask = await painter.mask();
+  await askAll();
 }
+
+const painter = new Painter(at("brush"), at("brush-ring"), () => at("brush-size").value / 200, async () => {
+  mask = await painter.mask();
+  await ask((question) => takes(question, "mask"));
+});
 
 function takeExample(side, blob) {
   example[side] = blob;
@@ -103,7 +137,7 @@ function takeExample(side, blob) {
   if (image.src) URL.revokeObjectURL(image.src);
   image.src = URL.createObjectURL(blob);
   image.hidden = false;
-  ask(true);
+  ask((question) => question === EXAMPLE);
 }
 
 function taskRow({ name, description }, index) {
@@ -113,7 +147,7 @@ function taskRow({ name, description }, index) {
   title.textContent = spoken(name);
   about.textContent = description;
   row.append(box, title, about);
-  box.addEventListener("change", () => ask(false));
+  box.addEventListener("change", () => ask());
   return row;
 }
 
@@ -132,39 +166,48 @@ function askForKey() {
 }
 
 async function watchReadiness() {
-  const ready = await isReady();
-  at("status").classList.toggle("ready", ready);
-  const text = ready ? "Ready" : "Not ready yet…";
-  if (at("status").textContent !== text) at("status").textContent = text;
-  setTimeout(watchReadiness, ready ? 15_000 : 1_000);
+  const state = await readiness();
+  at("status").dataset.state = state;
+  if (at("status").textContent !== STATUS[state]) at("status").textContent = STATUS[state];
+  setTimeout(watchReadiness, state === "ready" ? 15_000 : 1_000);
 }
 
+// A sample brings its task, and what is painted over. Where that is nothing, there is nothing to fill in.
 async function useSample(button) {
-  const suited = document.querySelector(`#tasks input[value="${button.dataset.task}"]`);
-  if (suited) suited.checked = true;
-  takePicture(await fetchBlob(button.dataset.src), button);
+  const strokes = JSON.parse(button.dataset.strokes ?? "[]");
+  for (const box of document.querySelectorAll("#tasks input")) {
+    if (box.value === button.dataset.task) box.checked = true;
+    else if (takes(box.value, "mask") && !strokes.length) box.checked = false;
+  }
+  takePicture(await fetchBlob(button.dataset.src), button, strokes);
 }
 
 tabs(document.querySelector("[role=tablist]"), (id) => {
   byExample = id === "tab-example";
-  ask(false);
+  ask();
 });
-pictureField(at("file"), takePicture);
+pictureField(at("file"), (blob) => takePicture(blob));
 pictureField(at("example-input"), (blob) => takeExample("input", blob));
 pictureField(at("example-output"), (blob) => takeExample("output", blob));
-pictureAnywhere(takePicture);
+pictureAnywhere((blob) => takePicture(blob));
 for (const button of document.querySelectorAll(".samples button")) button.addEventListener("click", () => useSample(button));
-for (const radio of document.querySelectorAll("input[name=size]")) radio.addEventListener("change", () => ask(true));
-at("again").addEventListener("click", () => ask(true));
+for (const radio of document.querySelectorAll("input[name=size]")) radio.addEventListener("change", () => ask(paints));
+for (const radio of document.querySelectorAll("input[name=threshold]")) {
+  radio.addEventListener("change", () => ask((question) => takes(question, "threshold")));
+}
+at("brush-size").addEventListener("input", () => painter.outline());
+at("brush-undo").addEventListener("click", () => painter.undo());
+at("brush-clear").addEventListener("click", () => painter.clear());
+at("again").addEventListener("click", askAll);
 at("sample-pair").addEventListener("click", async () => {
-  takeExample("input", await fetchBlob("static/samples/lemon.jpg"));
-  takeExample("output", await fetchBlob("static/samples/lemon-mask.png"));
+  takeExample("input", await fetchBlob("static/samples/cup.jpg"));
+  takeExample("output", await fetchBlob("static/samples/cup-mask.png"));
 });
 at("key-form").addEventListener("submit", (event) => {
   event.preventDefault();
   key.value = at("key").value.trim();
   at("key").removeAttribute("aria-invalid");
-  ask(true);
+  askAll();
 });
 
 watchReadiness();
