@@ -28,14 +28,14 @@ FILES = {"train": "train", "test": "t10k"}
 _UNSIGNED_BYTES = 0x08
 
 
-def make_fashion_mnist(root: Path, target: Path, train: int, test: int, progress: Progress) -> None:
-    """Write the first `train` and `test` pictures of each class as `SPLIT/CLASS/NUMBER.png`; raises DatasetError.
+def make_fashion_mnist(root: Path, target: Path, train: int, test: int, progress: Progress, skip: int = 0) -> None:
+    """Write the first `train` pictures of each class, and `test` after the first `skip`, as `SPLIT/CLASS/NUMBER.png`.
 
-    `root` is where `dataset-fashion-mnist` is unpacked, or the folder of its four files.
+    Raises DatasetError. `root` is where `dataset-fashion-mnist` is unpacked, or the folder of its four files.
     """
-    for split, count in (("train", train), ("test", test)):
+    for split, chosen in (("train", slice(train)), ("test", slice(skip, skip + test))):
         pictures, labels = read_split(root, split)
-        rows = [row for label in range(len(NAMES)) for row in np.flatnonzero(labels == label)[:count]]
+        rows = [row for label in range(len(NAMES)) for row in np.flatnonzero(labels == label)[chosen]]
         steps = Steps(split, len(rows), 0, progress)
         for row in rows:
             path = target / split / NAMES[labels[row]] / f"{row:05}.png"

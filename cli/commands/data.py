@@ -77,6 +77,9 @@ def _add_fashion_mnist(kinds: Commands) -> None:
     options.add_output(parser, "the data set's folder", folder=True)
     parser.add_argument("--train", type=values.whole(1), default=64, metavar="N", help="pictures a class for training")
     parser.add_argument("--test", type=values.whole(1), default=200, metavar="N", help="pictures a class for testing")
+    parser.add_argument(
+        "--skip", type=values.whole(0), default=0, metavar="N", help="test pictures a class to pass over first"
+    )
 
 
 def demo(a: Namespace) -> int:
@@ -102,5 +105,5 @@ def fashion_mnist(a: Namespace) -> int:
     """Make class folders of Fashion-MNIST."""
     from artifacts.data.fashion_mnist import make_fashion_mnist
 
-    make_fashion_mnist(a.root, a.output, a.train, a.test, say)
+    make_fashion_mnist(a.root, a.output, a.train, a.test, say, a.skip)
     return 0

@@ -43,6 +43,15 @@ def test_class_folders_are_made(root: Path, tmp_path: Path) -> None:
         assert (pixels == NAMES.index(file.parent.name) * 10 + (int(file.stem) >= 10)).all()
 
 
+def test_test_pictures_can_be_passed_over(root: Path, tmp_path: Path) -> None:
+    make_fashion_mnist(root, tmp_path / "first", 1, 1, keep_quiet)
+    make_fashion_mnist(root, tmp_path / "rest", 1, 1, keep_quiet, skip=1)
+    first, rest = (load_labelled(tmp_path / folder) for folder in ("first", "rest"))
+    assert [file.name for file in first["train"].files] == [file.name for file in rest["train"].files]
+    assert not {file.name for file in first["test"].files} & {file.name for file in rest["test"].files}
+    assert len(rest["test"]) == 10
+
+
 def test_what_is_missing_or_no_idx_file_is_named(root: Path, tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="unpack Debian's dataset-fashion-mnist there"):
         make_fashion_mnist(tmp_path / "out", tmp_path / "out", 1, 1, keep_quiet)
