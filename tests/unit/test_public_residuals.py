@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from artifacts.errors import OfflineError
-from artifacts.taskres.public_checkpoint import read_projection, read_residual
+from artifacts.taskres.public_checkpoint import BASE, RESIDUAL, read_projection, read_residual
 from artifacts.taskres.torch_file import read_state
 
 GOLDEN = Path(__file__).parents[1] / "data" / "taskres"
@@ -91,28 +91,22 @@ def test_a_tensor_beyond_its_storage_is_refused(tmp_path: Path) -> None:
         read_state(path)
 
 
-@pytest.mark.parametrize(
-    ("state", "message"),
-    [
-        ({"base_text_features": torch.ones(2, 3)}, "lacks text_feature_residuals; it holds: base_text_features"),
-        (
-            {"base_text_features": torch.ones(2, 3), "text_feature_residuals": torch.ones(3, 3)},
-            r"\[3, 3\] does not fit base_text_features \[2, 3\]",
-        ),
-        (
-            {"base_text_features": torch.ones(2, 3), "text_feature_residuals": torch.full((2, 3), torch.nan)},
-            "text_feature_residuals is not finite",
-        ),
-        (
-            {
-                "base_text_features": torch.eye(2, 3) * torch.tensor([[1], [0]]),
-                "text_feature_residuals": torch.ones(2, 3),
-            },
-            "row of zeros",
-        ),
-        ({"base_text_features": torch.ones(3), "text_feature_residuals": torch.ones(3)}, "is no matrix but"),
-    ],
-)
+HOSTILE = {
+    "no residual": ({BASE: torch.ones(2, 3)}, "lacks text_feature_residuals; it holds: base_text_features"),
+    "a residual of another K": (
+        {BASE: torch.ones(2, 3), RESIDUAL: torch.ones(3, 3)},
+        r"\[3, 3\] does not fit base_text_features \[2, 3\]",
+    ),
+    "not a number": (
+        {BASE: torch.ones(2, 3), RESIDUAL: torch.full((2, 3), torch.nan)},
+        "text_feature_residuals is not finite",
+    ),
+    "zero rows": ({BASE: torch.eye(2, 3) * torch.tensor([[1], [0]]), RESIDUAL: torch.ones(2, 3)}, "row of zeros"),
+    "no matrix": ({BASE: torch.ones(3), RESIDUAL: torch.ones(3)}, "is no matrix but"),
+}
+
+
+@pytest.mark.parametrize(("state", "message"), HOSTILE.values(), ids=HOSTILE)
 def test_tensors_that_are_no_residual_are_refused(tmp_path: Path, state: dict[str, torch.Tensor], message: str) -> None:
     torch.save({"state_dict": state}, tmp_path / "model.pth.tar")
     with pytest.raises(OfflineError, match=message):

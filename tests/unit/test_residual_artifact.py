@@ -1,5 +1,6 @@
 """The artifact of a classification task: what comes back, what is refused, and that it shares a store."""
 
+import pickle
 from pathlib import Path
 
 import pytest
@@ -74,20 +75,27 @@ def test_what_could_not_be_served_is_not_written(tmp_path: Path, changes: dict[s
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize(
-    ("tensors", "metadata", "message"),
-    [
-        ({}, {"labels": '["ant", "ant", "cat"]'}, "'ant' is empty or occurs twice"),
-        ({}, {"labels": "no list"}, "labels are no list of class names"),
-        ({}, {"alpha": "much"}, "alpha and scale are no numbers"),
-        ({}, {"scale": "nan"}, "scale must be finite"),
-        ({}, {"schema": "vtv-task-residual-9"}, "has schema 'vtv-task-residual-9'"),
-        ({}, {"task": "../up"}, "must be 1 to 64 letters"),
-        ({"base": torch.zeros(3, WIDTH)}, {"alpha": "0.0"}, "is not a finite vector"),
-        ({"base": torch.ones(3, WIDTH).double()}, {}, "are float32 or float16, not"),
-        ({"more": torch.ones(1)}, {}, "holds base, more, residual"),
-    ],
-)
+ONES = torch.ones(3, WIDTH)
+HOSTILE: dict[str, tuple[dict[str, torch.Tensor], dict[str, str], str]] = {
+    "fewer names than rows": ({}, {"labels": '["ant", "cat"]'}, "2 class names do not fit"),
+    "more names than rows": ({}, {"labels": '["a", "b", "c", "d"]'}, "4 class names do not fit"),
+    "fewer residuals than rows": ({"residual": ONES[:2]}, {}, "does not fit a base"),
+    "a name twice": ({}, {"labels": '["ant", "ant", "cat"]'}, "'ant' is empty or occurs twice"),
+    "names that are no list": ({}, {"labels": "no list"}, "labels are no list of class names"),
+    "not a number": ({"base": torch.full((3, WIDTH), torch.nan)}, {}, "class 'ant' is not a finite vector"),
+    "an endless residual": ({"residual": torch.inf * ONES}, {}, "class 'ant' is not a finite vector"),
+    "zero rows": ({"base": 0 * ONES, "residual": 0 * ONES}, {}, "class 'ant' is not a finite vector"),
+    "rows that cancel": ({"base": ONES, "residual": -2 * ONES}, {}, "class 'ant' is not a finite vector"),
+    "alpha no number": ({}, {"alpha": "much"}, "alpha and scale are no numbers"),
+    "scale not a number": ({}, {"scale": "nan"}, "scale must be finite"),
+    "another schema": ({}, {"schema": "vtv-task-residual-9"}, "has schema 'vtv-task-residual-9'"),
+    "a name that leaves the store": ({}, {"task": "../up"}, "must be 1 to 64 letters"),
+    "another type": ({"base": ONES.double()}, {}, "are float32 or float16, not"),
+    "one tensor more": ({"more": ONES}, {}, "holds base, more, residual"),
+}
+
+
+@pytest.mark.parametrize(("tensors", "metadata", "message"), HOSTILE.values(), ids=HOSTILE)
 def test_hostile_files_are_refused(
     tmp_path: Path, tensors: dict[str, torch.Tensor], metadata: dict[str, str], message: str
 ) -> None:
@@ -96,6 +104,15 @@ def test_hostile_files_are_refused(
     save_file(held, tmp_path / "bad.safetensors", metadata=good.metadata | metadata)
     with pytest.raises(ArtifactError, match=message):
         load_residual(tmp_path / "bad.safetensors")
+
+
+def test_code_in_place_of_a_file_is_refused_and_not_run(tmp_path: Path) -> None:
+    made = tmp_path / "made"
+    (tmp_path / "bad").write_bytes(b"cos\nmkdir\n(V%s\ntR." % str(made).encode())
+    with pytest.raises(ArtifactError, match="bad"):
+        load_residual(tmp_path / "bad")
+    pickle.loads((tmp_path / "bad").read_bytes())  # it would have
+    assert made.is_dir()
 
 
 def test_rows_are_found_by_name() -> None:
