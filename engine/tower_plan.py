@@ -13,7 +13,7 @@ from engine.classifier import Classifier, TowerSpec, build_classifier
 from engine.runner import Progress
 from engine.towers.folder import TowerAbout, load_tower, read_about
 
-DEFAULT_BUCKETS: Final = {"cpu": (1, 2, 4, 8, 16), "cuda": (1, 2, 4, 8, 16, 32, 64)}
+DEFAULT_BUCKETS: Final = {"cpu": (1, 2, 4, 8), "cuda": (1, 2, 4, 8, 16, 32, 64)}
 
 
 class TowerPlan:
