@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from artifacts.evaluation.bootstrap import interval
 from artifacts.store.residual import TaskResidual
@@ -33,11 +34,16 @@ def train(source: FeatureSource, base: TaskResidual, shots: int, settings: Setti
 
 
 @torch.inference_mode()
-def right_answers(value: TaskResidual, test: LabelledFeatures) -> NDArray[np.bool_]:
-    """Which pictures [N] the task's head, as it is served, classifies rightly; labels number the task's rows."""
+def told_classes(value: TaskResidual, features: Tensor) -> Tensor:
+    """The row of the class, int64 [N], that the task's head, as it is served, tells of features [N,D]."""
     head = value.head()
-    answers: NDArray[np.bool_] = (scores(test.features, head.matrix, head.scale).argmax(1) == test.labels).numpy()
-    return answers
+    return scores(features, head.matrix, head.scale).argmax(1)
+
+
+def right_answers(value: TaskResidual, test: LabelledFeatures) -> NDArray[np.bool_]:
+    """Which pictures [N] are classified rightly; labels number the task's rows."""
+    right: NDArray[np.bool_] = (told_classes(value, test.features) == test.labels).numpy()
+    return right
 
 
 def accuracy_metric(right: NDArray[np.bool_], split: str = "test") -> dict[str, object]:

@@ -8,7 +8,7 @@ import shutil
 import struct
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -19,6 +19,7 @@ import torch
 from PIL import Image
 
 from artifacts.store.folder import Store
+from artifacts.store.residual import load_residual, save_residual
 from artifacts.taskres.features import FeatureCache
 from cli.main import main as vtv
 from engine.classification.head import Head, scores
@@ -104,6 +105,28 @@ def test_served_accuracy_is_offline_accuracy_picture_for_picture(served: ServerP
             reply = served.infer(task, picture, top_k="9")
             assert reply.headers["content-type"] == "application/json"
             check(reply.json()["outputs"][0]["classes"], told, 9)
+
+
+def test_the_command_holds_a_server_against_the_file(
+    served: ServerProcess, world: World, tower_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number, (picture, told) in enumerate(zip(world.pictures, world.offline["tools"], strict=True)):
+        for folder in {f"train/tools {number % 5}", f"test/{told[0][0]}", f"test/tools {number % 5}"}:
+            (tmp_path / "data" / folder).mkdir(parents=True, exist_ok=True)
+            (tmp_path / "data" / folder / str(number)).write_bytes(picture)
+    words = ["taskres", "evaluate", "--dataset", str(tmp_path / "data"), "--cache", str(tmp_path / "features")]
+    words += ["--tower", str(tower_folder), "--server", served.url, "--json", "--task"]
+    assert vtv([*words, str(residual_file(world.store, "tools"))]) == 0
+    entry = json.loads(capsys.readouterr().out)
+    assert entry["server"] == {"url": served.url, "value": entry["value"], "differing": 0}
+    assert 0 < entry["value"] < 1
+    value = load_residual(residual_file(world.store, "tools")).value
+    other = replace(value, base=value.base.flip(0), residual=value.residual.flip(0))
+    save_residual(tmp_path / "other", other, load_residual(residual_file(world.store, "tools")).metadata)
+    assert vtv([*words, str(tmp_path / "other")]) == 1
+    told = capsys.readouterr()
+    assert json.loads(told.out)["server"]["differing"] > 0
+    assert "by the server, " in told.err
 
 
 def test_every_form_answers_json(served: ServerProcess, world: World) -> None:
