@@ -4,7 +4,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
-SAMPLE_PICTURE: Final = Path(str(files("service"))) / "static" / "samples" / "rabbit.jpg"
+SAMPLE_PICTURE: Final = Path(str(files("service"))) / "static" / "samples" / "cat.jpg"
 
 
 def picture_file(path: Path) -> bytes:

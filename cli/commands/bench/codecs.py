@@ -26,7 +26,7 @@ def add(commands: Commands) -> None:
         type=values.input_file,
         default=SAMPLE_PICTURE,
         metavar="FILE",
-        help="JPEG whose enlargements are read (default: a rabbit)",
+        help="JPEG whose enlargements are read (default: a cat)",
     )
     parser.add_argument(
         "--repeat", type=values.whole(1), default=50, metavar="N", help="how often each is done; the median counts"

@@ -64,7 +64,7 @@ def add(commands: Commands) -> None:
         type=values.input_file,
         default=SAMPLE_PICTURE,
         metavar="FILE",
-        help="JPEG to send (default: a rabbit)",
+        help="JPEG to send (default: a cat)",
     )
     parser.add_argument(
         "--concurrency",

@@ -59,7 +59,7 @@ def add(commands: Commands) -> None:
         type=values.input_file,
         default=SAMPLE_PICTURE,
         metavar="FILE",
-        help="JPEG to send (default: a rabbit)",
+        help="JPEG to send (default: a cat)",
     )
     for flag, default in (("--model", BUNDLED_MODEL), ("--store", BUNDLED_STORE)):
         parser.add_argument(
