@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from engine.bank import Copy, copy_pairs
-from engine.classification.head import UNIT_TOLERANCE, Head, scores
+from engine.classification.head import UNIT_TOLERANCE, Head, unit
 from engine.errors import EngineError, ModelMismatch
 
 
@@ -67,12 +67,16 @@ class HeadBank:
         """
         if len(features) != len(slots):
             raise EngineError(f"{len(features)} features do not fit {len(slots)} slots")
-        found = features.new_zeros(len(slots), self.matrix.shape[1])
+        turned = unit(features)
+        logits = features.new_full((len(slots), self.matrix.shape[1]), float("-inf"))
         for slot in sorted(set(slots)):
-            head, scale = self._head(slot), float(self.scale[slot])
+            head = self._head(slot)
             rows = [row for row, own in enumerate(slots) if own == slot]
-            found[rows, : len(head)] = scores(features[rows], head, scale)
-        return found
+            if len(rows) == 1:
+                torch.mv(head, turned[rows[0]], out=logits[rows[0], : len(head)])
+            else:
+                logits[rows, : len(head)] = turned[rows] @ head.T
+        return torch.softmax(logits.mul_(self.scale[list(slots), None]), dim=-1)
 
     def check_integrity(self) -> None:
         """Raise EngineError unless no tensor has moved and every resident row is finite and of norm 1.
