@@ -3,14 +3,17 @@
 import json
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
+from typing import get_args
 
 import torch
 from torch import Tensor
 
 from artifacts.errors import ArtifactError
 from artifacts.store.file import check_entries, file_hash, read_artifact, write_artifact
+from artifacts.store.strict_json import strict_json
 from engine.confidence import read_confidence
 from engine.errors import EngineError
+from engine.program import ProgramName
 from engine.task_vector import AnswerSettings, TaskVector
 
 SCHEMA = "vtv-task-vector-1"
@@ -30,6 +33,20 @@ REQUIRED = (
     "created",
     "code",
 )
+LARGEST_VALUE = 1000.0
+"""A hundred times what heads of trained models give; beyond it an answer would not be finite in half precision."""
+_NUMBER, _WHOLE = (float, int), (int,)
+SETTING_TYPES: dict[str, tuple[type, ...]] = {
+    "temperature": _NUMBER,
+    "refine": (str,),
+    "radius": _WHOLE,
+    "eps": _NUMBER,
+    "chroma": _NUMBER,
+    "detail": _NUMBER,
+    "smooth": _WHOLE,
+    "threshold": (*_NUMBER, str, type(None)),
+}
+"""Of answer settings in a file; a truth value is no number."""
 FIRST_SETTINGS = ("temperature", "refine", "radius", "eps")
 """Answer settings that every file holds."""
 
@@ -82,6 +99,8 @@ def check_metadata(path: Path, metadata: dict[str, str], fingerprint: str | None
     if metadata.get("schema") != SCHEMA:
         raise ArtifactError(f"{path.name} has schema {metadata.get('schema')!r}; this version reads {SCHEMA}")
     check_entries(path, metadata, REQUIRED)
+    if metadata["program"] not in get_args(ProgramName):
+        raise ArtifactError(f"{path.name} is for a program that there is not; known are {get_args(ProgramName)}")
     if fingerprint is not None and metadata["model"] != fingerprint:
         raise ArtifactError(
             f"{path.name} was made for model {metadata['model'][:12]}, this one is {fingerprint[:12]}: build it again"
@@ -89,7 +108,7 @@ def check_metadata(path: Path, metadata: dict[str, str], fingerprint: str | None
 
 
 def check_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
-    """Refuse wrong types, shapes that do not belong together, and values that are not finite."""
+    """Refuse wrong types, shapes that do not belong together, and values that no head has."""
     for part in ("encoder", "decoder"):
         value, mask = tensors[f"{part}.value"], tensors[f"{part}.mask"]
         if mask.dtype != torch.bool or not value.is_floating_point():
@@ -100,6 +119,8 @@ def check_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
             raise ArtifactError(f"{path.name}: {part} mask {list(mask.shape)} does not fit value {list(value.shape)}")
         if not bool(torch.isfinite(value).all()):
             raise ArtifactError(f"{path.name}: {part} values are not all finite")
+        if value.numel() and float(value.abs().max()) > LARGEST_VALUE:
+            raise ArtifactError(f"{path.name}: {part} values go beyond {LARGEST_VALUE}, which no head gives")
 
 
 def answer_json(answer: AnswerSettings) -> str:
@@ -113,11 +134,15 @@ def answer_json(answer: AnswerSettings) -> str:
 def parse_answer(path: Path, text: str) -> AnswerSettings:
     """The reverse of `answer_json`; what a file from before a setting does not say has its default."""
     try:
-        data = json.loads(text)
+        data = strict_json(text)
         known = {field.name: data[field.name] for field in fields(AnswerSettings) if field.name in data}
         if known.get("confidence") is not None:
             known["confidence"] = read_confidence(**known["confidence"])
-        return AnswerSettings(**{name: data[name] for name in FIRST_SETTINGS} | known)
+        settings = {name: data[name] for name in FIRST_SETTINGS} | known
+        for name in settings.keys() & SETTING_TYPES.keys():
+            if type(settings[name]) not in SETTING_TYPES[name]:
+                raise TypeError(f"{name} is of type {type(settings[name]).__name__}")
+        return AnswerSettings(**settings)
     except (KeyError, TypeError, ValueError, EngineError) as error:
         raise ArtifactError(f"{path.name}: answer settings are not understood: {error}") from None
 

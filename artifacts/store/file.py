@@ -6,20 +6,23 @@ Its identity is the SHA-256 of the file.
 import hashlib
 import json
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
 from artifacts.errors import ArtifactError
 from artifacts.store.regular import open_regular
+from artifacts.store.strict_json import is_line, strict_json
 
 HEADER_LIMIT = 1 << 20
 FILE_LIMIT = 1 << 30
 """Bytes of an artifact; ViT-L's task vectors have four million."""
 NAME_LIMIT = 64
+_SHOWN = 200
 
 
 def write_artifact(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str], required: Sequence[str]) -> str:
@@ -45,19 +48,38 @@ def read_artifact(
             metadata: dict[str, str] = file.metadata() or {}
             check(metadata)
             if sorted(file.keys()) != sorted(names):
-                raise ArtifactError(f"{path.name} holds {', '.join(sorted(file.keys()))}, not {', '.join(names)}")
+                raise ArtifactError(f"{path.name} holds {_shown(file.keys())}, not {', '.join(names)}")
             # Copies: what is read maps the file, which somebody may cut short while the task is in use.
-            return metadata, {name: file.get_tensor(name).clone() for name in names}
+            return metadata, {name: _copied(path, name, file.get_tensor(name)) for name in names}
     except (OSError, SafetensorError) as error:
         raise ArtifactError(f"{path.name} is not a safetensors file: {error}") from None
 
 
+def _copied(path: Path, name: str, tensor: Tensor) -> Tensor:
+    """Raises ArtifactError for truth values of other bytes than 0 and 1, which are true here and false there."""
+    if tensor.dtype == torch.bool and tensor.numel() and int(tensor.view(torch.uint8).max()) > 1:
+        raise ArtifactError(f"{path.name}: {name} holds other bytes than 0 and 1")
+    return tensor.clone()
+
+
 def check_entries(path: Path, metadata: dict[str, str], required: Sequence[str]) -> None:
-    """Refuse missing entries and a bad name."""
+    """Refuse missing entries, a bad name, a metric that cannot be told on, and texts that would break a line."""
     missing = [name for name in required if name not in metadata]
     if missing:
         raise ArtifactError(f"{path.name} lacks {', '.join(missing)}")
     check_name(metadata["task"])
+    for name, text in metadata.items():
+        if not (is_line(text) and is_line(name)):
+            raise ArtifactError(f"{path.name}: {_shown([name])} is no line of text")
+    try:
+        strict_json(metadata["metric"] or "null")
+    except ValueError as error:
+        raise ArtifactError(f"{path.name}: its metric is not understood: {error}") from None
+
+
+def _shown(names: Iterable[str]) -> str:
+    """Names that a file gives, in a message: they may hold anything."""
+    return ascii(", ".join(sorted(names)))[1:-1][:_SHOWN]
 
 
 def canonical(content: bytes) -> bytes:

@@ -15,6 +15,7 @@ from torch import Tensor
 from artifacts.errors import ArtifactError
 from artifacts.store.artifact import Artifact
 from artifacts.store.file import check_entries, file_hash, read_artifact, write_artifact
+from artifacts.store.strict_json import strict_json
 from engine.classification.head import Head, make_head
 from engine.errors import EngineError
 
@@ -138,7 +139,7 @@ def _numbers(path: Path, metadata: dict[str, str]) -> tuple[float, float]:
 
 def _labels(path: Path, metadata: dict[str, str]) -> tuple[str, ...]:
     try:
-        labels = json.loads(metadata["labels"])
+        labels = strict_json(metadata["labels"])
     except ValueError:
         labels = None
     if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):

@@ -11,6 +11,11 @@ LogFormat = Literal["text", "json"]
 log: Final = logging.getLogger("vtv.http")
 _SHAPE: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 _JSON_SHAPE: Final = "%(levelname)s %(name)s %(message)s"
+_WRITTEN_OUT: Final = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))} | {
+    ord("\n"): "\n    ",
+    ord("\t"): "\t",
+    **{code: f"\\u{code:x}" for code in (0x2028, 0x2029)},
+}
 _FIELDS: Final = (
     "code", "task", "images", "duration_ms", "queue_ms", "decode_ms", "compute_ms", "encode_ms",
     "client_gone", "trace_id", "request_id",
@@ -18,7 +23,15 @@ _FIELDS: Final = (
 
 
 class TextFormatter(logging.Formatter):
-    """Adds a request's fields to its message, as `name=value`."""
+    """Adds a request's fields to its message, as `name=value`.
+
+    What goes on over several lines is indented, and other control characters are written out: no text that came from
+    outside can look like an entry of its own.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
+        return text if text.isprintable() else text.translate(_WRITTEN_OUT)
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (the library's name)
         values = record.__dict__

@@ -68,7 +68,9 @@ def test_what_is_refused_is_told_once_and_the_old_one_stays(
     served: Served, model: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     before = served.sync()
-    served.publish("identity", 2, model, **({"metric": "not JSON"} if model == "m" else {}))
+    digest = served.publish("identity", 2, model)
+    if model == "m":
+        served.store.path_of(digest).write_bytes(b"damaged")
     for _ in range(3):
         assert served.sync() == before
     assert served.refused() == 1
