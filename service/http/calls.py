@@ -14,11 +14,14 @@ from starlette.requests import ClientDisconnect, Request
 
 from service.errors import ClientClosed, InvalidRequest, UnsupportedMedia
 from service.http.base64_text import decoded_files
+from service.http.json_budget import check_json
 from service.http.schemas import InferRequest
 from service.pipeline.call import Call, Options
 
 Form = Literal["raw", "json", "multipart"]
 _FILES: Final = frozenset({"image", "mask", "example_input", "example_output"})
+_FIELDS_AT_MOST, _VALUES_AN_IMAGE = 1000, 8
+"""JSON values of a request that is worth reading: an image and its mask are two texts, which may be data URIs."""
 _LONGEST_NAME: Final = 100
 """Characters of a name that a client sent, in the complaint about it."""
 _TASK_OR_EXAMPLE: Final = "Give a task, or example_input and example_output: one of the two."
@@ -38,7 +41,7 @@ async def read_call(request: Request, max_images: int) -> InferCall:
         if media_type == "multipart/form-data":
             call = await _read_form(request)
         elif media_type == "application/json":
-            call = await asyncio.to_thread(_from_json, await request.body())
+            call = await asyncio.to_thread(_from_json, await request.body(), max_images)
         elif media_type.startswith("image/"):
             call = _from_raw(request, await request.body())
         else:
@@ -77,7 +80,8 @@ def _from_raw(request: Request, body: bytes) -> InferCall:
     return InferCall(options, [body], form="raw")
 
 
-def _from_json(body: bytes) -> InferCall:
+def _from_json(body: bytes, max_images: int) -> InferCall:
+    check_json(body, _FIELDS_AT_MOST + _VALUES_AN_IMAGE * max_images)
     try:
         asked = InferRequest.model_validate_json(body.removeprefix(BOM_UTF8))
     except ValidationError as error:

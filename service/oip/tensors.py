@@ -14,13 +14,20 @@ from typing import Any, Final
 import numpy as np
 from pydantic import ValidationError
 
+from artifacts.pictures.errors import TooLarge
+from artifacts.pictures.limits import PictureLimits
 from engine.geometry import Pixels
-from service.errors import InvalidRequest
+from service.errors import InvalidImage, InvalidRequest
 from service.http.base64_text import decoded_files
 from service.http.calls import check_masks, complaint, read_options
+from service.http.json_budget import check_json
 from service.oip.schemas import InputTensor, TensorRequest
 from service.pipeline.call import Call
 
+MOST_PIXELS: Final = 1 << 30
+"""Of a tensor's picture, more than a body holds; the codec checks what is set."""
+MOST_VALUES: Final = 1_000_000
+"""Of a request's JSON part: a picture of half a megapixel as numbers. Larger ones take the binary form."""
 JSON_SIZE_HEADER: Final = "Inference-Header-Content-Length"
 """Bytes of the JSON part, where tensors follow it."""
 PICTURES: Final = ("answer",)
@@ -52,6 +59,7 @@ def read_tensors(
     """`json_size` is the header's value; `classifies` tells the kind of the task. Raises InvalidRequest or
     InvalidImage."""
     size = json_part(json_size, len(body))
+    check_json(body[:size], MOST_VALUES)
     try:
         asked = TensorRequest.model_validate_json(body[:size].removeprefix(BOM_UTF8))
     except ValidationError as error:
@@ -136,6 +144,10 @@ def _pixels(tensor: InputTensor, payload: bytes) -> Sequence[Pixels]:
     shape = tuple(tensor.shape)
     if len(shape) != 4 or shape[3] != 3 or min(shape) < 1:
         raise InvalidRequest("A UINT8 image tensor has shape [N,H,W,3].")
+    try:
+        PictureLimits(MOST_PIXELS).check(shape[2], shape[1])
+    except TooLarge:
+        raise InvalidImage("An image is larger, or longer for its width, than this server accepts.") from None
     flat = np.frombuffer(payload, np.uint8) if _binary(tensor, payload) else _numbers(tensor.data)
     height, width = shape[1:3]
     if flat.size != shape[0] * height * width * 3:
