@@ -102,7 +102,7 @@ def create_app(
     app.include_router(task_routes(registry, watcher, authenticator))
     app.include_router(teach_routes(jobs, authenticator))
     app.include_router(operation_routes(pipeline.batcher, pipeline.status, watcher, metrics))
-    app.include_router(page_routes(app.title))
+    app.include_router(page_routes())
     _speak_problem_json(app)
     guard = partial(RequestGuard, max_body_bytes=settings.max_body_bytes, sinks=sinks)
     app.add_middleware(guard)
