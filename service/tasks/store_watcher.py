@@ -103,7 +103,7 @@ class StoreWatcher:
         """Take a task out of the store and of service. Raises UnknownTask, Conflict."""
         async with self._changing:
             await asyncio.to_thread(self._retire, name)
-            self._registry.remove(name)
+            self._remove(name)
         log.info("task %s: retired", name)
 
     def _look(self) -> Findings | StoreAway | None:
@@ -172,11 +172,15 @@ class StoreWatcher:
             else:
                 log.error("task %s is left out: %s", name, why)
         for name in findings.retired & set(served):
-            self._registry.remove(name)
+            self._remove(name)
             log.info("task %s: retired", name)
         self._note_unread(findings.unread)
         self._note_missing(set(self._registry.names()) - findings.marks.keys())
         self._marks = {name: mark for name, mark in findings.marks.items() if name not in findings.unread}
+
+    def _remove(self, name: str) -> None:
+        self._registry.remove(name)
+        self._metrics.task_retired(name)
 
     def _note_unread(self, unread: dict[str, str]) -> None:
         for name, why in unread.items():

@@ -47,8 +47,8 @@ def log_to_stderr(form: LogFormat) -> None:
         handler.setFormatter(JsonFormatter(_JSON_SHAPE, timestamp=True, rename_fields=names))
     else:
         handler.setFormatter(TextFormatter(_SHAPE))
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)  # of libraries
+    logging.getLogger("vtv").setLevel(logging.INFO)
 
 
 def log_request(record: Record) -> None:

@@ -143,6 +143,12 @@ class Metrics:
         count.inc()
         duration.observe(seconds)
 
+    def task_retired(self, task: str) -> None:
+        """Its series go: a task that is no more has no rate, and whoever makes tasks makes no end of labels."""
+        for by_task in (self._requests, self._request_seconds, self._confidence):
+            by_task.remove_by_labels({"task": task})
+        self._answered.cache_clear()
+
     def _label_request(self, task: str, code: int) -> tuple[Counter, Histogram]:
         return self._requests.labels(task, str(code)), self._request_seconds.labels(task)
 
