@@ -65,7 +65,7 @@ class Batcher:
         self._resident: dict[int, TaskVector | Head] = {}
         self._writes: list[tuple[int, TaskVector | Head]] = []
         self._stopped = False
-        self._failure: Exception | None = None
+        self._failure: BaseException | None = None
         self._wake = threading.Condition()
         self._thread: threading.Thread | None = None
 
@@ -189,13 +189,13 @@ class Batcher:
             with CompletionThread(self._complete, self._break) as completion:
                 while self._step(completion):
                     pass
-        except Exception:
+        except BaseException:  # SystemExit too: whatever ends this thread, the engine is no more
             # As text: whoever keeps the record would keep the traceback's frames, and with them the engine.
             log.error("the engine failed; the service is no longer ready\n%s", format_exc())
             return True
         return False
 
-    def _break(self, error: Exception) -> None:
+    def _break(self, error: BaseException) -> None:
         with self._wake:
             self._failure = error
             self._wake.notify()

@@ -18,7 +18,7 @@ class CompletionThread(Generic[BatchT]):
     waited for after that.
     """
 
-    def __init__(self, done: Callable[[BatchT, Answers], None], failed: Callable[[Exception], None]) -> None:
+    def __init__(self, done: Callable[[BatchT, Answers], None], failed: Callable[[BaseException], None]) -> None:
         self._done: Final = done
         self._failed: Final = failed
         self._batches: SimpleQueue[tuple[BatchT, Pending] | None] = SimpleQueue()
@@ -42,6 +42,6 @@ class CompletionThread(Generic[BatchT]):
             batch, pending = entry
             try:
                 self._done(batch, pending.result())
-            except Exception as error:
+            except BaseException as error:  # a thread that ends in silence would leave everybody waiting
                 self._failed(error)
                 return

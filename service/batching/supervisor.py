@@ -68,8 +68,12 @@ class Supervisor:
             raise BuildAbandoned("the service is stopping")
 
     def _run(self) -> None:
-        if self._first():
-            self._replace_failed()
+        try:
+            if self._first():
+                self._replace_failed()
+        except BaseException:  # without this thread nobody would build an engine again
+            log.critical("nothing watches over the engine any more: giving up\n%s", format_exc())
+            self.given_up = True
 
     def _first(self) -> bool:
         """False where there is nothing to go on with."""

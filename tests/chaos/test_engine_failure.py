@@ -26,6 +26,8 @@ class Device:
 
     def __init__(self) -> None:
         self.broken = False
+        self.error: type[BaseException] = RuntimeError
+        """A class: an exception that is kept keeps its traceback's frames, and with them the engine."""
         self.built = 0
 
 
@@ -36,7 +38,7 @@ class FailingEngine(Engine):
 
     def submit(self, program: ProgramName, pixels: Pixels, slots: Sequence[int] = ()) -> Pending:
         if self.device_state.broken:
-            raise RuntimeError("secret detail: the device fell off the bus")
+            raise self.device_state.error("secret detail: the device fell off the bus")
         return super().submit(program, pixels, slots)
 
     def warm_up(self) -> None:
@@ -116,6 +118,17 @@ def test_the_engine_is_replaced_and_answers_are_what_they_were(served: Served) -
     assert [served.ask(task).content for task in tasks] == before
     assert served.sample("vtv_engine_restarts_total") == served.device.built - 1 > 0
     assert served.sample("vtv_queue_depth") == 0
+
+
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, MemoryError])
+def test_whatever_ends_the_engines_thread_it_is_replaced(served: Served, error: type[BaseException]) -> None:
+    before = served.ask().content
+    served.device.error, served.device.broken = error, True
+    assert served.ask().status_code == 500
+    wait_until(lambda: served.client.get("/readyz").status_code == 503)
+    served.device.broken = False
+    served.wait_ready()
+    assert served.ask().content == before
 
 
 def test_a_process_whose_engine_cannot_be_helped_ends(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
