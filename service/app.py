@@ -18,6 +18,8 @@ from service.batching.engine import BuiltEngine, ServedEngine
 from service.ending import ENGINE_HANGS, end_now
 from service.errors import InvalidRequest, ServiceError
 from service.http.auth import Authenticator
+from service.http.body_budget import BodyBudget
+from service.http.connections import Connections
 from service.http.fast_path import DirectRoutes
 from service.http.infer_handler import InferHandler
 from service.http.middleware import RequestGuard
@@ -27,6 +29,7 @@ from service.http.routes.operations import operation_routes
 from service.http.routes.page import page_routes
 from service.http.routes.tasks import task_routes
 from service.http.routes.teach import teach_routes
+from service.memory import give_back
 from service.oip.routes import tensor_routes, v2_routes
 from service.pipeline.pipeline import Pipeline
 from service.settings import Settings
@@ -92,6 +95,7 @@ def create_app(
         redirect_slashes=False,  # RequestGuard takes them off
     )
     app.state.pipeline = pipeline
+    app.state.connections = metrics.watch(Connections(settings.connection_limits, metrics.connection_dropped))
     handler = InferHandler(pipeline, metrics, authenticator, settings.timeout_ms)
     per_request = settings.images_per_request(plan.max_batch)
     infer = infer_routes(handler, per_request, plan.fingerprint)
@@ -104,7 +108,13 @@ def create_app(
     app.include_router(operation_routes(pipeline.batcher, pipeline.status, watcher, metrics))
     app.include_router(page_routes())
     _speak_problem_json(app)
-    guard = partial(RequestGuard, max_body_bytes=settings.max_body_bytes, sinks=sinks)
+    guard = partial(
+        RequestGuard,
+        max_body_bytes=settings.max_body_bytes,
+        sinks=sinks,
+        hosts=settings.hosts,
+        budget=BodyBudget(settings.max_bytes_in_hand, give_back),
+    )
     app.add_middleware(guard)
     app.around = partial(DirectRoutes, routers=[infer, tensors], guard=guard)
     return app

@@ -36,3 +36,10 @@ def reclaim() -> None:
     """Free what is in circles and held by nobody, of what was set aside by `settle` too."""
     gc.unfreeze()
     gc.collect()
+
+
+def give_back() -> None:
+    """What the C library keeps of freed memory, after a time in which much was in hand."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)

@@ -1,16 +1,20 @@
 """Runs the application on a real socket, from settings to a clean end."""
 
+import asyncio
 import logging
+import resource
 import signal
 import socket
 import sys
+from functools import partial
+from math import ceil
 from pathlib import Path
 from time import monotonic
 from types import FrameType
 from typing import Any, Final
 
 import uvicorn
-from starlette.types import ASGIApp
+from fastapi import FastAPI
 
 from artifacts.store.address import StoreAddress
 from artifacts.store.open import open_store
@@ -20,6 +24,7 @@ from engine.plan import EnginePlan
 from engine.tower_plan import TowerPlan
 from service.app import create_app
 from service.ending import end_now
+from service.http.connections import Connections
 from service.http.protocol import HttpProtocol
 from service.memory import keep_freed_memory
 from service.pipeline.pipeline import Pipeline
@@ -28,8 +33,9 @@ from service.telemetry.access_log import log_to_stderr
 
 log: Final = logging.getLogger("vtv.server")
 _OK, _FAILED, _BAD_INPUT, _INTERRUPTED = 0, 1, 2, 130
-_KEEP_ALIVE_SECONDS: Final = 75
-"""Longer than a balancer keeps an idle connection: else one is closed in the moment when a request is sent on it."""
+_TICKS_A_SECOND: Final = 10
+"""uvicorn's."""
+_DESCRIPTORS: Final = 65_536
 _LAST_BYTES_SECONDS: Final = 5
 """For replies that are being sent when everything else is done."""
 
@@ -48,6 +54,7 @@ def serve(
     or the address are wrong, or the engine that they ask for cannot be built; 1 where the engine failed for good.
     """
     keep_freed_memory()
+    _raise_descriptors()
     try:
         settings = Settings.load(model=model, store=store, backend=backend, host=host, port=port, tower=tower)
         log_to_stderr(settings.log_format)
@@ -60,13 +67,16 @@ def serve(
             app = create_app(plan, plan.build, open_store(settings.store), settings)
         except (EngineError, SettingsError) as error:
             return _refuse(error)
-        server = DrainingServer(http_config(app), app.state.pipeline, settings.drain_seconds)
+        server = DrainingServer(
+            http_config(app, settings), app.state.pipeline, settings.drain_seconds, settings.drain_notice_seconds
+        )
+        server.hear_hangups()
         _announce(listener, plan)
         server.run(sockets=[listener])
     supervisor = app.state.pipeline.supervisor
     code = _exit_code(server.stopped_by, supervisor.refusal)
-    if supervisor.building:
-        end_now(code)
+    if supervisor.building or supervisor.rebuilt:
+        end_now(code)  # a library that is at work, or was left in the middle of it, does not end in order
     return code
 
 
@@ -91,15 +101,18 @@ def _exit_code(stopped_by: int | None, refusal: EngineError | None) -> int:
     return _FAILED if refusal is None else _refuse(refusal)
 
 
-def http_config(app: ASGIApp, **more: Any) -> uvicorn.Config:
+def http_config(app: FastAPI, settings: Settings, **more: Any) -> uvicorn.Config:
     """How the application is served; `more` goes to uvicorn as it is."""
     return uvicorn.Config(
         app,
-        http=HttpProtocol,
+        http=partial(HttpProtocol, shared=app.state.connections),  # type: ignore[arg-type]
+        ws="none",
+        timeout_keep_alive=ceil(settings.keep_alive_seconds),
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=list(settings.trusted_proxies),
         access_log=False,
         log_config=None,
         server_header=False,
-        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=_LAST_BYTES_SECONDS,
         **more,
     )
@@ -113,8 +126,14 @@ class DrainingServer(uvicorn.Server):
     for good: whatever watches the process starts a new one.
     """
 
-    def __init__(self, config: uvicorn.Config, pipeline: Pipeline, drain_seconds: float) -> None:
+    def __init__(
+        self, config: uvicorn.Config, pipeline: Pipeline, drain_seconds: float, notice_seconds: float = 0.0
+    ) -> None:
+        """It says for `notice_seconds` at least that it is not ready, unless it is interrupted by hand."""
         super().__init__(config)
+        self._notice_seconds = notice_seconds
+        self._notice_until = 0.0
+        self._connections: Connections | None = getattr(config.app.state, "connections", None)  # type: ignore[union-attr]
         self.stopped_by: int | None = None
         self._batcher = pipeline.batcher
         self._supervisor = pipeline.supervisor
@@ -126,13 +145,23 @@ class DrainingServer(uvicorn.Server):
             super().handle_exit(sig, frame)
         self.stopped_by = sig
 
+    def hear_hangups(self) -> None:
+        """SIGHUP means what SIGTERM does, unless whoever started the process wants it ignored, as nohup does."""
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+            signal.signal(signal.SIGHUP, self.handle_exit)
+
     async def on_tick(self, counter: int) -> bool:
         if self.stopped_by is not None and self._close_at is None:
             log.info("draining: %d images in hand", self._batcher.admitted)
             self._batcher.drain()
             self._close_at = monotonic() + self._drain_seconds
+            notice = 0.0 if self.stopped_by == signal.SIGINT else self._notice_seconds
+            self._notice_until = monotonic() + min(notice, self._drain_seconds)
+        if self._connections is not None and counter % _TICKS_A_SECOND == 0:
+            self._connections.sweep(asyncio.get_running_loop().time())
+        now = monotonic()
         drained = self._close_at is not None and (
-            self._batcher.admitted == 0 or monotonic() >= self._close_at
+            (self._batcher.admitted == 0 and now >= self._notice_until) or now >= self._close_at
         )
         return await super().on_tick(counter) or drained or self._supervisor.given_up
 
@@ -145,6 +174,14 @@ def _listen(settings: Settings) -> socket.socket:
         raise OSError(
             f"cannot listen on {settings.host} port {settings.port}: {error.strerror or error}"
         ) from error
+
+
+def _raise_descriptors() -> None:
+    """As many open files as the system lets this process have: each connection is one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _DESCRIPTORS)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _device(name: str) -> str:

@@ -12,6 +12,7 @@ from artifacts.paths import BUNDLED_MODEL, BUNDLED_STORE, BUNDLED_TOWERS
 from artifacts.pictures.limits import PictureLimits
 from artifacts.store.address import StoreAddress, store_address
 from engine.classification import DEFAULT_CLASSES
+from service.connection_limits import ConnectionLimits
 
 PREFIX = "VTV_"
 _MOST_CODECS = 16
@@ -79,6 +80,30 @@ class Settings(BaseSettings):
     allow_unauthenticated: bool = False
     """Serve beyond this machine although there are no keys."""
 
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = ()
+    """Names that requests may ask for (their Host header), separated by commas. Unset: where no key is asked for on
+    loopback, loopback's own, as a page from elsewhere could otherwise ask in its reader's name; else any."""
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = ()
+    """Addresses or networks of proxies, separated by commas, whose X-Forwarded-For tells who the client is."""
+
+    max_connections: int = Field(2048, ge=8)
+    """Connections open at once; beyond it the one that has kept the server waiting longest is closed."""
+    max_connections_per_client: int = Field(1024, ge=4)
+    """The same of one address."""
+    max_header_bytes: int = Field(32 * 1024, ge=1024)
+    """Bytes of a request's address and headers, at most."""
+    max_headers: int = Field(100, ge=8)
+    """Headers of a request, at most."""
+    header_seconds: float = Field(10.0, gt=0)
+    """How long a connection may take to send a request's headers, from when it is opened or begins to send."""
+    body_seconds: float = Field(60.0, gt=0)
+    """How long a request's body may take to come."""
+    keep_alive_seconds: float = Field(75.0, gt=0)
+    """How long an idle connection is kept; longer than a balancer in front keeps it, or it answers 502 now and then."""
+    max_bytes_in_hand: int = Field(512 * 2**20, ge=2**20)
+    """Memory for the bodies of all requests together, each counted with its copies; what is beyond it is read later."""
+    client_share: float = Field(0.75, gt=0, le=1)
+    """Share of the queue that one client may fill: a key, or an address where none is asked for."""
     queue_limit: int | None = Field(None, ge=1)
     """Images in hand at once, counted from admission to reply. Unset: eight of the engine's largest batches, 256 at
     least."""
@@ -103,6 +128,8 @@ class Settings(BaseSettings):
     where the engine computes on the processor."""
     teach_jobs: int = Field(4, ge=0, le=100)
     """Teach jobs in hand at once, at most: one is done, the others wait. 0 takes none."""
+    drain_notice_seconds: float = Field(3.0, ge=0)
+    """How long a server that is told to stop goes on saying 503 at /readyz, at least, before it closes its port."""
     drain_seconds: float = Field(20.0, ge=0)
     """How long requests in hand may take to finish after a request to stop."""
 
@@ -141,6 +168,26 @@ class Settings(BaseSettings):
         return self
 
     @property
+    def connection_limits(self) -> ConnectionLimits:
+        """Of the HTTP server."""
+        return ConnectionLimits(
+            self.max_connections,
+            self.max_connections_per_client,
+            self.max_header_bytes,
+            self.max_headers,
+            self.header_seconds,
+            self.body_seconds,
+            self.keep_alive_seconds,
+        )
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """Lower-case names that a Host header may give; none stands for any."""
+        if self.allowed_hosts or self.api_keys or not _is_loopback(self.host):
+            return frozenset(host.lower() for host in self.allowed_hosts)
+        return frozenset(("localhost", "127.0.0.1", "[::1]", self.host.lower()))
+
+    @property
     def picture_limits(self) -> PictureLimits:
         """Of one image."""
         return PictureLimits(self.max_pixels, self.max_aspect, self.max_scans, self.max_image_bytes)
@@ -156,8 +203,12 @@ class Settings(BaseSettings):
         return self.queue_limit or max(_LEAST_IN_HAND, _BATCHES_IN_HAND * max_batch)
 
     def images_per_request(self, max_batch: int) -> int:
-        """At most: more than the queue holds could never be admitted."""
-        return min(self.max_images or max(_LEAST_PER_REQUEST, max_batch), self.images_in_hand(max_batch))
+        """At most: more than a client's share of the queue could never be admitted."""
+        return min(self.max_images or max(_LEAST_PER_REQUEST, max_batch), self.images_per_client(max_batch))
+
+    def images_per_client(self, max_batch: int) -> int:
+        """In hand at once, of one client."""
+        return max(1, int(self.images_in_hand(max_batch) * self.client_share))
 
 
 def _is_loopback(host: str) -> bool:

@@ -205,7 +205,7 @@ class ServerProcess:
 
     def __init__(self, command: Sequence[str] = SERVE, **settings: str) -> None:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("VTV_")}
-        environment |= {"OMP_NUM_THREADS": "1", "VTV_PORT": "0"}
+        environment |= {"OMP_NUM_THREADS": "1", "VTV_PORT": "0", "VTV_DRAIN_NOTICE_SECONDS": "0"}
         environment |= {f"VTV_{name.upper()}": value for name, value in settings.items()}
         self.settings = settings
         self.process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)

@@ -22,8 +22,9 @@ def main() -> None:
     with TemporaryDirectory() as directory:
         store = make_store(Path(directory))
         engine = SimulatedEngine(asked.accelerator)
-        app = create_app(engine, lambda progress: engine, store, Settings.load(store=store.root))
-        DrainingServer(http_config(app, port=asked.port), app.state.pipeline, drain_seconds=5).run()
+        settings = Settings.load(store=store.root)
+        app = create_app(engine, lambda progress: engine, store, settings)
+        DrainingServer(http_config(app, settings, port=asked.port), app.state.pipeline, drain_seconds=5).run()
 
 
 if __name__ == "__main__":

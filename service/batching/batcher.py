@@ -8,6 +8,7 @@ import asyncio
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from enum import Enum
 from traceback import format_exc
@@ -26,6 +27,10 @@ from service.errors import DeadlineExceeded, NotReady, QueueFull, ServiceError
 from service.telemetry.metrics import BatchReport
 
 log: Final = logging.getLogger("vtv.batcher")
+_HELD_UP_SECONDS: Final = 1.5
+_TIMES_EXPECTED: Final = 5.0
+"""Of a batch that takes longer than both the server is not ready; the watchdog ends it later."""
+_SHARE_FULL: Final = "This client has as many images in hand as one may have. Try again when some are answered."
 
 
 class State(Enum):
@@ -51,9 +56,13 @@ class Batcher:
         on_failure: Callable[[], None] = lambda: None,
         max_wait: float = 0.0,
         on_warm: Callable[[], None] = lambda: None,
+        per_client: int | None = None,
     ) -> None:
-        """`limit` counts images; `max_wait` is how many seconds a job may wait for an idle engine's batch to fill."""
+        """`limit` counts images, `per_client` those of one client; `max_wait` is how many seconds a job may wait for an
+        idle engine's batch to fill."""
         self.limit: Final = limit
+        self._per_client: Final = per_client or limit
+        self._of: Counter[str] = Counter()
         self.admitted = 0
         self.state = State.WARMING
         self._engine: BatchEngine | None = None
@@ -102,24 +111,34 @@ class Batcher:
 
     @property
     def ready(self) -> bool:
-        """Warmed up, checked, not draining."""
-        return self.state is State.READY
+        """Warmed up, checked, not draining, and not held up by a batch that takes many times what its like take."""
+        return self.state is State.READY and not self._held_up()
 
-    def check_room(self, images: int = 1) -> None:
-        """Raises NotReady or QueueFull where `images` more would not be admitted now."""
+    def _held_up(self) -> bool:
+        taken, expected = self.under_way() or (0.0, 0.0)
+        return _HELD_UP_SECONDS < taken > _TIMES_EXPECTED * expected
+
+    def check_room(self, images: int = 1, client: str = "") -> None:
+        """Raises NotReady or QueueFull where `images` more of a client would not be admitted now."""
         if self.state is not State.READY:
             raise NotReady
         if self.admitted + images > self.limit:
             raise QueueFull
+        if self._of[client] + images > self._per_client:
+            raise QueueFull(_SHARE_FULL)
 
     def admit(self, images: int, client: str = "") -> Ticket:
         """Count `images` as in hand until `release`. Raises NotReady or QueueFull."""
-        self.check_room(images)
+        self.check_room(images, client)
         self.admitted += images
+        self._of[client] += images
         return Ticket(images, client)
 
     def release(self, ticket: Ticket) -> None:
         self.admitted -= ticket.images
+        self._of[ticket.client] -= ticket.images
+        if not self._of[ticket.client]:
+            del self._of[ticket.client]
 
     def write(self, slot: int, content: TaskVector | Head) -> None:
         """Have `content` in `slot` before any job that is queued from now on is launched."""

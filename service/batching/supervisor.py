@@ -39,6 +39,8 @@ class Supervisor:
         delays: Sequence[float] = _DELAYS,
     ) -> None:
         self.given_up = False
+        self.rebuilt = False
+        """Whether an engine failed and another was begun."""
         self.refusal: EngineError | None = None
         self._batcher = batcher
         self._failed = failed
@@ -109,6 +111,7 @@ class Supervisor:
             restarted_at = monotonic()
 
     def _rebuild(self, attempt: int) -> None:
+        self.rebuilt = True
         log.warning("rebuilding the engine, attempt %d of %d", attempt, len(self._delays))
         reclaim()  # the failed engine's memory: a device may not hold two engines
         try:

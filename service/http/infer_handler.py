@@ -55,7 +55,9 @@ class InferHandler:
             response.headers["Server-Timing"] = Timing().header()
             return response
         finally:
-            self.metrics.request(record.task, status, perf_counter() - started)
+            # A task may have been retired meanwhile, and its series with it.
+            task = record.task if self.pipeline.registry.has(record.task) else ""
+            self.metrics.request(task, status, perf_counter() - started)
 
     async def _answer(
         self,
@@ -66,7 +68,8 @@ class InferHandler:
     ) -> Response:
         self.authenticator.may_infer(request.headers)
         record.task = self._named_task(request)
-        self.pipeline.check_room()
+        client = self.authenticator.client(request)
+        self.pipeline.check_room(client)
         with Interruption(_timeout_seconds(request, self.timeout_ms)) as interruption:
             call = await read()
             record.images = len(call.images)
@@ -74,7 +77,7 @@ class InferHandler:
                 record.task = self.pipeline.registry.task(call.options.task).name
             record.admitted_ns = time_ns()
             interruption.watch(request.receive)
-            outcome = await self.pipeline.answer(call, self.authenticator.client(request), interruption)
+            outcome = await self.pipeline.answer(call, client, interruption)
         record.timing = outcome.timing
         response = await write(call, outcome)
         response.raw_headers.append((b"server-timing", outcome.timing.header().encode()))
@@ -82,7 +85,7 @@ class InferHandler:
             response.raw_headers.append((b"x-vtv-artifact", outcome.task.hash.encode()))
         if isinstance(outcome, Painted) and (confidence := outcome.confidence) is not None:
             response.raw_headers.append((b"x-vtv-confidence", b"%.3f" % confidence))
-            for answer in outcome.answers:
+            for answer in outcome.answers if self.pipeline.registry.has(record.task) else ():
                 self.metrics.confidence(record.task, answer.confidence or 0.0)
         return response
 

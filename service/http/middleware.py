@@ -12,12 +12,16 @@ from typing import Final
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import InvalidRequest, PayloadTooLarge, ServiceError, UnsupportedMedia
+from service.http.body_budget import BodyBudget
 from service.http.problems import problem
-from service.telemetry.record import Record
+from service.telemetry.record import PROBES, Record
 
 log: Final = logging.getLogger("vtv.guard")
 _MOST_DIGITS: Final = 18
 """Of a length in bytes; Python reads no number of thousands."""
+_OTHER_HOST: Final = "This server is not known by the name in the Host header: VTV_ALLOWED_HOSTS lists its names."
+_STEP: Final = 1 << 20
+"""Bytes by which a body of unknown length is counted."""
 _SANE_ID: Final = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 
 
@@ -27,10 +31,20 @@ class RequestGuard:
     Each finished request's record goes to all of `sinks`, in their order.
     """
 
-    def __init__(self, app: ASGIApp, max_body_bytes: int, sinks: Sequence[Callable[[Record], None]]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        max_body_bytes: int,
+        sinks: Sequence[Callable[[Record], None]],
+        hosts: frozenset[str] = frozenset(),
+        budget: BodyBudget | None = None,
+    ) -> None:
+        """`hosts` are the names that may be asked for, none for any; `budget` is that of the bodies in hand."""
         self._app = app
         self._max_body_bytes = max_body_bytes
         self._sinks = sinks
+        self._hosts = hosts
+        self._budget = budget or BodyBudget(max_body_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -40,15 +54,25 @@ class RequestGuard:
         headers = dict(reversed(scope["headers"]))  # the first of a name counts
         record = _record(method, scope, headers)
         record.attach(scope)
+        body = _Body(receive, scope, headers, self._max_body_bytes, self._budget)
         try:
-            await self._answer(scope, _limited(receive, headers, self._max_body_bytes), send, record)
+            await self._answer(scope, body.receive, send, record, self._is_ours(record, headers))
         finally:
+            body.release()
             record.end()
             record.route = getattr(scope.get("route"), "path", "")
             for sink in self._sinks:
                 sink(record)
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send, record: Record) -> None:
+    def _is_ours(self, record: Record, headers: Mapping[bytes, bytes]) -> bool:
+        """Whether the request asks for this server, by a name that it has; probes go by addresses."""
+        if not self._hosts or record.path in PROBES:
+            return True
+        host = headers.get(b"host", b"").decode("latin-1").lower()
+        name = host.rpartition(":")[0] if not host.endswith("]") and ":" in host else host
+        return name in self._hosts
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, record: Record, ours: bool) -> None:
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
                 record.status = message["status"]
@@ -56,6 +80,8 @@ class RequestGuard:
             await send(message)
 
         try:
+            if not ours:
+                raise InvalidRequest(_OTHER_HOST)
             await self._app(scope, receive, send_with_id)
         except Exception as error:
             if not isinstance(error, ServiceError):
@@ -87,25 +113,58 @@ def _record(method: str, scope: Scope, headers: Mapping[bytes, bytes]) -> Record
     )
 
 
-def _limited(receive: Receive, headers: Mapping[bytes, bytes], limit: int) -> Receive:
-    """`receive`, raising PayloadTooLarge as soon as the body is known to pass `limit` bytes."""
-    declared = headers.get(b"content-length", b"0")
-    compressed = headers.get(b"content-encoding", b"identity").lower() not in (b"identity", b"")
-    received = 0
+class _Body:
+    """A request's body: refused as soon as it is known to pass a limit, and read when there is room for it."""
 
-    async def limited() -> Message:
-        nonlocal received
-        if compressed:
-            raise UnsupportedMedia("Compressed requests are not understood.")
-        if not declared.isdigit():
-            raise InvalidRequest("The Content-Length header is not a number.")
-        digits = declared.lstrip(b"0")
-        if len(digits) > _MOST_DIGITS or int(digits or b"0") > limit:
+    def __init__(
+        self, receive: Receive, scope: Scope, headers: Mapping[bytes, bytes], limit: int, budget: BodyBudget
+    ) -> None:
+        self._receive, self._limit, self._budget = receive, limit, budget
+        self._headers = headers
+        self._client = (scope.get("client") or ("",))[0]
+        self._checked = False
+        self._received = self._counted = self._reserved = 0
+
+    async def receive(self) -> Message:
+        """Raises UnsupportedMedia, InvalidRequest or PayloadTooLarge."""
+        if not self._checked:
+            self._checked = True
+            await self._reserve(_declared(self._headers, self._limit))
+        message = await self._receive()
+        self._received += len(message.get("body", b""))
+        if self._received > self._limit:
             raise PayloadTooLarge
-        message = await receive()
-        received += len(message.get("body", b""))
-        if received > limit:
-            raise PayloadTooLarge
+        if self._received > self._counted:
+            await self._reserve(self._received + _STEP)
         return message
 
-    return limited
+    async def _reserve(self, length: int) -> None:
+        """Count the body as so long."""
+        self._counted = length
+        size = self._budget.size_of(length, self._headers.get(b"content-type", b""))
+        if size > self._reserved:
+            more, self._reserved = size - self._reserved, size
+            try:
+                await self._budget.reserve(self._client, more)
+            except BaseException:
+                self._reserved -= more
+                raise
+
+    def release(self) -> None:
+        """Nothing of it is in hand any more."""
+        if self._reserved:
+            self._budget.release(self._client, self._reserved)
+            self._reserved = 0
+
+
+def _declared(headers: Mapping[bytes, bytes], limit: int) -> int:
+    """A body's length, 0 where it is not told."""
+    if headers.get(b"content-encoding", b"identity").lower() not in (b"identity", b""):
+        raise UnsupportedMedia("Compressed requests are not understood.")
+    declared = headers.get(b"content-length", b"0")
+    if not declared.isdigit():
+        raise InvalidRequest("The Content-Length header is not a number.")
+    digits = declared.lstrip(b"0")
+    if len(digits) > _MOST_DIGITS or int(digits or b"0") > limit:
+        raise PayloadTooLarge
+    return int(digits or b"0")

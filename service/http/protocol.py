@@ -1,21 +1,135 @@
-"""uvicorn's HTTP protocol, writing each reply's head and body together.
+"""uvicorn's HTTP protocol with limits on what a connection costs, writing each reply's head and body together.
 
-They come as two writes, and for small replies the second system call, with what it wakes, costs as much as the rest
-of the event loop's work on a request.
+uvicorn itself limits neither headers nor the time that they take; its own limit on connections answers 503 to whoever
+comes last. Here is what it lacks, in a subclass: `service/http/connections.py` says which connection has to go.
+
+Head and body come as two writes, and for small replies the second system call, with what it wakes, costs as much as the
+rest of the event loop's work on a request.
 """
 
 import asyncio
+import json
 from collections.abc import Collection
-from typing import Any
+from http import HTTPStatus
+from typing import Any, Final
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+import httptools
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from service.connection_limits import ConnectionLimits
+from service.http.connections import Connections, Reason, Waits
+
+_REPLIES: Final[dict[Reason, tuple[HTTPStatus, str]]] = {
+    "header_size": (HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "The request's headers are too many, or too long."),
+    "header_time": (HTTPStatus.REQUEST_TIMEOUT, "The request's headers did not come in time."),
+    "body_time": (HTTPStatus.REQUEST_TIMEOUT, "The request's body did not come in time."),
+    "malformed": (HTTPStatus.BAD_REQUEST, "This is no HTTP/1.1 request."),
+    "full": (HTTPStatus.SERVICE_UNAVAILABLE, "The server has too many connections open."),
+}
 
 
 class HttpProtocol(HttpToolsProtocol):
-    """For `uvicorn.Config(http=...)`."""
+    """For `uvicorn.Config(http=...)`, with what all connections share given by `functools.partial`."""
+
+    def __init__(self, *arguments: Any, shared: Connections | None = None, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._shared = Connections(ConnectionLimits(), lambda reason: None) if shared is None else shared
+        self._limits = self._shared.limits
+        self._head_bytes = 0
+        self._in_head = self._in_body = False
+        self._refused: Reason | None = None
+        self.peer = ""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(_Gathering(transport, self.loop, self.tasks))  # type: ignore[arg-type]
+        self.peer = self.client[0] if self.client else ""
+        self._shared.opened(self, self.loop.time())
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._shared.closed(self)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self.transport.is_closing():
+            return
+        if not self._in_body:
+            self._head_bytes += len(data)
+        super().data_received(data)
+        if self.transport.is_closing():
+            return
+        too_long = self._in_head and self._head_bytes > self._limits.header_bytes
+        if too_long or (self.headers is not None and len(self.headers) > self._limits.headers):
+            self._shared.drop(self, "header_size")
+        else:
+            self._shared.waits(self, self._awaited(), self.loop.time())
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._in_head = True
+
+    def on_headers_complete(self) -> None:
+        too_long = self._head_bytes > self._limits.header_bytes and self._head_size() > self._limits.header_bytes
+        if too_long or len(self.headers) > self._limits.headers:
+            self._refused = "header_size"
+        if self._refused:
+            raise httptools.HttpParserError  # so that nothing is begun: `send_400_response` is called
+        self._in_head, self._in_body = False, True
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._in_body, self._head_bytes = False, 0
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if not self.transport.is_closing():
+            self._shared.waits(self, self._awaited(), self.loop.time())
+
+    def send_400_response(self, msg: str) -> None:
+        """The parser's refusal, in our words."""
+        self._shared.drop(self, self._refused or "malformed")
+
+    def _head_size(self) -> int:
+        """Bytes of the address and the headers; a body's first ones came with them."""
+        return len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+
+    def drop(self, reason: Reason) -> None:
+        """As `Connection.drop`. Nothing is written into the middle of a reply."""
+        if self.transport.is_closing():
+            return
+        replying = self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete
+        if not replying and reason in _REPLIES:
+            self.transport.write(_reply(reason))
+        self.transport.close()
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """A wish for another protocol is no error: the request is answered in this one."""
+
+    def _awaited(self) -> Waits | None:
+        """What is to come from the client before the server has something to do."""
+        cycle: RequestResponseCycle | None = self.cycle  # none before the first request
+        if self._in_head:
+            return Waits.FIRST_HEADER if cycle is None else Waits.HEADER
+        if self._in_body:
+            return Waits.BODY
+        if cycle is None:
+            return Waits.FIRST_HEADER
+        return Waits.NEXT_REQUEST if cycle.response_complete else None
+
+
+def _reply(reason: Reason) -> bytes:
+    status, detail = _REPLIES[reason]
+    code = "not_ready" if status is HTTPStatus.SERVICE_UNAVAILABLE else "invalid_request"
+    problem = {
+        "type": f"urn:vtv:problem:{code}",
+        "title": status.phrase,
+        "status": status.value,
+        "detail": detail,
+        "code": code,
+    }
+    body = json.dumps(problem).encode()
+    head = f"HTTP/1.1 {status.value} {status.phrase}\r\ncontent-type: application/problem+json\r\n"
+    return f"{head}content-length: {len(body)}\r\nconnection: close\r\n\r\n".encode() + body
 
 
 class _Gathering:

@@ -75,7 +75,13 @@ class Pipeline:
         )
         failed = threading.Event()
         self.batcher: Final = Batcher(
-            plan, settings.images_in_hand(plan.max_batch), metrics.batch, failed.set, settings.max_wait_ms / 1e3, settle
+            plan,
+            settings.images_in_hand(plan.max_batch),
+            metrics.batch,
+            failed.set,
+            settings.max_wait_ms / 1e3,
+            settle,
+            settings.images_per_client(plan.max_batch),
         )
         self.supervisor: Final = Supervisor(self.batcher, failed, self._build, metrics.engine_restarted)
         self._watchdog: Final = Watchdog(self.batcher, end)
@@ -107,13 +113,13 @@ class Pipeline:
         self._metrics.engine_built(self.status.backend, self.status.runtime, len(self.status.passed_over))
         return engine
 
-    def check_room(self) -> None:
-        """Raises NotReady or QueueFull, and counts it, where not even one image would be admitted now.
+    def check_room(self, client: str) -> None:
+        """Raises NotReady or QueueFull, and counts it, where not even one image of a client would be admitted now.
 
         For a look before a body is read: what is refused anyway must not cost those in hand.
         """
         try:
-            self.batcher.check_room()
+            self.batcher.check_room(client=client)
         except ServiceError as error:
             self._count_refusal(error)
             raise

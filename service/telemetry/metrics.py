@@ -1,9 +1,9 @@
 """Prometheus metrics, in a registry of the application's own."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sized
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Final, Literal, Protocol, get_args
+from typing import Final, Literal, Protocol, TypeVar, get_args
 
 import torch
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector
 
 from engine.slots import SlotTable
 
+ConnectionsT = TypeVar("ConnectionsT", bound=Sized)
 DropReason = Literal["disconnected", "deadline", "queue_full", "draining"]
 
 _STAGES: Final = ("decode", "queue", "compute", "encode")
@@ -121,6 +122,10 @@ class Metrics:
         self._jobs = Counter("vtv_jobs", "Teach jobs that are over.", ["outcome"], registry=self.registry)
         self._active_jobs = Gauge("vtv_jobs_active", "Teach jobs that run or wait.", registry=self.registry)
 
+        self._connections = Gauge("vtv_connections", "Connections open.", registry=self.registry)
+        self._connections_dropped = Counter(
+            "vtv_connections_dropped", "Connections closed for what they cost.", ["reason"], registry=self.registry
+        )
         self._answered = cache(self._label_request)
         # Series that exist from the start: the first event is then a rise, and none is told from no data.
         self._stage: Final = {stage: stages.labels(stage) for stage in _STAGES}
@@ -142,6 +147,14 @@ class Metrics:
         count, duration = self._answered(task, code)
         count.inc()
         duration.observe(seconds)
+
+    def watch(self, connections: ConnectionsT) -> ConnectionsT:
+        """Tell how many there are at every scrape."""
+        self._connections.set_function(lambda: len(connections))
+        return connections
+
+    def connection_dropped(self, reason: str) -> None:
+        self._connections_dropped.labels(reason).inc()
 
     def task_retired(self, task: str) -> None:
         """Its series go: a task that is no more has no rate, and whoever makes tasks makes no end of labels."""

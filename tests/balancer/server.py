@@ -42,7 +42,7 @@ def main() -> None:
         return paced(plan.build(progress))
 
     app = create_app(plan, build, open_store(settings.store), settings)
-    config = http_config(app, host=settings.host, port=settings.port)
+    config = http_config(app, settings, host=settings.host, port=settings.port)
     DrainingServer(config, app.state.pipeline, settings.drain_seconds).run()
 
 

@@ -48,7 +48,7 @@ class Overloaded:
     def __init__(self, directory: Path, **settings: object) -> None:
         store = make_store(directory)
         self.engine = GatedEngine(directory / "accelerator")
-        settings_ = Settings(store=store.root, device="cpu", **settings)
+        settings_ = Settings(store=store.root, device="cpu", **{"client_share": 1.0} | settings)
         app = create_app(self.engine, lambda progress: self.engine, store, settings_)
         self.batcher = app.state.pipeline.batcher
         config = uvicorn.Config(app, port=0, log_config=None, backlog=4096)
@@ -115,7 +115,7 @@ def open_inference(image: bytes) -> bytes:
 
 
 def request(path: str, content_type: str, body: bytes, headers: str = "") -> bytes:
-    lines = f"POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: {content_type}\r\n"
+    lines = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: {content_type}\r\n"
     return f"{lines}{headers}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
 

@@ -44,7 +44,7 @@ async def until(condition: Callable[[], bool], what: str) -> None:
 
 
 async def metric(port: int, name: str, label: str = "") -> int:
-    _, page = await ask(port, b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    _, page = await ask(port, b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
     samples = (line.rpartition(" ") for line in page.decode().splitlines() if not line.startswith("#"))
     return sum(int(float(value)) for key, _, value in samples if key.partition("{")[0] == name and label in key)
 

@@ -15,14 +15,14 @@ LIMIT = 4
 
 def request_head(content_type: str, length: int) -> bytes:
     """For requests that are to be broken off."""
-    lines = ["POST /infer?task=identity HTTP/1.1", "Host: x", f"Content-Type: {content_type}"]
+    lines = ["POST /infer?task=identity HTTP/1.1", "Host: localhost", f"Content-Type: {content_type}"]
     return "\r\n".join([*lines, f"Content-Length: {length}", "", ""]).encode()
 
 
 @pytest.fixture(scope="module")
 def small(start_server: Callable[..., ServerProcess]) -> ServerProcess:
     """A server with room for four images."""
-    return start_server(queue_limit=str(LIMIT), codec_processes="1")
+    return start_server(queue_limit=str(LIMIT), client_share="1", codec_processes="1")
 
 
 @pytest.fixture(scope="module")

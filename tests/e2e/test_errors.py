@@ -137,7 +137,7 @@ def test_declared_body_too_large(server: ServerProcess) -> None:
     host, port = server.url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=30) as connection:
         connection.sendall(
-            b"POST /infer?task=identity HTTP/1.1\r\nHost: x\r\nContent-Type: image/jpeg\r\n"
+            b"POST /infer?task=identity HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/jpeg\r\n"
             b"Content-Length: 99999999999\r\n\r\n"
         )
         assert connection.recv(65536).startswith(b"HTTP/1.1 413 ")
@@ -148,7 +148,7 @@ def test_lengths_that_are_none_are_the_clients_fault(server: ServerProcess, leng
     host, port = server.url.removeprefix("http://").split(":")
     lines = len(server.lines)
     with socket.create_connection((host, int(port)), timeout=30) as connection:
-        head = b"POST /infer?task=identity HTTP/1.1\r\nHost: x\r\nContent-Type: image/jpeg\r\nContent-Length: "
+        head = b"POST /infer?task=identity HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/jpeg\r\nContent-Length: "
         connection.sendall(head + length + b"\r\n\r\n" + b"no file")
         status = connection.recv(65536).split(b" ", 2)[1]
     assert status in (b"400", b"413", b"422")

@@ -94,7 +94,8 @@ def test_an_unknown_task_is_not_repeated(structured: ServerProcess) -> None:
 
 def test_a_client_that_left_is_told(structured: ServerProcess) -> None:
     host, port = structured.url.removeprefix("http://").split(":")
-    head = "POST /infer?task=identity HTTP/1.1\r\nHost: x\r\nX-Request-ID: gone-1\r\nContent-Type: image/jpeg\r\n"
+    head = "POST /infer?task=identity HTTP/1.1\r\nHost: localhost\r\nX-Request-ID: gone-1\r\n"
+    head += "Content-Type: image/jpeg\r\n"
     with socket.create_connection((host, int(port)), timeout=30) as connection:
         connection.sendall(f"{head}Content-Length: 1000\r\n\r\nbegun".encode())
     told = entry(structured, "gone-1")

@@ -81,8 +81,9 @@ def test_this_machine_needs_no_leave(load: Load, host: str) -> None:
     assert load({"VTV_HOST": host}).host == host
 
 
-def test_a_request_never_holds_more_than_the_queue(load: Load) -> None:
-    assert load({"VTV_QUEUE_LIMIT": "4"}).images_per_request(8) == 4
+def test_a_request_never_holds_more_than_a_clients_share_of_the_queue(load: Load) -> None:
+    assert load({"VTV_QUEUE_LIMIT": "4"}).images_per_request(8) == 3
+    assert load({"VTV_QUEUE_LIMIT": "4", "VTV_CLIENT_SHARE": "1"}).images_per_request(8) == 4
     assert load({"VTV_MAX_IMAGES": "5"}).images_per_request(64) == 5
 
 
