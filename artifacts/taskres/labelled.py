@@ -51,6 +51,16 @@ def load_labelled(path: Path, images: Path | None = None) -> dict[str, Labelled]
     return _split_file(path, images or path.parent) if path.suffix == ".json" else _class_folders(path)
 
 
+def is_classes(root: Path) -> bool:
+    """Whether a folder holds folders and nothing else."""
+    return all((root / name).is_dir() for name in _visible(root)) and bool(_visible(root))
+
+
+def load_classes(root: Path) -> Labelled:
+    """`CLASS/*` of one folder, without splits; raises DatasetError."""
+    return _folder(root, _visible(root))
+
+
 def _class_folders(root: Path) -> dict[str, Labelled]:
     """`train/CLASS/*` and `test/CLASS/*`; `val/CLASS/*` where it is there."""
     found = [split for split in SPLITS if (root / split).is_dir()]

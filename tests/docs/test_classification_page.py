@@ -30,4 +30,7 @@ def test_the_tutorial_ends_with_a_published_task(tmp_path: Path) -> None:
     assert len(published.value.labels) == 4
     metric = json.loads(published.metadata["metric"])
     assert metric["episodes"] == 32
+    again = Store(folder / "my-store").read_residual("treatment-again")
+    assert again.value.labels == published.value.labels
+    assert json.loads(again.metadata["metric"])["episodes"] == 16
     assert metric["value"] > 0.5  # chance is a quarter
