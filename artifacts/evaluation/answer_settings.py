@@ -22,7 +22,7 @@ BEST_TEMPERATURES = 2
 GUIDED = tuple((radius, eps) for radius in (8, 16, 24, 32) for eps in (1e-4, 1e-3))
 SMOOTH_GUIDED = ((32, 1e-4, 3), (64, 1e-5, 6))
 """Fitted on both smoothed: for answers that are as detailed as their queries."""
-GRABCUT = ((16, 1e-4), (24, 1e-5), (24, 1e-4), (32, 1e-4))
+GRABCUT = ((8, 1e-4), (16, 1e-4), (20, 1e-4), (24, 1e-4), (32, 1e-4))
 LUMA_GUIDED = ((8, 1e-3), (32, 1e-3))
 CHROMA = (0.5, 0.7, 0.85, 1.0, 1.2, 1.5)
 DETAIL = (0.25, 0.5, 0.75, 1.0)

@@ -6,6 +6,7 @@ import pytest
 
 from artifacts.evaluation.metrics import iou
 from engine.geometry import Pixels
+from engine.grabcut import _labels
 from engine.refine_picture import refine
 from engine.task_vector import AnswerSettings
 
@@ -85,3 +86,14 @@ def test_a_picture_of_one_colour_keeps_the_answers_shape() -> None:
     found = refine(vague(), query, GRABCUT)
     assert found[50, 58].min() > 200
     assert found[5, 5].max() < 50
+
+
+def test_likelier_background_on_the_border_is_sure_to_be() -> None:
+    soft = np.full((60, 80), 100, np.uint8)
+    soft[20:40, 30:60] = 220
+    soft[0, :40] = 160
+    labels = _labels(soft)
+    assert (labels[0, 40:] == cv2.GC_BGD).all()
+    assert (labels[:, -3:] == cv2.GC_BGD).all()
+    assert (labels[0, :40] == cv2.GC_PR_FGD).all()
+    assert (labels[3:20, 3:-3] == cv2.GC_PR_BGD).all()

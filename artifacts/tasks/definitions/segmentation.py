@@ -8,7 +8,7 @@ TASK = Task(
     source=picture,
     target=mask,
     metric="iou",
-    refinements=("guided", "grabcut"),
+    refinements=("grabcut",),
     description="White where the object is, black elsewhere.",
     training_share=0.40,
 )
