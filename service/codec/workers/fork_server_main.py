@@ -1,21 +1,28 @@
 """Forks the codec's processes: `python -m service.codec.workers.fork_server_main DESCRIPTOR NICENESS`.
 
 A process of one thread that has imported what they need, so that each costs milliseconds and little memory of its
-own. It forks one for each socket that comes over DESCRIPTOR, and ends when that closes; as its children end when
-theirs do, none outlives the server, however that ends.
+own. It forks one for each socket that comes over DESCRIPTOR, and ends when that closes, and its children with it: none
+outlives the server, however that ends, and whatever they are at. Where memory runs out the system ends one of them,
+not the server.
 """
 
 import gc
 import os
+import select
 import signal
 import socket
 import sys
 from contextlib import suppress
+from pathlib import Path
+from typing import Final
 
 import torch
 
 from service.codec.workers.worker import work
 from service.memory import keep_freed_memory
+
+_FIRST_TO_GO: Final = 800
+"""Of 1,000, added to what the system reckons by size; what serves comes later."""
 
 
 def main() -> None:
@@ -25,17 +32,50 @@ def main() -> None:
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the children
     os.nice(int(sys.argv[2]))
+    _go_first()
     torch.set_num_threads(1)
     keep_freed_memory()
     gc.freeze()  # the collector would write to pages that are shared
+    children: list[int] = []
     with socket.socket(fileno=int(sys.argv[1])) as control:
         while descriptors := socket.recv_fds(control, 1, 1)[1]:
             with socket.socket(fileno=descriptors[0]) as channel:
-                if os.fork() == 0:
+                child = os.fork()
+                if child == 0:
                     control.close()
                     with suppress(ConnectionError):
                         work(channel)
                     os._exit(0)
+            children = [*_alive(children), *_descriptor(child)]
+    for descriptor in children:
+        with suppress(ProcessLookupError):
+            signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+
+
+def _go_first() -> None:
+    """Where memory runs out: a picture is lost, or tried again. Elsewhere than on Linux it does nothing."""
+    score = Path("/proc/self/oom_score_adj")
+    with suppress(OSError):
+        score.write_text(str(max(_FIRST_TO_GO, int(score.read_text()))))
+
+
+def _descriptor(process: int) -> list[int]:
+    """By which it is known even when its number is another's; none where it has ended, or the system has no such."""
+    try:
+        return [os.pidfd_open(process)]
+    except (OSError, AttributeError):
+        return []
+
+
+def _alive(processes: list[int]) -> list[int]:
+    """Descriptors of those that have not ended; the others are closed."""
+    poll = select.poll()
+    for descriptor in processes:
+        poll.register(descriptor, select.POLLIN)
+    ended = {descriptor for descriptor, _ in poll.poll(0)}
+    for descriptor in ended:
+        os.close(descriptor)
+    return [descriptor for descriptor in processes if descriptor not in ended]
 
 
 if __name__ == "__main__":
