@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, asynccontextmanager, suppress
 from functools import cached_property, partial
 from importlib.metadata import version
+from pathlib import Path
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -62,7 +63,8 @@ def create_app(
     watcher.load()
     authenticator = Authenticator(settings)
     pipeline = Pipeline(plan, build, registry, metrics, settings, partial(end_now, ENGINE_HANGS), fit.tower)
-    teacher = Teacher(settings.model, plan.device.type, settings.max_pixels)
+    tower = settings.tower if isinstance(settings.tower, Path) else None
+    teacher = Teacher(settings.model, tower, plan.device.type, settings.max_pixels)
     jobs = TeachJobs(teacher, watcher.install, settings.teach_jobs, metrics)
     metrics.observe(pipeline.batcher, registry.slots)
 

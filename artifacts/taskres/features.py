@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from artifacts.errors import OfflineError
+from artifacts.pictures.limits import COMMANDS_LIMITS, PictureLimits
 from artifacts.pictures.read import read_file
 from artifacts.progress import Progress, Steps
 from artifacts.taskres.crops import Crop, middle
@@ -27,8 +28,8 @@ class FeatureCache:
     before an interruption is there after it.
     """
 
-    def __init__(self, tower: Tower, root: Path = DEFAULT_CACHE) -> None:
-        self.tower, self.folder = tower, root / tower.fingerprint[:16]
+    def __init__(self, tower: Tower, root: Path = DEFAULT_CACHE, limits: PictureLimits = COMMANDS_LIMITS) -> None:
+        self.tower, self.folder, self.limits = tower, root / tower.fingerprint[:16], limits
 
     def features(self, files: Sequence[Path], progress: Progress, crop: Crop = middle) -> Tensor:
         """Features [N,D] of pictures as `crop` shows them; raises OfflineError for a file that is no picture."""
@@ -46,7 +47,7 @@ class FeatureCache:
         steps = Steps("features", len(missing), 0, progress)
         wanted = list(missing.items())
         for part in (wanted[start : start + BATCH] for start in range(0, len(wanted), BATCH)):
-            squares = [crop.square(read_file(file), self.tower, path.stem) for path, file in part]
+            squares = [crop.square(read_file(file, limits=self.limits), self.tower, path.stem) for path, file in part]
             for (path, _), row in zip(part, forward(tower, np.stack(squares)).cpu().numpy(), strict=True):
                 _write(path, row)
             steps.update("pictures", len(part))

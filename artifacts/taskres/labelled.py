@@ -61,6 +61,12 @@ def load_classes(root: Path) -> Labelled:
     return _folder(root, _visible(root))
 
 
+def of_labels(files: Sequence[Path], labels: Sequence[str]) -> Labelled:
+    """Files with the name of each one's class; classes are numbered in the order of their names."""
+    names = tuple(sorted(set(labels)))
+    return Labelled(tuple(files), tuple(map(names.index, labels)), names)
+
+
 def _class_folders(root: Path) -> dict[str, Labelled]:
     """`train/CLASS/*` and `test/CLASS/*`; `val/CLASS/*` where it is there."""
     found = [split for split in SPLITS if (root / split).is_dir()]

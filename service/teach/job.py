@@ -12,13 +12,15 @@ State = Literal["queued", "running"] | End
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """What is to be taught: picture files, inputs and outputs in the same order, uint8 bytes as they were sent."""
+    """What is to be taught: picture files as they were sent, inputs with outputs or with labels in the same order."""
 
     task: str
     inputs: list[bytes]
     outputs: list[bytes]
     force: bool
-    """Install the task even if its vector is no better than none."""
+    """Install the task even if it is no better than what needs no teaching."""
+    labels: tuple[str, ...] = ()
+    """The class of each input, where the task is to tell classes apart: then there are no outputs."""
 
 
 class JobInfo(BaseModel):
@@ -33,8 +35,8 @@ class JobInfo(BaseModel):
     started: datetime | None = None
     finished: datetime | None = None
     error: str | None = Field(default=None, description="Why it failed.")
-    artifact: str | None = Field(default=None, description="SHA-256 of the installed task vector's file.")
-    metric: dict[str, Any] | None = Field(default=None, description="How the vector does, and what needs no teaching.")
+    artifact: str | None = Field(default=None, description="SHA-256 of the installed artifact's file.")
+    metric: dict[str, Any] | None = Field(default=None, description="How the task does, and what needs no teaching.")
 
     @property
     def ended(self) -> bool:

@@ -13,7 +13,7 @@ from typing import Final
 from service.errors import QueueFull, ServiceError, UnknownJob
 from service.tasks.task_info import TaskInfo
 from service.teach.job import End, JobInfo, Lesson
-from service.teach.process import LessonFailed, Teacher, learn, write_pairs
+from service.teach.process import LessonFailed, Teacher, learn, write_lesson
 from service.telemetry.metrics import Metrics
 
 log: Final = logging.getLogger("vtv.teach")
@@ -95,7 +95,7 @@ class TeachJobs:
 
         with TemporaryDirectory(prefix="vtv-teach-") as name:
             folder = Path(name)
-            await asyncio.to_thread(write_pairs, lesson, folder)
+            await asyncio.to_thread(write_lesson, lesson, folder)
             content, job.metric = await learn(lesson, folder, self._teacher, tell)
         task, _ = await self._install(lesson.task, content)
         job.artifact = task.artifact

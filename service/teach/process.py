@@ -13,9 +13,10 @@ from typing import Any, Final
 from artifacts.data.pairs import INPUT, OUTPUT
 from artifacts.pictures.formats import format_of
 from service.teach.job import Lesson
-from service.teach.worker import ARTIFACT
+from service.teach.worker import ARTIFACT, LABELS
 
 log: Final = logging.getLogger("vtv.teach")
+_NO_TOWER: Final = "This server learns no classes: it has no image tower."
 _DIED: Final = "The job's process ended before it was done. The log says how."
 
 
@@ -27,8 +28,11 @@ class LessonFailed(Exception):
         self.metric = metric
 
 
-def write_pairs(lesson: Lesson, folder: Path) -> None:
-    """Write the files as `vtv teach --examples` reads them."""
+def write_lesson(lesson: Lesson, folder: Path) -> None:
+    """Write pairs as `vtv teach --examples` reads them; pictures in classes beside a list of their labels, since a
+    label may be no name for a folder."""
+    if lesson.labels:
+        (folder / LABELS).write_text(json.dumps(lesson.labels))
     for name, files in ((INPUT, lesson.inputs), (OUTPUT, lesson.outputs)):
         (folder / name).mkdir()
         for number, content in enumerate(files, start=1):
@@ -37,9 +41,11 @@ def write_pairs(lesson: Lesson, folder: Path) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Teacher:
-    """What every lesson is learnt with: the served model, where it computes, pixels of a picture at most."""
+    """What every lesson is learnt with: the served model and image tower, where the model computes, pixels of a picture
+    at most."""
 
     model: Path
+    tower: Path | None
     device: str
     max_pixels: int
 
@@ -51,7 +57,10 @@ async def learn(
 
     `tell` hears of stages and progress.
     """
-    words = [str(folder), str(teacher.model), teacher.device, str(teacher.max_pixels), lesson.task]
+    if lesson.labels and teacher.tower is None:
+        raise LessonFailed(_NO_TOWER)
+    learner = teacher.tower if lesson.labels else teacher.model
+    words = [str(folder), str(learner), teacher.device, str(teacher.max_pixels), lesson.task]
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *("-m", "service.teach.worker", *words, "force" if lesson.force else "judge"),

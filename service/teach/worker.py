@@ -10,13 +10,18 @@ import os
 import sys
 import threading
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import torch
 
 from artifacts.errors import OfflineError
 
+if TYPE_CHECKING:
+    from artifacts.stages import Follower
+
 ARTIFACT: Final = "taught.safetensors"
+LABELS: Final = "labels.json"
+"""The class of each input, where the lesson is of classes."""
 _NO_PACKAGES: Final = "This server cannot teach: it was installed without the packages of the offline job."
 _NICENESS: Final = 10
 """Less than serving, and still a tenth of a core that serving would take whole."""
@@ -27,33 +32,58 @@ def main() -> None:
     threading.Thread(target=_end_with_the_server, daemon=True).start()
     os.nice(_NICENESS)
     torch.set_num_threads(1)
-    folder, model, device, max_pixels, name, force = sys.argv[1:]
+    folder, learner, device, max_pixels, name, force = sys.argv[1:]
+    teach = _classes if (Path(folder) / LABELS).is_file() else _pairs
     try:
-        _say(_taught(Path(folder), Path(model), device, int(max_pixels), name, force == "force"))
+        _say(teach(Path(folder), Path(learner), device, int(max_pixels), name, force == "force"))
     except ModuleNotFoundError:
         _say({"error": _NO_PACKAGES})
     except OfflineError as error:
         _say({"error": str(error).replace(f"{folder}{os.sep}", "")})
 
 
-def _taught(folder: Path, path: Path, device: str, max_pixels: int, name: str, force: bool) -> dict[str, Any]:
+def _pairs(folder: Path, path: Path, device: str, max_pixels: int, name: str, force: bool) -> dict[str, Any]:
     # A server without the packages of the offline job starts all the same, and says so here.
     from artifacts.data.pairs import load_pairs
     from artifacts.job import frozen_model
     from artifacts.pictures.limits import PictureLimits
-    from artifacts.stages import Follower
     from artifacts.store.artifact import save_artifact
     from artifacts.teach import refusal, teach
 
     model, fingerprint = frozen_model(path, device)
     pairs = load_pairs(folder, model.geometry.cell, PictureLimits(max_pixels))
-    follower = Follower(lambda stage, progress: _say({"stage": stage, "progress": round(progress, 3)}))
-    taught = teach(model, fingerprint, name, pairs, follower)
+    taught = teach(model, fingerprint, name, pairs, _follower())
     metric = json.loads(taught.metadata["metric"])
     if not (taught.better or force):
         return {"error": refusal(taught).replace("--force", "force=true"), "metric": metric}
     save_artifact(folder / ARTIFACT, taught.vector, taught.metadata)
     return {"artifact": ARTIFACT, "metric": metric}
+
+
+def _classes(folder: Path, tower: Path, device: str, max_pixels: int, name: str, force: bool) -> dict[str, Any]:
+    from artifacts.data.pairs import INPUT
+    from artifacts.pictures.limits import PictureLimits
+    from artifacts.store.residual import save_residual
+    from artifacts.taskres.features import FeatureCache
+    from artifacts.taskres.labelled import of_labels
+    from artifacts.taskres.teach import refusal, teach_classes
+    from engine.towers.folder import load_tower
+
+    files = sorted((folder / INPUT).iterdir(), key=lambda file: int(file.stem))
+    pictures = of_labels(files, json.loads((folder / LABELS).read_text()))
+    cache = FeatureCache(load_tower(tower), folder / "features", PictureLimits(max_pixels))
+    taught = teach_classes(cache, tower, name, pictures, _follower())
+    metric = json.loads(taught.metadata["metric"])
+    if not (taught.better or force):
+        return {"error": refusal(taught).replace("--force", "force=true"), "metric": metric}
+    save_residual(folder / ARTIFACT, taught.value, taught.metadata)
+    return {"artifact": ARTIFACT, "metric": metric}
+
+
+def _follower() -> "Follower":
+    from artifacts.stages import Follower
+
+    return Follower(lambda stage, progress: _say({"stage": stage, "progress": round(progress, 3)}))
 
 
 def _say(message: dict[str, Any]) -> None:

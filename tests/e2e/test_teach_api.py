@@ -12,14 +12,18 @@ import numpy as np
 import pytest
 
 from tests.support import ServerProcess, image_file, photo, wait_until
+from vtv_client import Client
 
 KEY = {"X-API-Key": "admin"}
 Files = list[tuple[str, tuple[str, bytes, str]]]
 
 
 @pytest.fixture(scope="module")
-def teaching(start_server: Callable[..., ServerProcess], tmp_path_factory: pytest.TempPathFactory) -> ServerProcess:
-    return start_server(admin_key="admin", teach_jobs="2", store=str(tmp_path_factory.mktemp("empty")))
+def teaching(
+    start_server: Callable[..., ServerProcess], tower_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> ServerProcess:
+    store, tower = str(tmp_path_factory.mktemp("empty")), str(tower_folder)
+    return start_server(admin_key="admin", teach_jobs="2", store=store, tower=tower, tower_buckets="1")
 
 
 def lesson(count: int, seed: int = 0) -> Files:
@@ -72,6 +76,25 @@ def test_a_lesson_becomes_a_task_that_answers(teaching: ServerProcess) -> None:
 
 
 @pytest.mark.slow
+def test_labelled_pictures_become_a_task_that_tells_classes(teaching: ServerProcess) -> None:
+    draw = np.random.default_rng(0)
+    labels = ["night/dark", "day"] * 6
+    shades = [np.uint8(40 if label != "day" else 180) + draw.integers(0, 40, (40, 40, 3), np.uint8) for label in labels]
+    pictures = [image_file(shade) for shade in shades]
+    with Client(teaching.url, admin_key="admin") as client:
+        job = client.wait(client.teach_classes("light", pictures, labels), every=0.1)
+        assert (job.state, job.error) == ("done", None)
+        assert job.metric is not None
+        assert (job.metric["name"], job.metric["episodes"]) == ("accuracy", 4)
+        told = client.classify("light", pictures[0])
+        assert {entry.label for entry in told.classes} == {"day", "night/dark"}
+        assert told.artifact == job.artifact
+        useless = client.wait(client.teach_classes("useless", pictures[:1] * 8, ["a", "b"] * 4), every=0.1)
+        assert useless.state == "failed"
+        assert "force=true" in str(useless.error)
+
+
+@pytest.mark.slow
 def test_a_vector_that_is_no_use_is_not_installed(teaching: ServerProcess) -> None:
     """Random weights learn nothing from noise: the mean colour does better."""
     job = until_over(teaching, post(teaching, "useless", lesson(2)).headers["location"])
@@ -121,6 +144,10 @@ WRONG: dict[str, tuple[Files, dict[str, str], int, str]] = {
     "no partner": (lesson(3)[:5], {}, 400, "3 input and 2 output"),
     "no picture": ([*lesson(2)[:3], ("output", ("x", b"text", "image/png"))], {}, 422, "output 2"),
     "foreign": ([*lesson(2)[:3], ("output", ("x", b"GIF89a", "image/png"))], {}, 415, "output 2"),
+    "labels and outputs": (lesson(2), {"label": "a"}, 400, "label and output"),
+    "fewer labels": ([lesson(2)[0], lesson(2)[2]], {"label": "a"}, 400, "2 input files and 1 labels"),
+    "one class": ([lesson(2)[0]], {"label": "a"}, 400, "2 classes or more"),
+    "no label": ([lesson(2)[0]], {"label": " "}, 400, "printable"),
     "unknown field": (lesson(2), {"speed": "1"}, 400, "speed"),
     "wrong force": (lesson(2), {"force": "yes"}, 400, "force"),
 }

@@ -44,7 +44,7 @@ class Request(Generic[Result]):
     params: dict[str, str] = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
     content: bytes | None = None
-    data: dict[str, str] | None = None
+    data: Mapping[str, str | list[str]] | None = None
     files: _Files | None = None
     admin: bool = False
     """Whether the admin key is needed."""
@@ -111,6 +111,14 @@ def teach(name: str, inputs: Iterable[bytes], outputs: Iterable[bytes], force: b
     files = _files("input", inputs) + _files("output", outputs)
     path = f"{_task_path(name)}/teach"
     return Request("POST", path, _replies.job, data={"force": str(force).lower()}, files=files, admin=True)
+
+
+def teach_classes(name: str, images: Iterable[bytes], labels: Iterable[str], force: bool) -> Request[Job]:
+    """A job that makes a classification task of labelled pictures."""
+    data: dict[str, str | list[str]] = {"force": str(force).lower(), "label": list(labels)}
+    return Request(
+        "POST", f"{_task_path(name)}/teach", _replies.job, data=data, files=_files("input", images), admin=True
+    )
 
 
 def job(job_id: str) -> Request[Job]:

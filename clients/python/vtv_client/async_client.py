@@ -107,6 +107,13 @@ class AsyncClient:
         given, wanted = [await asyncio.to_thread(read_files, files) for files in (inputs, outputs)]
         return await self._send(_requests.teach(name, given, wanted, force))
 
+    async def teach_classes(
+        self, name: str, images: Iterable[File], labels: Iterable[str], *, force: bool = False
+    ) -> Job:
+        """As `Client.teach_classes`."""
+        given = await asyncio.to_thread(read_files, images)
+        return await self._send(_requests.teach_classes(name, given, labels, force))
+
     async def job(self, job_id: str) -> Job:
         """A job as it is now. Needs the admin key."""
         return await self._send(_requests.job(job_id))

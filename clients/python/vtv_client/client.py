@@ -121,6 +121,10 @@ class Client:
         """
         return self._send(_requests.teach(name, read_files(inputs), read_files(outputs), force))
 
+    def teach_classes(self, name: str, images: Iterable[File], labels: Iterable[str], *, force: bool = False) -> Job:
+        """As `teach`, of a task that tells classes apart: image i shows class `labels[i]`."""
+        return self._send(_requests.teach_classes(name, read_files(images), labels, force))
+
     def job(self, job_id: str) -> Job:
         """A job as it is now. Needs the admin key."""
         return self._send(_requests.job(job_id))

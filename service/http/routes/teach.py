@@ -1,5 +1,6 @@
-"""`POST /tasks/{name}/teach` and `/jobs`: a task made of uploaded pairs while the service runs."""
+"""`POST /tasks/{name}/teach` and `/jobs`: a task made of uploaded pictures while the service runs."""
 
+from collections import Counter
 from typing import Any, Final
 
 from fastapi import APIRouter, Depends, Request, Response, Security
@@ -20,7 +21,10 @@ from service.teach.jobs import TeachJobs
 
 MOST_PAIRS: Final = 256
 _FEWEST_PAIRS: Final = 2
-_FIELDS: Final = ("input", "output", "force")
+_FEWEST_PICTURES: Final = 2
+"""Of a class."""
+_FIELDS: Final = ("input", "output", "label", "force")
+_LONGEST_LABEL: Final = 100
 _FILES: Final = {"type": "array", "items": BINARY, "minItems": _FEWEST_PAIRS, "maxItems": MOST_PAIRS}
 _FORM: Final[dict[str, Any]] = {
     "requestBody": {
@@ -29,15 +33,21 @@ _FORM: Final[dict[str, Any]] = {
             "multipart/form-data": {
                 "schema": {
                     "type": "object",
-                    "required": ["input", "output"],
+                    "required": ["input"],
                     "properties": {
                         "input": {**_FILES, "description": "What will be sent. JPEG, PNG or WebP."},
                         "output": {**_FILES, "description": "What each input is to become, in the same order."},
+                        "label": {
+                            "type": "array",
+                            "items": {"type": "string", "minLength": 1, "maxLength": _LONGEST_LABEL},
+                            "description": "In place of outputs: each input's class, in the same order. The task then "
+                            "tells the classes apart; each needs two inputs or more.",
+                        },
                         "force": {
                             "type": "string",
                             "enum": ["true", "false"],
                             "default": "false",
-                            "description": "Install the task even if its vector is no better than none.",
+                            "description": "Install the task even if it is no better than no teaching.",
                         },
                     },
                 }
@@ -56,16 +66,18 @@ def teach_routes(jobs: TeachJobs, authenticator: Authenticator) -> APIRouter:
 
     @router.post(
         "/tasks/{name}/teach",
-        summary="Make a task of input/output pairs",
+        summary="Make a task of input/output pairs, or of labelled inputs",
         status_code=202,
         responses=problems(400, 413, 415, 422, 429),
         openapi_extra=_FORM,
     )
     async def teach(name: str, request: Request, response: Response) -> JobInfo:
-        """Start a job that makes a task vector of the pairs and installs it; `Location` is its address.
+        """Start a job that makes a task of the pictures and installs it; `Location` is its address.
 
         One job is done at a time, at low priority beside serving. From six pairs on a third is held out to judge the
-        vector, which is installed where it does better than no vector, the input itself and one colour.
+        vector, which is installed where it does better than no vector, the input itself and one colour. Of labelled
+        inputs a third of each class is held out; the task is installed where it beats the commonest class, and is no
+        worse than its base.
         """
         job = jobs.submit(await _read_lesson(name, request))
         response.headers["Location"] = f"/jobs/{job.id}"
@@ -94,14 +106,12 @@ async def _read_lesson(name: str, request: Request) -> Lesson:
     except ArtifactError:
         raise InvalidRequest("The task's name must be letters, digits, '_' or '-', at most 64.") from None
     if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
-        raise UnsupportedMedia("Send multipart/form-data with input and output files in pairs.")
+        raise UnsupportedMedia("Send multipart/form-data: input files, with an output or a label for each.")
     try:
-        async with request.form(max_files=2 * MOST_PAIRS, max_fields=len(_FIELDS)) as form:
+        async with request.form(max_files=2 * MOST_PAIRS, max_fields=2 * MOST_PAIRS + 1) as form:
             return await _lesson(name, form)
     except MultiPartException:
-        raise InvalidRequest(
-            f"The multipart body is malformed, or holds more than {MOST_PAIRS} pairs."
-        ) from None
+        raise InvalidRequest(f"The multipart body is malformed, or holds more than {MOST_PAIRS} pairs.") from None
     except ClientDisconnect:
         raise ClientClosed from None
 
@@ -109,16 +119,32 @@ async def _read_lesson(name: str, request: Request) -> Lesson:
 async def _lesson(name: str, form: FormData) -> Lesson:
     for field in form:
         if field not in _FIELDS:
-            raise InvalidRequest(f"{field[:100]}: Unknown field. A lesson has input, output and force.")
+            raise InvalidRequest(f"{field[:100]}: Unknown field. A lesson has input, output or label, and force.")
     inputs, outputs = await _pictures(form, "input"), await _pictures(form, "output")
+    force = form.get("force", "false")
+    if force not in ("true", "false"):
+        raise InvalidRequest("force: Input should be 'true' or 'false'.")
+    if "label" in form:
+        return Lesson(name, inputs, outputs, force == "true", _labels(form, len(inputs), len(outputs)))
     if len(inputs) != len(outputs):
         raise InvalidRequest(f"{len(inputs)} input and {len(outputs)} output files: each input needs its output.")
     if len(inputs) < _FEWEST_PAIRS:
         raise InvalidRequest("A task is taught by 2 pairs or more: each is the example for the others.")
-    force = form.get("force", "false")
-    if force not in ("true", "false"):
-        raise InvalidRequest("force: Input should be 'true' or 'false'.")
     return Lesson(name, inputs, outputs, force == "true")
+
+
+def _labels(form: FormData, inputs: int, outputs: int) -> tuple[str, ...]:
+    if outputs:
+        raise InvalidRequest("label and output: an input has one or the other.")
+    labels = tuple(label.strip() for label in form.getlist("label") if isinstance(label, str))
+    if len(labels) != inputs:
+        raise InvalidRequest(f"{inputs} input files and {len(labels)} labels: each input needs its label.")
+    if not all(0 < len(label) <= _LONGEST_LABEL and label.isprintable() for label in labels):
+        raise InvalidRequest(f"label: A label is 1 to {_LONGEST_LABEL} printable characters.")
+    counts = Counter(labels).values()
+    if len(counts) < 2 or min(counts) < _FEWEST_PICTURES:
+        raise InvalidRequest("label: A task needs 2 classes or more, with 2 inputs or more of each.")
+    return labels
 
 
 async def _pictures(form: FormData, name: str) -> list[bytes]:
