@@ -105,9 +105,11 @@ def test_alpha_may_be_chosen_or_learnt(work: Path, tower: Path) -> None:
     assert load_residual(work / "alpha.task").value.alpha not in (0.125, 0.25, 0.5, 1.0, 2.0)
 
 
-def test_own_classes(work: Path, tower: Path) -> None:
-    assert call("base --own-classes --task objects -o @objects.base", work, tower) == 0
-    value = load_residual(work / "objects.base").value
+def test_own_classes(work: Path, tower: Path, capsys: Capture) -> None:
+    assert call("base --own-classes --task objects --json -o @objects.base", work, tower) == 0
+    artifact = load_residual(work / "objects.base")
+    value, told = artifact.value, json.loads(capsys.readouterr().out)
+    assert told == {"task": "objects", "artifact": artifact.hash, "classes": 4, "method": "class names"}
     assert (value.labels, value.scale) == ((*NAMES, "dog"), 20.0)
     assert call("base --own-classes --task objects --scale 7.5 -o @scaled.base", work, tower) == 0
     assert load_residual(work / "scaled.base").value.scale == 7.5

@@ -1,5 +1,6 @@
 """`vtv taskres base`."""
 
+import json
 from argparse import Namespace
 from argparse import _ActionsContainer as Container
 from typing import TYPE_CHECKING
@@ -60,6 +61,7 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--clip", type=values.input_folder, metavar="DIR", help="the CLIP whose image tower --tower is (default: none)"
     )
+    options.add_json(parser)
 
 
 def _add_words(parser: Container) -> None:
@@ -93,8 +95,11 @@ def run(a: Namespace) -> int:
     data = taskres_options.data_name(a.dataset) if a.tune else "none"
     method = "tuned projection" if a.tune else "given projection" if a.projection else "class names"
     told = a.description or sentence(value.labels)
-    save_residual(a.output, value, describe(a.task, method, a.tune or 0, a.seed if a.tune else 0, data, told))
+    about = describe(a.task, method, a.tune or 0, a.seed if a.tune else 0, data, told)
+    digest = save_residual(a.output, value, about)
     say(f"{a.task}: {len(value.labels)} classes in {a.output}")
+    if a.json:
+        print(json.dumps({"task": a.task, "artifact": digest, "classes": len(value.labels), "method": method}))
     return 0
 
 

@@ -1,5 +1,6 @@
 """`vtv taskres import`."""
 
+import json
 from argparse import Namespace
 
 from artifacts.console import say
@@ -38,6 +39,7 @@ def add(commands: Commands) -> None:
     parser.add_argument("--description", default="", metavar="TEXT", help="what the task does (default: its classes)")
     options.add_output(parser, "the task's file")
     taskres_options.add_tower(parser)
+    options.add_json(parser)
 
 
 def run(a: Namespace) -> int:
@@ -52,6 +54,8 @@ def run(a: Namespace) -> int:
     check_name(a.task)
     value = read_task(a.checkpoint, read_names(a.names), a.alpha, a.scale, load_tower(a.tower))
     about = describe(a.task, "public task residual", 0, 0, "unknown", a.description or sentence(value.labels))
-    save_residual(a.output, value, about)
+    digest = save_residual(a.output, value, about)
     say(f"{a.task}: {len(value.labels)} classes in {a.output}")
+    if a.json:
+        print(json.dumps({"task": a.task, "artifact": digest, "classes": len(value.labels)}))
     return 0
