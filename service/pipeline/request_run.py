@@ -7,10 +7,11 @@ everything cancelled that was not begun: its pictures are forgotten, and nothing
 """
 
 import asyncio
+import logging
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from engine.runner import Row
 from engine.task_vector import AnswerSettings
@@ -20,10 +21,13 @@ from service.codec.codec import EncodedAnswer
 from service.codec.spec import ImageSpec, Square
 from service.codec.workers.pool import CodecPool
 from service.codec.workers.process import CodecJob
+from service.errors import ServiceError
+from service.pipeline.answer_check import is_bad
 from service.pipeline.call import Call
 from service.telemetry.metrics import Metrics
 from service.telemetry.timing import Timing
 
+log: Final = logging.getLogger("vtv.pipeline")
 AnswerT = TypeVar("AnswerT")
 
 
@@ -63,7 +67,7 @@ class RequestRun(ABC, Generic[AnswerT]):
             task = self.call.options.task or ""
             job = Job(self.ticket, decoded.program, decoded.pixels, self.slot, task, self.deadline)
             self.jobs.append(job)
-            answer = await self.encoded(image, await self.batcher.infer(job))
+            answer = await self.encoded(image, job, await self.batcher.infer(job))
         finally:
             self.codecs.forget(image)
         timing = Timing(
@@ -80,7 +84,7 @@ class RequestRun(ABC, Generic[AnswerT]):
         """What is asked of the codec for an image."""
 
     @abstractmethod
-    async def encoded(self, image: CodecJob, row: Row) -> AnswerT:
+    async def encoded(self, image: CodecJob, job: Job, row: Row) -> AnswerT:
         """What the engine said of an image, as it is answered. Raises ServiceError."""
 
     @property
@@ -100,7 +104,13 @@ class PaintingRun(RequestRun[EncodedAnswer]):
         image, mask = call.images[index], call.masks[index] if call.masks else None
         return ImageSpec(image, call.example, mask, options.size, options.format, call.encoded, self.settings)
 
-    async def encoded(self, image: CodecJob, row: Row) -> EncodedAnswer:
+    async def encoded(self, image: CodecJob, job: Job, row: Row) -> EncodedAnswer:
+        if is_bad(row, job.pixels):
+            log.error(
+                "task %s: the engine painted one colour, whatever the picture shows", job.task or "of the request"
+            )
+            self.metrics.bad_answer()
+            raise ServiceError
         return await self.codecs.encode(image, row)
 
 
@@ -113,7 +123,7 @@ class ClassifyingRun(RequestRun[Row]):
     def spec(self, index: int) -> ImageSpec:
         return ImageSpec(self.call.images[index], None, None, "native", "png", False, _UNREFINED, self.square)
 
-    async def encoded(self, image: CodecJob, row: Row) -> Row:
+    async def encoded(self, image: CodecJob, job: Job, row: Row) -> Row:
         return row
 
 

@@ -118,6 +118,9 @@ class Metrics:
         self._codec_deaths = Counter(
             "vtv_codec_restarts", "Codec processes that died and were replaced.", registry=self.registry
         )
+        self._bad_answers = Counter(
+            "vtv_bad_answers", "Answers of one colour to pictures of several: 500.", registry=self.registry
+        )
 
         self._jobs = Counter("vtv_jobs", "Teach jobs that are over.", ["outcome"], registry=self.registry)
         self._active_jobs = Gauge("vtv_jobs_active", "Teach jobs that run or wait.", registry=self.registry)
@@ -181,6 +184,9 @@ class Metrics:
 
     def codec_process_died(self) -> None:
         self._codec_deaths.inc()
+
+    def bad_answer(self) -> None:
+        self._bad_answers.inc()
 
     def jobs(self, active: int, ended: str | None = None) -> None:
         """Teach jobs now in hand; how one of them ended, if one did."""

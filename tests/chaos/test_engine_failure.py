@@ -5,7 +5,9 @@ import weakref
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import cv2
 import httpx
+import numpy as np
 import pytest
 import uvicorn
 
@@ -13,7 +15,7 @@ from artifacts.store.folder import Store
 from engine.geometry import Pixels
 from engine.plan import EnginePlan
 from engine.program import ProgramName
-from engine.runner import Pending, Progress
+from engine.runner import Done, Pending, Progress
 from engine.runtime import Engine
 from service.app import create_app
 from service.server import DrainingServer
@@ -25,7 +27,7 @@ class Device:
     """What the engines of a test compute on."""
 
     def __init__(self) -> None:
-        self.broken = False
+        self.broken = self.constant = False
         self.error: type[BaseException] = RuntimeError
         """A class: an exception that is kept keeps its traceback's frames, and with them the engine."""
         self.built = 0
@@ -39,6 +41,8 @@ class FailingEngine(Engine):
     def submit(self, program: ProgramName, pixels: Pixels, slots: Sequence[int] = ()) -> Pending:
         if self.device_state.broken:
             raise self.device_state.error("secret detail: the device fell off the bus")
+        if self.device_state.constant:
+            return Done(np.full((len(pixels), 111, 111, 3), 7, np.uint8))
         return super().submit(program, pixels, slots)
 
     def warm_up(self) -> None:
@@ -129,6 +133,22 @@ def test_whatever_ends_the_engines_thread_it_is_replaced(served: Served, error: 
     served.device.broken = False
     served.wait_ready()
     assert served.ask().content == before
+
+
+def test_one_colour_is_no_answer_unless_the_picture_has_one(served: Served) -> None:
+    before = served.ask().content
+    served.device.constant = True
+    failed = served.ask()
+    assert (failed.status_code, failed.json()["code"]) == (500, "internal")
+    assert served.sample("vtv_bad_answers_total") == 1
+    served.device.constant = False
+    assert served.ask().content == before
+    served.device.constant = True
+    flat = np.full((64, 64, 3), 90, np.uint8)
+    headers = {"Content-Type": "image/png"}
+    content = cv2.imencode(".png", flat)[1].tobytes()
+    assert served.client.post("/infer?task=identity", content=content, headers=headers).status_code == 200
+    assert served.sample("vtv_bad_answers_total") == 1
 
 
 def test_a_process_whose_engine_cannot_be_helped_ends(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
