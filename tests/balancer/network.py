@@ -1,13 +1,16 @@
 """Machines that are network namespaces, all on one bridge: addresses 10.77.0.x, reachable from none but each other."""
 
+import os
 import subprocess
 import sys
 from typing import Final
 
-BALANCER: Final = "vtv-balancer"
+RUN: Final = os.environ.setdefault("BALANCER_RUN", str(os.getpid()))
+"""Of this process and those that it starts, so that several runs have networks of their own."""
+BALANCER: Final = f"vtv-{RUN}"
 """Where the bridge is, HAProxy, the store and the clients: 10.77.0.1."""
 ADDRESS: Final = "10.77.0.1"
-SERVERS: Final = {"vtv-a": "10.77.0.11", "vtv-b": "10.77.0.12", "vtv-c": "10.77.0.13"}
+SERVERS: Final = {f"vtv-{RUN}-{letter}": f"10.77.0.{number}" for number, letter in enumerate("abc", start=11)}
 
 
 def inside(machine: str, *command: str) -> list[str]:
@@ -27,7 +30,6 @@ class Network:
     """Made when entered, taken away with all that runs in it when left."""
 
     def __enter__(self) -> "Network":
-        self._remove()
         for machine in (BALANCER, *SERVERS):
             _ip("netns", "add", machine)
             _ip("-n", machine, "link", "set", "lo", "up")

@@ -34,6 +34,8 @@ TASK = "identity"
 LOAD = 0.6
 """Of what the servers together answer at best."""
 PUBLISHES = 20
+AFTERWARDS = 3.0
+"""Seconds until the balancer's checks have found all servers again, once a machine that stood still goes on."""
 CLOSE = 3
 """Gray levels between two signatures of one answer."""
 
@@ -78,7 +80,13 @@ def run(folder: Path, seconds: float) -> dict[str, Any]:
         loader.stdin.close()
         reader.join()
         loader.wait()
-    return report([json.loads(line) for line in lines], expected) | {
+    found = [json.loads(line) for line in lines]
+    still = [entry for entry in found if "late" in entry]
+    asked = [entry for entry in found if "status" in entry]
+    counted = [entry for entry in asked if not any(_during(entry, gap) for gap in still)]
+    return report(counted, expected) | {
+        "machine_stood_still_seconds": [round(gap["late"], 1) for gap in still],
+        "not_counted_as_it_stood_still": len(asked) - len(counted),
         "seconds": seconds,
         "rate": round(rate, 1),
         "publishes": len(delays),
@@ -110,7 +118,7 @@ def capacity(picture: Path) -> float:
     time.sleep(8)
     out, _ = process.communicate()
     found = [json.loads(line) for line in out.splitlines()]
-    ends = sorted(entry["at"] + entry["seconds"] for entry in found if entry["status"] == 200)
+    ends = sorted(entry["at"] + entry["seconds"] for entry in found if entry.get("status") == 200)
     kept = ends[len(ends) // 4 :]
     return (len(kept) - 1) / (kept[-1] - kept[0])
 
@@ -135,25 +143,28 @@ def disturb(fleet: Fleet, seconds: float) -> list[str]:
     def until(share: float) -> None:
         time.sleep(max(0.0, started + share * seconds - time.monotonic()))
 
+    def note(what: str) -> None:
+        happened.append(f"{time.monotonic() - started:.0f} s: {what.removeprefix(BALANCER + '-')}")
+
     for share, machine in ((0.1, first), (0.25, second)):
         until(share)
         fleet.kill(machine)
-        happened.append(f"{machine} killed")
+        note(f"{machine} killed")
         time.sleep(pause / 2)
         fleet.start_server(machine)
         fleet.wait_ready(machine)
     until(0.4)
     Network.cut(third)
-    happened.append(f"{third} cut off")
+    note(f"{third} cut off")
     time.sleep(pause)
     Network.mend(third)
     until(0.55)
-    happened.append(f"{first} slow")
+    note(f"{first} slow")
     fleet.slow(first, pause)
     until(0.7)
     for machine in SERVERS:
         fleet.restart(machine)
-        happened.append(f"{machine} restarted")
+        note(f"{machine} restarted")
     until(1.0)
     return happened
 
@@ -162,7 +173,7 @@ def report(found: list[dict[str, Any]], expected: dict[str, list[int]]) -> dict[
     """Shares and worst times; `wrong` counts answers that are not what their header's version makes."""
     good = [entry for entry in found if entry["status"] == 200]
     wrong = sum(not _alike(entry["answer"], expected.get(entry["artifact"])) for entry in good)
-    failed = Counter(f"{entry['status']} {entry['answer'][:90]}" for entry in found if entry["status"] != 200)
+    failed = Counter(f"{entry['status']} {entry['answer'][:70]}" for entry in found if entry["status"] != 200)
     retriable = sum(entry["status"] in (0, 429, 502, 503) for entry in found if entry["status"] != 200)
     windows: dict[int, list[float]] = {}
     for entry in good:
@@ -175,12 +186,19 @@ def report(found: list[dict[str, Any]], expected: dict[str, list[int]]) -> dict[
         "wrong": wrong,
         "versions": len({entry["artifact"] for entry in good}),
         "failed": dict(failed),
+        "failed_at": [round(entry["at"] - found[0]["at"], 1) for entry in found if entry["status"] != 200],
         "error_share": round((len(found) - len(good)) / len(found), 5),
         "all_retriable": retriable == len(found) - len(good),
         "p50_ms": round(1e3 * times[len(times) // 2]),
         "p99_ms": round(1e3 * times[int(0.99 * len(times))]),
         "p99_ms_worst_10_s": round(1e3 * max(p99.values())),
+        "p99_ms_by_10_s": [round(1e3 * p99[window]) for window in sorted(p99)],
     }
+
+
+def _during(entry: dict[str, Any], gap: dict[str, Any]) -> bool:
+    """Whether a request was under way when nothing on this machine ran, or in the seconds of checks after that."""
+    return bool(entry["at"] < gap["at"] + gap["late"] + AFTERWARDS and entry["at"] + entry["seconds"] > gap["at"])
 
 
 def _alike(one: list[int], other: list[int] | None) -> bool:
