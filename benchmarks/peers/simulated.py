@@ -1,5 +1,6 @@
 """An engine on the simulated accelerator, with the interface of engine.runtime.Engine, and tasks for it."""
 
+import json
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -11,6 +12,7 @@ from artifacts.store.artifact import save_artifact
 from artifacts.store.folder import Store
 from benchmarks.peers.accelerator import MAX_BATCH, Accelerator
 from benchmarks.peers.answers import TASKS, painted
+from engine.checkpoint import DESCRIPTION, FORMAT
 from engine.classification.head import Head
 from engine.classifier import Classifier
 from engine.config import MaeConfig, ModelConfig, VqganConfig
@@ -46,12 +48,12 @@ class SimulatedEngine:
     in_flight: Final = 2
     tower: Final = None
 
-    def __init__(self, lock_file: Path) -> None:
+    def __init__(self, lock_file: Path, slower: float = 1.0) -> None:
         self.classifier: Classifier | None = None
         self.device = torch.device("meta")  # beside the processor, and on it nothing is computed
         self.model = MaeVqgan(_CONFIG)
         self.geometry = self.model.geometry
-        self._accelerator = Accelerator(lock_file)
+        self._accelerator = Accelerator(lock_file, slower)
         self._stream = ThreadPoolExecutor(1, "accelerator")
         self._task_of: dict[int, int] = {}
 
@@ -79,6 +81,13 @@ class SimulatedEngine:
         if program == "one_shot":
             return pixels[:, self.geometry.tile + 1 :, : self.geometry.cell]
         return painted(pixels, [self._task_of[slot] for slot in slots])[:, 1:, :-1]
+
+
+def make_model(directory: Path) -> None:
+    """A model's folder as far as it says what the model is: there are no weights."""
+    directory.mkdir()
+    description = {"format": FORMAT, "fingerprint": _FINGERPRINT, "config": _CONFIG.to_json()}
+    (directory / DESCRIPTION).write_text(json.dumps(description))
 
 
 def make_store(directory: Path) -> Store:
