@@ -1,12 +1,15 @@
 """`vtv build`: the whole offline job, collect, search, choose answer settings, evaluate, publish."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from artifacts.collect.heads import Selection, collect
 from artifacts.collect.means import Means, load_means, save_means, zero_shot_values
+from artifacts.data.episodes import Episodes
 from artifacts.errors import OfflineError
 from artifacts.evaluation.answer_settings import choose_settings
 from artifacts.job import KEPT_PROMPTS, Job, candidate_prompts, search_episodes, validation_episodes
@@ -18,13 +21,17 @@ from artifacts.store.open import open_store
 from artifacts.tasks.task import Task
 from artifacts.vector_file import is_done, save_found
 from artifacts.workers import by_lead
+from engine.model import MaeVqgan
+from engine.task_vector import TaskVector
 
 
 def collect_means(job: Job, task: Task, path: Path, how: str = "best") -> Means:
     """Collect a task's means into a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     selection, episodes = Selection(KEPT_PROMPTS, how), candidate_prompts(job, task)
-    means = collect(job.model, job.fingerprint, task, episodes, selection, job.source, job.progress, beside(path))
+    means = collect(
+        job.model, job.fingerprint, task, episodes, selection, job.source, job.progress, beside(path), job.pieces
+    )
     by_lead(lambda: save_means(path, means))
     by_lead(lambda: beside(path).unlink(missing_ok=True))
     job.progress(f"{task.name}: means over the {how} {means.prompts} of {len(episodes)} prompts")
@@ -61,8 +68,19 @@ def build_vector(job: Job, task: Task, values: tuple[Tensor, Tensor], checkpoint
 
 def with_settings(job: Job, task: Task, found: Found) -> Found:
     """The same with the answer settings that do best on the validation episodes."""
-    vector = choose_settings(job.model, task, found.vector, validation_episodes(job, task), job.progress)
+    validation = validation_episodes(job, task)
+    vector, lines = job.pieces.map(chosen_settings, (task, found.vector), [validation])[0]
+    for line in lines:
+        job.progress(line)
     return Found(vector, found.cost)
+
+
+def chosen_settings(
+    model: MaeVqgan, task: Task, vector: TaskVector, validation: Episodes
+) -> tuple[TaskVector, list[str]]:
+    """The same, and what is to be told."""
+    lines: list[str] = []
+    return choose_settings(model, task, vector, validation, lines.append), lines
 
 
 def search_places(job: Job, wanted: Sequence[tuple[Task, tuple[Tensor, Tensor]]], checkpoint: Path) -> list[Found]:
@@ -70,7 +88,8 @@ def search_places(job: Job, wanted: Sequence[tuple[Task, tuple[Tensor, Tensor]]]
     data = [
         SearchData(task, values, search_episodes(job, task), validation_episodes(job, task)) for task, values in wanted
     ]
-    return search(job.model, job.fingerprint, data, job.settings, Watch(job.progress, checkpoint, job.tensorboard))
+    watch = Watch(job.progress, checkpoint, job.tensorboard)
+    return search(job.model, job.fingerprint, data, job.settings, watch, job.pieces)
 
 
 def build_task(job: Job, task: Task, store: StoreAddress) -> str:
@@ -83,3 +102,19 @@ def build_task(job: Job, task: Task, store: StoreAddress) -> str:
     artifact = by_lead(lambda: open_store(store).publish(path, job.fingerprint))
     job.progress(f"{task.name}: published {artifact.hash[:12]}, {artifact.metadata['metric']}")
     return artifact.hash
+
+
+def build_tasks(job: Job, tasks: Sequence[Task], store: StoreAddress) -> None:
+    """The whole job for each; for all at once where a cluster computes."""
+    if not job.pieces.elsewhere:
+        for task in tasks:
+            build_task(job, task, store)
+        return
+    with ThreadPoolExecutor(max(1, len(tasks)), initializer=torch.set_flush_denormal, initargs=(True,)) as pool:
+        running = [pool.submit(build_task, job, task, store) for task in tasks]
+        try:
+            for each in running:
+                each.result()
+        except BaseException:  # an interruption too: what was done is kept, and none goes on
+            job.pieces.stop()
+            raise

@@ -12,6 +12,8 @@ from artifacts.data.episodes import Episodes, make_episodes
 from artifacts.data.recolour import recoloured
 from artifacts.data.scenes import Scenes
 from artifacts.errors import OfflineError
+from artifacts.pieces.here import Here
+from artifacts.pieces.protocol import Pieces
 from artifacts.progress import Progress
 from artifacts.search.settings import SearchSettings
 from artifacts.tasks.task import Task
@@ -42,6 +44,13 @@ class Job:
     settings: SearchSettings
     progress: Progress
     tensorboard: Path | None = None
+    cluster: Pieces | None = None
+    """Computes in this process's place."""
+
+    @property
+    def pieces(self) -> Pieces:
+        """What computes."""
+        return self.cluster or Here(self.model)
 
     @property
     def source(self) -> str:
@@ -70,12 +79,27 @@ def load_job(
     device: str | None = None,
     fold: int | None = None,
     tensorboard: Path | None = None,
+    ray: str | None = None,
 ) -> Job:
-    """Load the model and the data set; the first of several processes alone tells of progress."""
-    loaded, fingerprint = frozen_model(model, device)
+    """Load the model and the data set; the first of several processes alone tells of progress.
+
+    `ray` is the address of a cluster that computes; `device` is then its workers'.
+    """
+    loaded, fingerprint = frozen_model(model, device if ray is None else "cpu")
+    cluster = None if ray is None else _cluster(ray, loaded, fingerprint, device)
     scenes = splits(dataset, loaded.geometry, fold)
     name = dataset if fold is None else f"{dataset}, fold {fold}"
-    return Job(loaded, fingerprint, scenes, name, work, settings, say if lead() else keep_quiet, tensorboard)
+    progress = say if lead() else keep_quiet
+    return Job(loaded, fingerprint, scenes, name, work, settings, progress, tensorboard, cluster)
+
+
+def _cluster(address: str, model: MaeVqgan, fingerprint: str, device: str | None) -> Pieces:
+    try:
+        from artifacts.pieces.cluster import Cluster, join
+    except ImportError:
+        raise OfflineError("--ray needs the package ray: pip install 'visual-task-vectors[ray]'") from None
+    join(address)
+    return Cluster(model, fingerprint, device)
 
 
 def candidate_prompts(job: Job, task: Task) -> Episodes:

@@ -1,6 +1,9 @@
 """Where an artifact comes from: when it was made, and by which code."""
 
+import hashlib
 from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from subprocess import CalledProcessError, run
 
@@ -17,3 +20,12 @@ def commit() -> str:
     except (OSError, CalledProcessError):
         return "unknown"
     return done.stdout.strip()
+
+
+@cache
+def code_digest() -> str:
+    """Of all that decides an artifact's numbers: this code and torch's release. Reads the sources."""
+    root, digest = Path(__file__).parents[1], hashlib.sha256(version("torch").encode())
+    for path in sorted(path for package in ("artifacts", "engine") for path in (root / package).rglob("*.py")):
+        digest.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
+    return digest.hexdigest()

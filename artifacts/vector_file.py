@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict, fields
 from pathlib import Path
 
+from artifacts.data.episodes import Episodes
 from artifacts.evaluation.bootstrap import interval
 from artifacts.evaluation.metrics import METRICS
 from artifacts.forward import answers, episode_logits
@@ -16,6 +17,7 @@ from artifacts.search.settings import SearchSettings, method_settings
 from artifacts.store.artifact import load_artifact, save_artifact
 from artifacts.tasks.task import Task
 from artifacts.workers import by_lead
+from engine.model import MaeVqgan
 from engine.task_vector import TaskVector
 
 
@@ -75,12 +77,16 @@ def cost_entries(cost: Cost) -> dict[str, str]:
 
 def validation_metric(job: Job, task: Task, vector: TaskVector) -> dict[str, object]:
     """The task's metric with the chosen settings, on the validation episodes."""
-    episodes = validation_episodes(job, task)
-    logits = episode_logits(job.model, episodes, vector, one_shot=False)
-    scores = METRICS[task.metric].score(answers(job.model, logits, episodes.query, vector.answer), episodes.answer)
+    return job.pieces.map(vector_metric, (task.metric, vector), [validation_episodes(job, task)])[0]
+
+
+def vector_metric(model: MaeVqgan, metric: str, vector: TaskVector, episodes: Episodes) -> dict[str, object]:
+    """The metric of a vector's answers."""
+    logits = episode_logits(model, episodes, vector, one_shot=False)
+    scores = METRICS[metric].score(answers(model, logits, episodes.query, vector.answer), episodes.answer)
     result = interval(scores)
     return {
-        "name": task.metric,
+        "name": metric,
         "value": round(result.mean, 4),
         "interval": [round(result.low, 4), round(result.high, 4)],
         "episodes": len(episodes),

@@ -1,20 +1,19 @@
-"""Several processes of one offline job, one a GPU or core, started by torchrun: each step's rows are dealt out.
+"""Several processes of one offline job, one a GPU or core, started by torchrun: each step's pieces are dealt out.
 
     torchrun --nproc-per-node 4 -m cli build --dataset ...
 
-Every process draws the same random numbers and takes the same decisions; only forward passes are shared, and what
-they gave is added up, so the result is one process's up to the order of additions. The first process alone writes
-files. Without torchrun there is one worker, and nothing here does anything.
+Every process draws the same random numbers and takes the same decisions; only forward passes are shared, and all get
+what each gave, so the result is one process's. The first process alone writes files. Without torchrun there is one
+worker, and nothing here does anything.
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
 
 T = TypeVar("T")
 
@@ -53,25 +52,13 @@ def lead() -> bool:
     return rank() == 0
 
 
-def share(count: int) -> slice:
-    """This process's part of `count` rows; may be empty."""
-    return slice(count * rank() // size(), count * (rank() + 1) // size())
-
-
-def summed(tensor: Tensor) -> Tensor:
-    """The sum over all processes, on the device of `tensor`."""
+def dealt(own: list[T], count: int) -> list[T]:
+    """`count` results in order, of which process r has `own`, numbers r, r + size, r + 2 size and so on."""
     if not dist.is_initialized():
-        return tensor
-    total = tensor.cuda() if dist.get_backend() == "nccl" else tensor.clone()
-    dist.all_reduce(total)
-    return total.to(tensor.device)
-
-
-def sum_gradients(parameters: Iterable[Tensor]) -> None:
-    """Add up gradients over all processes, in place; a process without rows has none of its own."""
-    for parameter in parameters:
-        own = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
-        parameter.grad = summed(own)
+        return own
+    every: list[list[T]] = [[] for _ in range(size())]
+    dist.all_gather_object(every, own)
+    return [every[number % size()][number // size()] for number in range(count)]
 
 
 def by_lead(action: Callable[[], T]) -> T:

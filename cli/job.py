@@ -18,4 +18,5 @@ def job(a: Namespace, work: Path, fold: int | None = None) -> "Job":
 
     fold = a.fold if fold is None else fold
     tensorboard = getattr(a, "tensorboard", None)
-    return load_job(a.model, a.dataset, settings, work, device=a.device, fold=fold, tensorboard=tensorboard)
+    ray = getattr(a, "ray", None)
+    return load_job(a.model, a.dataset, settings, work, device=a.device, fold=fold, tensorboard=tensorboard, ray=ray)

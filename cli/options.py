@@ -103,3 +103,12 @@ def add_output(command: Container, what: str, *, folder: bool = False, required:
     kind = values.output_folder if folder else values.output_file
     metavar = "DIR" if folder else "FILE"
     command.add_argument("-o", "--output", type=kind, required=required, metavar=metavar, help=what)
+
+
+def add_ray(command: Container) -> None:
+    """`--ray`."""
+    command.add_argument(
+        "--ray",
+        metavar="ADDRESS",
+        help="compute on a Ray cluster: HOST:PORT, auto, or local for one of this machine's processors (default: here)",
+    )

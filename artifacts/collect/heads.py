@@ -13,10 +13,11 @@ from artifacts.data.episodes import Episodes, to_pixels
 from artifacts.errors import OfflineError
 from artifacts.evaluation.metrics import METRICS
 from artifacts.forward import BATCH, answer_cells, device_of, one_shot_input, to_planes
+from artifacts.pieces.here import Here
+from artifacts.pieces.protocol import Pieces
 from artifacts.progress import Progress, Steps
 from artifacts.resume import Checkpoint, State, work_key
 from artifacts.tasks.task import Task
-from artifacts.workers import share, summed
 from engine.model import MaeVqgan
 from engine.overrides import record
 
@@ -55,21 +56,23 @@ def collect(
     source: str,
     progress: Progress,
     checkpoint: Path | None = None,
+    pieces: Pieces | None = None,
 ) -> Means:
     """Run one-shot prompts, rank them by the task's metric, average the heads of the chosen.
 
     Ranking first and recording after keeps memory at one batch; sums are float64. `source` says in words what
-    the candidates were made of. With `checkpoint` an interrupted run goes on to the same numbers.
+    the candidates were made of. With `checkpoint` an interrupted run goes on to the same numbers. `pieces` computes;
+    by default this process.
     """
     key = work_key(
         {"model": fingerprint, "task": task.name, "episodes": candidates.digest, "how": selection.how}
         | {"keep": selection.keep, "batch": BATCH}
     )
-    run = _Collection(model, task, candidates, selection, Checkpoint(checkpoint, key))
+    run = _Collection(pieces or Here(model), task, candidates, selection, Checkpoint(checkpoint, key))
     run.work(progress)
     count, depth = len(run.chosen), model.config.mae.depth
-    means = [(total / count).float().cpu() for total in run.totals]
-    squares = [(total / count).float().cpu() for total in run.squares]
+    means = [(total / count).float() for total in run.totals]
+    squares = [(total / count).float() for total in run.squares]
     how = Collected(
         torch.stack(squares[:depth]), torch.stack(squares[depth:]), selection.how, source, candidates.digest
     )
@@ -80,9 +83,9 @@ class _Collection:
     """Batches ranked (`scores`), then batches recorded: sums of heads, and of their squares, per block."""
 
     def __init__(
-        self, model: MaeVqgan, task: Task, candidates: Episodes, selection: Selection, checkpoint: Checkpoint
+        self, pieces: Pieces, task: Task, candidates: Episodes, selection: Selection, checkpoint: Checkpoint
     ) -> None:
-        self.model, self.task, self.candidates, self.selection = model, task, candidates, selection
+        self.pieces, self.task, self.candidates, self.selection = pieces, task, candidates, selection
         self.checkpoint = checkpoint
         self.scores: list[Tensor] = []
         self.totals: list[Tensor] = []
@@ -91,8 +94,7 @@ class _Collection:
         held = checkpoint.load()
         if held is not None:
             self.scores, self.recorded = held["scores"], held["recorded"]
-            device = device_of(model)
-            self.totals, self.squares = ([t.to(device) for t in held[name]] for name in ("totals", "squares"))
+            self.totals, self.squares = held["totals"], held["squares"]
         self.chosen: NDArray[np.int64] = np.empty(0, np.int64)
 
     def work(self, progress: Progress) -> None:
@@ -104,16 +106,18 @@ class _Collection:
         shown = Steps(f"{self.task.name}: collect", ranked + kept, done, progress)
         try:
             while len(self.scores) < ranked:
-                start = len(self.scores) * BATCH
-                self.scores.append(self._rank(self.candidates.part(slice(start, start + BATCH))))
-                self._after(shown, "ranking prompts")
+                starts = range(len(self.scores) * BATCH, count, BATCH)[: self.pieces.at_once]
+                parts = [self.candidates.part(slice(start, start + BATCH)) for start in starts]
+                self.scores += self.pieces.map(ranked_scores, (self.task.metric,), parts)
+                self._after(shown, "ranking prompts", len(parts))
             self.chosen = self.selection.choose(self.candidates, self._order())
             if not len(self.chosen):
                 raise OfflineError("collect needs at least one prompt")
             while self.recorded < len(self.chosen):
-                part = self.chosen[self.recorded : self.recorded + BATCH]
-                self._record(self.candidates.part(part))
-                self._after(shown, "recording heads")
+                starts = range(self.recorded, len(self.chosen), BATCH)[: self.pieces.at_once]
+                parts = [self.candidates.part(self.chosen[start : start + BATCH]) for start in starts]
+                self._record(parts)
+                self._after(shown, "recording heads", len(parts))
         except KeyboardInterrupt:
             self.checkpoint.save(self.state())
             raise
@@ -124,8 +128,8 @@ class _Collection:
         """What was done."""
         return {"scores": self.scores, "totals": self.totals, "squares": self.squares, "recorded": self.recorded}
 
-    def _after(self, shown: Steps, text: str) -> None:
-        shown.update(text)
+    def _after(self, shown: Steps, text: str, count: int) -> None:
+        shown.update(text, count)
         if self.checkpoint.due:
             self.checkpoint.save(self.state())
 
@@ -136,34 +140,34 @@ class _Collection:
         losses = METRICS[self.task.metric].as_loss(torch.cat(self.scores).numpy())
         return np.argsort(losses, kind="stable")
 
-    @torch.inference_mode()
-    def _rank(self, part: Episodes) -> Tensor:
-        model, rows = self.model, share(len(part))
-        own, scores = part.part(rows), torch.zeros(len(part), dtype=torch.float64)
-        if len(own):
-            planes = model.normalise(to_planes(one_shot_input(model.geometry, own), device_of(model)))
-            logits = model.answer_logits("one_shot", model.logits("one_shot", planes))
-            painted = to_pixels(answer_cells(model, logits, SELECTION_TEMPERATURE))
-            scores[rows] = torch.from_numpy(METRICS[self.task.metric].score(painted, own.answer))
-        return summed(scores)
+    def _record(self, parts: list[Episodes]) -> None:
+        found = self.pieces.map(head_sums, (), parts)
+        totals, squares, recorded = self.totals, self.squares, self.recorded
+        for part, (sums, own) in zip(parts, found, strict=True):
+            totals = [a + b for a, b in zip(totals, sums, strict=True)] if recorded else sums
+            squares = [a + b for a, b in zip(squares, own, strict=True)] if recorded else own
+            recorded += len(part)
+        # All assigned together: an interruption finds either the batches or nothing of them.
+        self.totals, self.squares, self.recorded = totals, squares, recorded
 
-    @torch.inference_mode()
-    def _record(self, part: Episodes) -> None:
-        heads: list[Tensor] = []
-        own = share(len(part))
-        weight = float(own.stop > own.start)
-        seen = part.part(own if weight else slice(0, 1))  # without a row of its own, a worker adds nothing times one
-        planes = self.model.normalise(to_planes(one_shot_input(self.model.geometry, seen), device_of(self.model)))
-        self.model.logits("one_shot", planes, record(heads), record(heads))
-        sums = [summed(block.double().sum(0) * weight) for block in heads]
-        squares = [summed(block.double().square().sum((0, -1)) * weight) for block in heads]
-        # New tensors, all assigned together: an interruption finds either the batch or nothing of it.
-        first = not self.recorded
-        self.totals, self.squares, self.recorded = (
-            sums if first else [a + b for a, b in zip(self.totals, sums, strict=True)],
-            squares if first else [a + b for a, b in zip(self.squares, squares, strict=True)],
-            self.recorded + len(part),
-        )
+
+@torch.inference_mode()
+def ranked_scores(model: MaeVqgan, metric: str, part: Episodes) -> Tensor:
+    """Of a batch's one-shot answers, float64 [B]."""
+    planes = model.normalise(to_planes(one_shot_input(model.geometry, part), device_of(model)))
+    logits = model.answer_logits("one_shot", model.logits("one_shot", planes))
+    painted = to_pixels(answer_cells(model, logits, SELECTION_TEMPERATURE))
+    return torch.from_numpy(METRICS[metric].score(painted, part.answer)).double()
+
+
+@torch.inference_mode()
+def head_sums(model: MaeVqgan, part: Episodes) -> tuple[list[Tensor], list[Tensor]]:
+    """Of each block's heads over a batch, float64: their sum [N,H,d], and the sum of their squared norms [N,H]."""
+    heads: list[Tensor] = []
+    planes = model.normalise(to_planes(one_shot_input(model.geometry, part), device_of(model)))
+    model.logits("one_shot", planes, record(heads), record(heads))
+    sums = [block.double().sum(0).cpu() for block in heads]
+    return sums, [block.double().square().sum((0, -1)).cpu() for block in heads]
 
 
 def _unique(candidates: Episodes, order: NDArray[np.int64]) -> NDArray[np.int64]:

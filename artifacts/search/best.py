@@ -8,13 +8,15 @@ from torch import Tensor
 
 from artifacts.data.episodes import Episodes
 from artifacts.errors import OfflineError
+from artifacts.pieces.protocol import Pieces
 from artifacts.progress import Progress
 from artifacts.resume import Checkpoint, work_key
 from artifacts.search.causal import CausalSearch
 from artifacts.search.floors import AllSites, RandomSites
 from artifacts.search.gates import GateSearch
 from artifacts.search.loop import Cost, Loop, Watch
-from artifacts.search.run import TEMPERATURE, Search
+from artifacts.search.passes import TEMPERATURE, Values
+from artifacts.search.run import Search
 from artifacts.search.runner import MultiRunner, SingleRunner
 from artifacts.search.settings import SearchSettings
 from artifacts.tasks.task import Task
@@ -28,7 +30,6 @@ METHODS: dict[str, type[Search]] = {
     "all": AllSites,
     "random": RandomSites,
 }
-Values = tuple[Tensor, Tensor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +51,20 @@ class SearchData:
 
 
 def search(
-    model: MaeVqgan, fingerprint: str, data: Sequence[SearchData], settings: SearchSettings, watch: Watch
+    model: MaeVqgan,
+    fingerprint: str,
+    data: Sequence[SearchData],
+    settings: SearchSettings,
+    watch: Watch,
+    pieces: Pieces | None = None,
 ) -> list[Found]:
     """The best deterministic task vector found, one per task; several tasks share one mask (REINFORCE alone).
 
     Published masks do not depend on a draw: the best of several candidates on the validation episodes is kept.
     With `watch.checkpoint` an interrupted search goes on to the same numbers; the file stays until the caller
-    has kept what it needs.
+    has kept what it needs. `pieces` computes; by default this process.
     """
-    runs = [METHODS[settings.method](model, part.task, part.values, settings) for part in data]
+    runs = [METHODS[settings.method](model, part.task, part.values, settings, pieces) for part in data]
     name = "+".join(part.task.name for part in data)
     if len(runs) > 1 and settings.method != "reinforce":
         raise OfflineError(f"one mask for several tasks goes with --method reinforce, not {settings.method}")

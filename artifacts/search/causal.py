@@ -11,7 +11,9 @@ import torch
 from torch import Tensor
 
 from artifacts.data.episodes import Episodes
+from artifacts.pieces.protocol import Pieces
 from artifacts.resume import State
+from artifacts.search.passes import Values
 from artifacts.search.run import Search
 from artifacts.search.settings import SearchSettings
 from artifacts.tasks.task import Task
@@ -27,8 +29,10 @@ class CausalSearch(Search):
     `alone` [n]: the loss with each variable alone, once `measured`; `tried` of them have had their turn.
     """
 
-    def __init__(self, model: MaeVqgan, task: Task, values: tuple[Tensor, Tensor], settings: SearchSettings) -> None:
-        super().__init__(model, task, values, settings)
+    def __init__(
+        self, model: MaeVqgan, task: Task, values: Values, settings: SearchSettings, pieces: Pieces | None = None
+    ) -> None:
+        super().__init__(model, task, values, settings, pieces)
         self.alone = torch.zeros(self.variables.count, dtype=torch.float64)
         self.mask = torch.zeros(self.variables.count)
         self.queries: list[int] = []

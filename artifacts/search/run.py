@@ -11,34 +11,34 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional as F
 
-from artifacts.data.episodes import Episodes, to_pixels
-from artifacts.evaluation.metrics import METRICS
-from artifacts.forward import BATCH, answer_cells, answer_codes, device_of, run_logits
+from artifacts.data.episodes import Episodes
+from artifacts.forward import device_of
+from artifacts.pieces.here import Here
+from artifacts.pieces.protocol import Pieces
 from artifacts.resume import State
 from artifacts.search.granularity import Variables
+from artifacts.search.passes import Asked, Rows, Values, mask_edits, mask_losses, true_codes
 from artifacts.search.reinforce import reinforce_loss
 from artifacts.search.settings import SearchSettings
 from artifacts.tasks.task import Task
-from artifacts.workers import share, summed
-from engine.device import fast_autocast
 from engine.mae import Edit
 from engine.model import MaeVqgan
-from engine.overrides import write
 
-TEMPERATURE = 0.5  # while searching: the expected code tells neighbouring masks apart better than argmax
 CANDIDATES = 8
 
 
 class Search:
     """One search for one task over given values. It keeps to one training set.
 
-    `evaluations` counts queries answered by the model, each with a mask.
+    `evaluations` counts queries answered by the model, each with a mask. `pieces` computes; by default this process.
     """
 
-    def __init__(self, model: MaeVqgan, task: Task, values: tuple[Tensor, Tensor], settings: SearchSettings) -> None:
+    def __init__(
+        self, model: MaeVqgan, task: Task, values: Values, settings: SearchSettings, pieces: Pieces | None = None
+    ) -> None:
         self.model, self.task, self.settings = model, task, settings
+        self.pieces = pieces or Here(model)
         device = device_of(model)
         self.values = (values[0].to(device), values[1].to(device))
         program = model.program("zero_shot")
@@ -97,42 +97,30 @@ class Search:
         codes: Tensor | None,
     ) -> Tensor:
         """The loss of sample `rows[i]` of [S,n] on query `columns[i]`, for all i -> [R]."""
-        own, out = share(len(rows)), torch.zeros(len(rows), dtype=torch.float64)
-        for start in range(own.start, own.stop, 2 * BATCH):
-            part = slice(start, min(start + 2 * BATCH, own.stop))
-            chosen, place = rows[part], columns[part]
-            wanted = None if codes is None else codes[torch.from_numpy(place)]
-            out[part] = self._scores(samples[torch.from_numpy(chosen)].bool(), queries.part(place), wanted).double()
+        shared = self.variables, self.fixed_values(), self.task.metric, Asked(queries.query, queries.answer, codes)
+        parts = self.pieces.map(mask_losses, shared, self.rows_of(samples[torch.from_numpy(rows)], columns))
         self.evaluations += len(rows)
-        return summed(out)
+        return torch.cat(parts)
 
-    @torch.inference_mode()
-    def _scores(self, rows: Tensor, queries: Episodes, codes: Tensor | None) -> Tensor:
-        device = device_of(self.model)
-        with fast_autocast(device):
-            tiles = self.model.geometry.query_tile(queries.query)
-            logits = run_logits(self.model, "zero_shot", tiles, self.edits(rows))
-            if codes is not None:
-                return F.cross_entropy(logits.transpose(1, 2), codes, reduction="none").mean(1).cpu()
-            painted = to_pixels(answer_cells(self.model, logits, TEMPERATURE).float())
-        metric = METRICS[self.task.metric]
-        return torch.from_numpy(metric.as_loss(metric.score(painted, queries.answer)))
+    def rows_of(self, samples: Tensor, columns: NDArray[np.int64]) -> list[Rows]:
+        """Samples [R,n] on queries `columns` [R], in pieces."""
+        size = self.pieces.rows
+        return [(samples[i : i + size], columns[i : i + size]) for i in range(0, len(columns), size)]
+
+    def fixed_values(self) -> Values:
+        """The values as they are now and stay."""
+        return self.values
 
     def edits(self, rows: Tensor) -> tuple[Edit, Edit]:
         """The overrides of masks over the variables, bool [B,n], one a row."""
-        device = device_of(self.model)
-        encoder, decoder = (
-            write(value[:, None], mask.to(device))
-            for value, mask in zip(self.values, self.variables.expand(rows), strict=True)
-        )
-        return encoder, decoder
+        return mask_edits(self.variables, self.values, rows, device_of(self.model))
 
     def true_codes(self, train: Episodes, index: NDArray[np.int64]) -> Tensor | None:
         """Codes [B,P] of some training answers, for the token objective; the tokenizer reads each once."""
         if self.settings.objective != "token":
             return None
         if self.codes is None:
-            self.codes = answer_codes(self.model, train.answer).clone()
+            self.codes = self.pieces.map(true_codes, (), [train.answer])[0].clone()
         return self.codes[torch.from_numpy(index)]
 
     def candidates(self) -> Tensor:

@@ -21,6 +21,7 @@ def add(commands: Commands) -> None:
         examples=[
             "vtv build --dataset demo --store my-store",
             "vtv build --dataset pairs --task my-task --store my-store --method gates",
+            "vtv build --store s3://bucket/prefix --ray auto",
         ],
         run=run,
         resumes=True,
@@ -39,11 +40,12 @@ def add(commands: Commands) -> None:
     options.add_seed(parser)
     options.add_model(parser)
     options.add_device(parser)
+    options.add_ray(parser)
 
 
 def run(a: Namespace) -> int:
     """Build and publish every asked task."""
-    from artifacts.build import build_task
+    from artifacts.build import build_tasks
     from artifacts.controls import build_controls
     from artifacts.data.datasets import dataset_path, find_task
     from artifacts.data.pairs import is_pairs
@@ -56,8 +58,7 @@ def run(a: Namespace) -> int:
     chosen = [find_task(name, a.dataset) for name in a.task or list(TASKS)]
     with joined():
         the = job(a, a.work)
-        for task in chosen:
-            build_task(the, task, a.store)
+        build_tasks(the, chosen, a.store)
         if a.controls:
             build_controls(the, chosen)
     return 0

@@ -9,8 +9,9 @@ from artifacts.data.scenes import Scenes
 from artifacts.errors import OfflineError
 from artifacts.forward import run_logits
 from artifacts.search.best import SearchData, search
-from artifacts.search.gates import GateSearch, gated
+from artifacts.search.gates import GateSearch
 from artifacts.search.loop import Watch
+from artifacts.search.passes import gated
 from artifacts.search.prune import prune
 from artifacts.search.settings import method_settings
 from artifacts.tasks import TASKS
@@ -62,6 +63,18 @@ def test_a_step_moves_the_gates_down_their_gradient(model: MaeVqgan, train: Epis
     assert moved.float().mean() > 0.5
     assert (torch.sign(before - run.logits.detach())[moved] == torch.sign(run.logits.grad[moved])).all()
     assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_a_step_in_pieces_is_the_step(model: MaeVqgan, train: Episodes) -> None:
+    """Five rows at once, or two, two and one: the loss, and the gradients of gates and values."""
+    settings = method_settings("gates", samples=5, tune_values=True, regularisation=0.1)
+    whole, parted = (GateSearch(model, TASKS["segmentation"], values(model), settings) for _ in range(2))
+    parted.pieces.rows = 2
+    assert whole.step(train) == pytest.approx(parted.step(train), rel=1e-3)  # in bfloat16, where there is
+    for one, other in zip((whole.logits, *whole.values), (parted.logits, *parted.values), strict=True):
+        assert one.grad is not None
+        assert other.grad is not None
+        torch.testing.assert_close(one.grad, other.grad, rtol=1e-3, atol=0.05 * float(one.grad.abs().max()))
 
 
 def test_gates_find_what_pays(model: MaeVqgan, train: Episodes) -> None:

@@ -1,0 +1,1 @@
+"""The offline job on Ray."""
