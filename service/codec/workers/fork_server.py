@@ -25,11 +25,11 @@ class ForkServer:
 
     def close(self) -> None:
         """Its children live on until their channels close."""
-        if self._control is not None:
-            self._control.close()
-        if self._process is not None:
+        if self._process is not None:  # first: were its control closed, it would end its children
             self._process.kill()
             self._process.wait()
+        if self._control is not None:
+            self._control.close()
         self._control = self._process = None
 
     def _open(self) -> None:
