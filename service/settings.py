@@ -126,6 +126,9 @@ class Settings(BaseSettings):
     codec_processes: int | None = Field(None, ge=1, le=256)
     """Processes that decode and encode; one more takes what is large. Unset: one to a core, 16 at most, and one less
     where the engine computes on the processor."""
+    picture_seconds: float = Field(20.0, gt=0)
+    """How long one of them may say nothing over a picture before it is killed and replaced; the picture is tried once
+    more, what waited behind it is done elsewhere."""
     teach_jobs: int = Field(4, ge=0, le=100)
     """Teach jobs in hand at once, at most: one is done, the others wait. 0 takes none."""
     drain_notice_seconds: float = Field(3.0, ge=0)

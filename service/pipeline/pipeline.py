@@ -72,6 +72,7 @@ class Pipeline:
             settings.picture_limits,
             metrics.codec_process_died,
             niceness=0 if where == "cpu" else _NICER,
+            picture_seconds=settings.picture_seconds,
         )
         failed = threading.Event()
         self.batcher: Final = Batcher(

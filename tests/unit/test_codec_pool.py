@@ -5,7 +5,7 @@ import os
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -253,6 +253,30 @@ def test_processes_that_die_are_replaced(caplog: pytest.LogCaptureFixture) -> No
     asyncio.run(die_twice())
     assert len(deaths) == 6
     assert "a codec process died" in caplog.text
+
+
+@pytest.mark.slow
+def test_processes_that_are_stopped_are_replaced(caplog: pytest.LogCaptureFixture) -> None:
+    """With the fork server: the next one is forked by another."""
+
+    async def stop_all() -> list[EncodedAnswer]:
+        pool = CodecPool(1, GEOMETRY, LIMIT, lambda: None, picture_seconds=1.0)
+        await pool.start()
+        jobs = [(await decoded(pool, what))[0] for what in pictures]
+        fork_servers, processes = codec_processes()
+        for process in (*fork_servers, *processes):
+            os.kill(process, signal.SIGSTOP)
+        try:
+            return await asyncio.gather(*(encoded(pool, job, PAINTED) for job in jobs))
+        finally:
+            await stopped(pool)
+            for process in processes:
+                with suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGKILL)
+
+    pictures = [spec(photo(seed=seed)) for seed in range(4)]
+    assert asyncio.run(stop_all()) == [undisturbed(what) for what in pictures]
+    assert "said nothing for 1 s" in caplog.text
 
 
 def undisturbed(what: ImageSpec) -> EncodedAnswer:

@@ -68,6 +68,9 @@ class Forget(NamedTuple):
 class Started(NamedTuple):
     """To Start: ready for commands."""
 
+    process: int
+    """Its number, by which it can be killed."""
+
 
 class DecodeDone(NamedTuple):
     """To Decode. What is large, or comes with its guide, is not kept: `EncodeWithSource`, or encode it elsewhere.
@@ -232,7 +235,7 @@ def _square(data: bytes) -> Pixels:
 
 _FROM_FRAME: Final[dict[type, Callable[[Frame], Any]]] = {
     Start: lambda frame: _start(*_read(frame.about)),
-    Started: lambda frame: Started(),
+    Started: lambda frame: Started(*_read(frame.about)),
     Decode: lambda frame: _decode(frame, *_read(frame.about)),
     Encode: lambda frame: Encode(frame.number, _square(frame.parts[0])),
     EncodeWithSource: lambda frame: _encode_with_source(frame, *_read(frame.about)),

@@ -19,6 +19,7 @@ from service.codec.in_process import InProcessCodec
 from service.codec.spec import ImageSpec
 from service.codec.workers.fork_server import ForkServer
 from service.codec.workers.messages import DecodeDone, EncodeDone, Failed, Refused, Start, StepReply
+from service.codec.workers.overdue import end_overdue
 from service.codec.workers.process import CodecJob, CodecProcess
 from service.errors import ServiceError
 
@@ -29,6 +30,8 @@ takes long."""
 _LARGE_BYTES: Final = 1 << 20
 _TRIES: Final = 2
 _PAUSE_SECONDS: Final = 1.0
+_START_SECONDS: Final = 10.0
+"""In which a process is ready that is forked; where it is not, the fork server does not work."""
 
 
 class CodecPool:
@@ -40,9 +43,16 @@ class CodecPool:
     """
 
     def __init__(
-        self, processes: int, geometry: Geometry, limits: PictureLimits, on_death: Callable[[], None], niceness: int = 0
+        self,
+        processes: int,
+        geometry: Geometry,
+        limits: PictureLimits,
+        on_death: Callable[[], None],
+        niceness: int = 0,
+        picture_seconds: float = 20.0,
     ) -> None:
-        """`on_death` is called whenever a process has died; `niceness` is added to this process's own."""
+        """`on_death` is called whenever a process has died; `niceness` is added to this process's own. A process that
+        says nothing for `picture_seconds` over a picture is killed."""
         self._start = Start(geometry.image_size, geometry.patch_size, limits)
         self._in_process = InProcessCodec(Codec(geometry, limits))
         self._size = processes
@@ -54,18 +64,22 @@ class CodecPool:
         self._on_death = on_death
         self._numbers = 0
         self._replacing: set[asyncio.Task[None]] = set()
+        self._picture_seconds = picture_seconds
+        self._watch: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Returns when every process is ready. Raises OSError."""
         await asyncio.gather(self._add(large=True), *(self._add(large=False) for _ in range(self._size)))
+        self._watch = asyncio.get_running_loop().create_task(end_overdue(self._all, self._picture_seconds))
 
     def stop(self) -> None:
         """What is under way is not finished."""
         for task in self._replacing:
             task.cancel()
-        for process in [*self._processes, self._large_process]:
-            if process is not None:
-                process.close()
+        if self._watch is not None:
+            self._watch.cancel()
+        for process in self._all():
+            process.close()
         self._fork_server.close()
 
     async def decode(self, job: CodecJob) -> Decoded:
@@ -104,6 +118,9 @@ class CodecPool:
         """Nothing more is wanted of a picture."""
         if job.process is not None:
             job.process.forget(job)
+
+    def _all(self) -> list[CodecProcess]:
+        return [*self._processes, *([self._large_process] if self._large_process else [])]
 
     def _queue_of(self, job: CodecJob) -> "_Waiting":
         return self._large if job.large or _is_large(job.spec) else self._small
@@ -158,10 +175,10 @@ class CodecPool:
             return  # `_add` sees it
         log.error("a codec process died; another takes its place")
         self._on_death()
-        for job in decoding:
-            _try_again(job, self._queue_of(job).to_decode)
-        for job in encoding:
-            _try_again(job, self._queue_of(job).to_encode)
+        for place, job in enumerate(decoding):
+            _try_again(job, self._queue_of(job).to_decode, blamed=not process.killed or place == 0)
+        for place, job in enumerate(encoding):
+            _try_again(job, self._queue_of(job).to_encode, blamed=not process.killed or place == 0)
         self._send_waiting()
         task = asyncio.get_running_loop().create_task(self._replace(large))
         self._replacing.add(task)
@@ -170,9 +187,11 @@ class CodecPool:
     async def _replace(self, large: bool) -> None:
         while True:
             try:
-                return await self._add(large)
-            except OSError:
+                async with asyncio.timeout(_START_SECONDS):
+                    return await self._add(large)
+            except OSError:  # a time-out is one
                 log.exception("a codec process could not be started; trying again")
+                self._fork_server.close()  # it may have been stopped; another is started
                 await asyncio.sleep(_PAUSE_SECONDS)
 
 
@@ -185,9 +204,10 @@ class _Waiting:
     """Those with an answer whose picture is kept nowhere, or was in a process that died."""
 
 
-def _try_again(job: CodecJob, waiting: deque[CodecJob]) -> None:
-    if job.tries < _TRIES:
-        job.tries += 1
+def _try_again(job: CodecJob, waiting: deque[CodecJob], blamed: bool) -> None:
+    """Only so often where the job may be what its process died of."""
+    if job.tries < _TRIES or not blamed:
+        job.tries += blamed
         waiting.append(job)
     else:
         job.resolve(Failed(job.number, f"{_TRIES} processes died over this picture"))

@@ -1,7 +1,10 @@
 """One codec process as the event loop sees it, and the images it has in hand."""
 
 import asyncio
+import os
+import signal
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import cast
 
@@ -74,7 +77,11 @@ class CodecProcess(asyncio.Protocol):
         on_death: Callable[["CodecProcess", Sequence[CodecJob], Sequence[CodecJob]], None],
     ) -> None:
         self.alive = False
+        self.killed = False
+        """Because it said nothing: what it was at may be to blame, what waited behind it is not."""
         self._closed = False
+        self._number: int | None = None
+        self._heard = 0.0
         self._on_room = on_room
         self._on_death = on_death
         self._transport: asyncio.Transport | None = None
@@ -93,12 +100,23 @@ class CodecProcess(asyncio.Protocol):
         """Pictures that it has before it."""
         return len(self._decoding)
 
+    def silent_for(self, now: float) -> float:
+        """Seconds since it was last heard of, or given work, by the event loop's clock; 0 where it has none."""
+        return now - self._heard if self._decoding or self._encoding else 0.0
+
+    def kill(self) -> None:
+        """End it, whatever it does, with all that it has in hand."""
+        self.killed = True
+        self._end()
+
     def decode(self, job: CodecJob, number: int) -> None:
+        self._given_work()
         job.number, job.process = number, self
         self._decoding[number] = job
         self._write(Decode(number, job.spec, job.alone))
 
     def encode(self, job: CodecJob, answer: Pixels) -> None:
+        self._given_work()
         self._encoding[job.number] = job
         if job.process is self:
             self._kept.discard(job.number)
@@ -113,16 +131,16 @@ class CodecProcess(asyncio.Protocol):
             self._write(Forget(job.number))
 
     def close(self) -> None:
-        """The process ends when it has done what it is doing."""
+        """End it, whatever it does: one that is stopped would not see that nobody is there."""
         self._closed = True
         self._ready.cancel()
-        if self._transport is not None:
-            self._transport.abort()
+        self._end()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport, self.alive = cast(asyncio.Transport, transport), True
 
     def data_received(self, data: bytes) -> None:
+        self._heard = asyncio.get_running_loop().time()
         for frame in self._frames.feed(data):
             self._settle(unpacked(frame))
         self._on_room()
@@ -134,9 +152,21 @@ class CodecProcess(asyncio.Protocol):
         elif not self._closed:
             self._on_death(self, list(self._decoding.values()), list(self._encoding.values()))
 
+    def _end(self) -> None:
+        if self._number is not None:
+            with suppress(ProcessLookupError):
+                os.kill(self._number, signal.SIGKILL)
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _given_work(self) -> None:
+        if not self._decoding and not self._encoding:
+            self._heard = asyncio.get_running_loop().time()
+
     def _settle(self, reply: Reply) -> None:
         match reply:
-            case Started():
+            case Started(process):
+                self._number = process
                 self._ready.set_result(None)
             case DecodeDone():
                 self._decoded(self._decoding.pop(reply.number), reply)

@@ -4,6 +4,7 @@ The server sends commands; a decoded picture stays here until its answer comes o
 pictures: whoever is nearly done is not held up by those that come in.
 """
 
+import os
 import socket
 import traceback
 from collections import deque
@@ -65,7 +66,7 @@ def work(channel: socket.socket) -> None:
     inbox = _Inbox(channel)
     start = inbox.first()
     worker = Worker(Codec(start.geometry, start.limits))
-    channel.sendall(packed(Started()))
+    channel.sendall(packed(Started(os.getpid())))
     while (message := inbox.next()) is not None:
         match message:
             case Decode():
