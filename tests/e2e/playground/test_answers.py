@@ -1,94 +1,22 @@
-"""The playground in a real browser, with a real server behind it."""
+"""Pictures, tasks, examples and masks on the page, and what it shows of their answers."""
 
 import io
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import BrowserContext, Page, expect
 
 from artifacts.store.folder import Store
 from engine.towers.folder import load_tower
-from tests.support import ANSWERS, PATIENCE, ServerProcess, make_residual, photo
-from tests.tools import CHROMIUM
+from tests.e2e.playground.conftest import asked, card, check_barriers, distance, one_width, sample, shown, visit
+from tests.support import ServerProcess, make_residual, photo
 
 pytestmark = pytest.mark.needs("chromium")
-WIDTHS = {"desktop": {"width": 1280, "height": 800}, "phone": {"width": 390, "height": 844}}
-KEY = "open-sesame"
-one_width = pytest.mark.parametrize("context", ["desktop"], indirect=True)
-"""For what has nothing to do with a screen's width."""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(params=WIDTHS)
-def context(browser: Browser, request: pytest.FixtureRequest) -> Iterator[BrowserContext]:
-    phone = request.param == "phone"
-    context = browser.new_context(viewport=WIDTHS[request.param], is_mobile=phone, has_touch=phone)
-    context.set_default_timeout(PATIENCE * 1000)
-    expect.set_options(timeout=PATIENCE * 1000)
-    yield context
-    context.close()
-
-
-@pytest.fixture
-def page(context: BrowserContext, server: ServerProcess) -> Iterator[Page]:
-    """The page, ready; it must ask nobody but the server, and nothing may go wrong in it."""
-    asked: list[str] = []
-    wrong: list[str] = []
-    page = context.new_page()
-    page.on("request", lambda request: asked.append(request.url))
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("console", lambda message: wrong.append(message.text) if "Security Policy" in message.text else None)
-    visit(page, server)
-    yield page
-    assert all(url.startswith((server.url, "blob:")) for url in asked)
-    assert not wrong
-
-
-def visit(page: Page, server: ServerProcess, tasks: int = len(ANSWERS)) -> None:
-    page.goto(server.url)
-    expect(page.locator("#status")).to_have_text("Ready")
-    expect(page.locator("#tasks input")).to_have_count(tasks)
-
-
-def card(page: Page, title: str) -> Any:
-    return page.locator(".answer").filter(has=page.get_by_role("heading", name=title, exact=True))
-
-
-def shown(page: Page, title: str) -> bytes:
-    """The file that a card shows, as its link saves it."""
-    expect(card(page, title).get_by_role("img")).to_be_visible()
-    with page.expect_download() as saving:
-        card(page, title).get_by_role("link").click()
-    return Path(saving.value.path()).read_bytes()
-
-
-def distance(a: bytes, b: bytes) -> float:
-    """Mean difference of two pictures, 0 to 255. Batches of another size may differ in the last bit."""
-    one, other = (np.asarray(Image.open(io.BytesIO(file)).convert("RGB")).astype(float) for file in (a, b))
-    return float(np.abs(one - other).mean())
-
-
-def asked(server: ServerProcess, task: str, image: bytes) -> bytes:
-    """What the page gets when nothing is changed on it."""
-    threshold = {"threshold": "auto"} if task == "segmentation" else {}
-    return server.infer(task, image, size="original", **threshold).content
-
-
-def sample(server: ServerProcess, name: str) -> bytes:
-    return server.client.get(f"/static/samples/{name}").content
 
 
 def test_several_tasks_side_by_side_with_their_times(page: Page, server: ServerProcess) -> None:
@@ -319,95 +247,3 @@ def test_classes_are_shown_as_bars(context: BrowserContext, classifying: ServerP
     assert widths == sorted(widths, reverse=True)
     expect(card(page, "plants").get_by_role("slider")).to_have_count(0)
     check_barriers(page)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_no_barrier_is_found_in_any_state(page: Page, scheme: Any) -> None:
-    """axe's rules, which include names, roles, contrast and landmarks."""
-    page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-    check_barriers(page)
-    for task in ("identity", "colorization"):
-        page.get_by_role("checkbox", name=task).check()
-    page.get_by_role("button", name="Cat").click()
-    shown(page, "colorization")
-    expect(page.locator(".busy")).to_have_count(0)
-    check_barriers(page)
-    page.get_by_role("checkbox", name="inpaint").check()
-    expect(card(page, "inpaint")).to_contain_text("Paint over")
-    check_barriers(page)
-    page.get_by_role("tab", name="By example").click()
-    page.get_by_role("button", name="Use a sample pair").click()
-    shown(page, "by example")
-    check_barriers(page)
-
-
-def check_barriers(page: Page) -> None:
-    found = Axe().run(page)
-    assert found.violations_count == 0, found.generate_report()
-
-
-@pytest.mark.slow
-@one_width
-@pytest.mark.parametrize("width", [320, 390, 768, 1280, 1920])
-def test_nothing_sticks_out_at_any_width(page: Page, width: int) -> None:
-    page.set_viewport_size({"width": width, "height": 800})
-    for task in ANSWERS:
-        page.get_by_role("checkbox", name=task.replace("_", " ")).check()
-    page.get_by_role("button", name="Cat").click()
-    shown(page, "segmentation")
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    beside = page.locator(".answers").bounding_box()
-    assert beside is not None
-    assert (beside["x"] > 200) == (width > 768)
-
-
-@one_width
-def test_no_key_is_asked_for_where_none_is_needed(page: Page) -> None:
-    page.get_by_role("button", name="Cat").click()
-    shown(page, "segmentation")
-    expect(page.get_by_label("API key")).to_be_hidden()
-
-
-@pytest.fixture(scope="module")
-def guarded(start_server: Callable[..., ServerProcess]) -> ServerProcess:
-    return start_server(api_keys=KEY)
-
-
-@pytest.mark.slow
-def test_a_key_is_asked_for_where_one_is_needed(context: BrowserContext, guarded: ServerProcess) -> None:
-    page = context.new_page()
-    visit(page, guarded)
-    field = page.get_by_label("API key")
-    expect(field).to_be_visible()
-    page.get_by_role("button", name="Cat").click()
-    expect(card(page, "segmentation")).to_contain_text("wants a valid API key")
-    expect(field).to_be_focused()
-    check_barriers(page)
-
-    page.keyboard.type("wrong")
-    page.keyboard.press("Enter")
-    expect(field).to_have_attribute("aria-invalid", "true")
-    field.fill(KEY)
-    page.get_by_role("button", name="Use", exact=True).click()
-    shown(page, "segmentation")
-    expect(field).not_to_have_attribute("aria-invalid", "true")
-
-    page.reload()  # the key stays in the tab
-    page.get_by_role("button", name="Cat").click()
-    shown(page, "segmentation")
-
-
-@pytest.mark.slow
-@one_width
-def test_a_server_that_is_gone_is_told(
-    context: BrowserContext, start_server: Callable[..., ServerProcess], tmp_path: Path
-) -> None:
-    server = start_server()
-    page = context.new_page()
-    visit(page, server)
-    server.stop()
-    page.get_by_label("Choose a picture").set_input_files(
-        {"name": "a.jpg", "mimeType": "image/jpeg", "buffer": photo()}
-    )
-    expect(card(page, "segmentation")).to_contain_text("The server cannot be reached.")

@@ -1,0 +1,1 @@
+"""Classification tasks on real servers."""
