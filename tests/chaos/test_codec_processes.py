@@ -29,6 +29,7 @@ def is_running(process: int) -> bool:
         return False
 
 
+@pytest.mark.slow
 def test_codec_processes_go_first_and_with_the_server(start_server: Callable[..., ServerProcess]) -> None:
     server = start_server(codec_processes="2")
     assert server.infer("identity", photo()).status_code == 200

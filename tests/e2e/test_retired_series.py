@@ -4,11 +4,14 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from tests.support import ServerProcess, make_artifact, photo
 
 KEY = {"Authorization": "Bearer k"}
 
 
+@pytest.mark.slow
 def test_what_is_counted_of_a_task_goes_with_it(
     start_server: Callable[..., ServerProcess], tiny_store: Path, tiny_model: tuple[Path, str], tmp_path: Path
 ) -> None:

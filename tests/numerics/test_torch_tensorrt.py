@@ -30,7 +30,7 @@ from tests.support import TINY, tiny_network
 SLOTS, BUCKETS = 8, (1, 2, 5)
 BLOCKS = TINY.mae.depth + TINY.mae.decoder_depth
 needed = pytest.mark.needs("torch-tensorrt-rtx")
-HALF = [(ZeroShot, torch.float16), pytest.param(OneShot, torch.float16, marks=pytest.mark.slow)]
+HALF = [pytest.param(kind, torch.float16, marks=pytest.mark.slow) for kind in (ZeroShot, OneShot)]
 ALL = [*HALF, *(pytest.param(kind, torch.float32, marks=pytest.mark.slow) for kind in (ZeroShot, OneShot))]
 
 
