@@ -6,10 +6,10 @@ from typing import NamedTuple
 class ConnectionLimits(NamedTuple):
     """What a connection may cost."""
 
-    total: int = 2048
-    per_client: int = 512
-    header_bytes: int = 32 * 1024
-    headers: int = 100
-    header_seconds: float = 10.0
-    body_seconds: float = 60.0
-    idle_seconds: float = 75.0
+    total: int
+    per_client: int
+    header_bytes: int
+    headers: int
+    header_seconds: float
+    body_seconds: float
+    idle_seconds: float

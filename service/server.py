@@ -133,7 +133,7 @@ class DrainingServer(uvicorn.Server):
         super().__init__(config)
         self._notice_seconds = notice_seconds
         self._notice_until = 0.0
-        self._connections: Connections | None = getattr(config.app.state, "connections", None)  # type: ignore[union-attr]
+        self._connections: Connections = config.app.state.connections  # type: ignore[union-attr]
         self.stopped_by: int | None = None
         self._batcher = pipeline.batcher
         self._supervisor = pipeline.supervisor
@@ -157,7 +157,7 @@ class DrainingServer(uvicorn.Server):
             self._close_at = monotonic() + self._drain_seconds
             notice = 0.0 if self.stopped_by == signal.SIGINT else self._notice_seconds
             self._notice_until = monotonic() + min(notice, self._drain_seconds)
-        if self._connections is not None and counter % _TICKS_A_SECOND == 0:
+        if counter % _TICKS_A_SECOND == 0:
             self._connections.sweep(asyncio.get_running_loop().time())
         now = monotonic()
         drained = self._close_at is not None and (

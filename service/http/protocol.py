@@ -16,7 +16,6 @@ from typing import Any, Final
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from service.connection_limits import ConnectionLimits
 from service.http.connections import Connections, Reason, Waits
 
 _REPLIES: Final[dict[Reason, tuple[HTTPStatus, str]]] = {
@@ -31,9 +30,9 @@ _REPLIES: Final[dict[Reason, tuple[HTTPStatus, str]]] = {
 class HttpProtocol(HttpToolsProtocol):
     """For `uvicorn.Config(http=...)`, with what all connections share given by `functools.partial`."""
 
-    def __init__(self, *arguments: Any, shared: Connections | None = None, **named: Any) -> None:
+    def __init__(self, *arguments: Any, shared: Connections, **named: Any) -> None:
         super().__init__(*arguments, **named)
-        self._shared = Connections(ConnectionLimits(), lambda reason: None) if shared is None else shared
+        self._shared = shared
         self._limits = self._shared.limits
         self._head_bytes = 0
         self._in_head = self._in_body = False
