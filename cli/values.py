@@ -11,11 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from artifacts.pictures.formats import SUFFIXES
 from artifacts.store.address import StoreAddress, store_address
 from cli.parser import one_of
 
 N = TypeVar("N", int, float)
-PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 
 
 def whole(least: int, most: int | None = None) -> Callable[[str], int]:
@@ -145,8 +145,8 @@ def output_file(text: str) -> Path:
 def output_picture(text: str) -> Path:
     """A picture file that can be written, in a format that its ending names."""
     path = output_file(text)
-    if path.suffix.lower() not in PICTURES:
-        raise ArgumentTypeError(f"takes a name that ends in {one_of(PICTURES)}, not {text}")
+    if path.suffix.lower() not in SUFFIXES:
+        raise ArgumentTypeError(f"takes a name that ends in {one_of(SUFFIXES)}, not {text}")
     return path
 
 

@@ -4,10 +4,9 @@ from pathlib import Path
 from typing import Protocol
 
 from artifacts.errors import OfflineError
+from artifacts.pictures.formats import SUFFIXES
 from artifacts.pictures.read import file_data
 from artifacts.store.address import StoreAddress
-
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
 
 class PictureFiles(Protocol):

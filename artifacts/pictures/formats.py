@@ -6,6 +6,8 @@ from typing import Final, Literal
 from artifacts.pictures.errors import BrokenPicture, UnsupportedFormat
 
 Format = Literal["png", "webp", "jpeg"]
+SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".webp")
+"""Of names, where pictures are looked for among other files."""
 
 _FOREIGN: Final = (
     *(b"GIF8", b"BM", b"8BPS", b"%PDF", b"%!PS", b"gimp xcf", b"qoif", b"FLIF", b"DDS ", b"icns", b"\x8aMNG"),

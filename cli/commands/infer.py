@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from artifacts.console import say
+from artifacts.pictures.formats import SUFFIXES
 from cli import options, taskres_options, values
 from cli.parser import Commands, UsageError
 
@@ -111,7 +112,7 @@ def _check(a: Namespace, alone: bool) -> None:
             raise UsageError(f"-o/--output {error}") from None
     elif not alone and a.mask is not None:
         raise UsageError("--mask goes with one picture: of many, the black regions are filled")
-    elif not alone and a.output is not None and (a.output.is_file() or a.output.suffix.lower() in values.PICTURES):
+    elif not alone and a.output is not None and (a.output.is_file() or a.output.suffix.lower() in SUFFIXES):
         raise UsageError(f"-o/--output: many pictures are answered in a folder, not in {a.output}")
 
 

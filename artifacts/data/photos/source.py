@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from artifacts.errors import DatasetError
+from artifacts.pictures.formats import SUFFIXES
 from engine.geometry import Pixels
 
 Split = Literal["train", "val"]
@@ -26,7 +27,6 @@ SIDE = 256
 """Shorter side, in pixels, at which photographs are kept: a little over what a scene shows."""
 MIN_SIDE = 96
 """Shorter side, in pixels, below which a file is a thumbnail and left out."""
-_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ def list_photos(folders: Sequence[Path]) -> list[Photo]:
         if not folder.is_dir():
             raise DatasetError(f"{folder} is not a folder of photographs")
         for path in sorted(folder.rglob("*")):
-            if path.suffix.lower() in _SUFFIXES and not path.stem.endswith("_mask") and _large_enough(path):
+            if path.suffix.lower() in SUFFIXES and not path.stem.endswith("_mask") and _large_enough(path):
                 digest = hashlib.sha256(path.read_bytes()).hexdigest()
                 photos.setdefault(digest, Photo(path, digest))
     if not photos:
