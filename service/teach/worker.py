@@ -53,11 +53,9 @@ def _pairs(folder: Path, path: Path, device: str, max_pixels: int, name: str, fo
     model, fingerprint = frozen_model(path, device)
     pairs = load_pairs(folder, model.geometry.cell, PictureLimits(max_pixels))
     taught = teach(model, fingerprint, name, pairs, _follower())
-    metric = json.loads(taught.metadata["metric"])
-    if not (taught.better or force):
-        return {"error": refusal(taught).replace("--force", "force=true"), "metric": metric}
-    save_artifact(folder / ARTIFACT, taught.vector, taught.metadata)
-    return {"artifact": ARTIFACT, "metric": metric}
+    if taught.better or force:
+        save_artifact(folder / ARTIFACT, taught.vector, taught.metadata)
+    return _result(folder, taught.metadata, refusal(taught))
 
 
 def _classes(folder: Path, tower: Path, device: str, max_pixels: int, name: str, force: bool) -> dict[str, Any]:
@@ -73,11 +71,17 @@ def _classes(folder: Path, tower: Path, device: str, max_pixels: int, name: str,
     pictures = of_labels(files, json.loads((folder / LABELS).read_text()))
     cache = FeatureCache(load_tower(tower), folder / "features", PictureLimits(max_pixels))
     taught = teach_classes(cache, tower, name, pictures, _follower())
-    metric = json.loads(taught.metadata["metric"])
-    if not (taught.better or force):
-        return {"error": refusal(taught).replace("--force", "force=true"), "metric": metric}
-    save_residual(folder / ARTIFACT, taught.value, taught.metadata)
-    return {"artifact": ARTIFACT, "metric": metric}
+    if taught.better or force:
+        save_residual(folder / ARTIFACT, taught.value, taught.metadata)
+    return _result(folder, taught.metadata, refusal(taught))
+
+
+def _result(folder: Path, metadata: dict[str, str], refusal: str) -> dict[str, Any]:
+    """What is told of a task that was learnt: its file, or why there is none."""
+    metric = json.loads(metadata["metric"])
+    if (folder / ARTIFACT).exists():
+        return {"artifact": ARTIFACT, "metric": metric}
+    return {"error": refusal.replace("--force", "force=true"), "metric": metric}
 
 
 def _follower() -> "Follower":
