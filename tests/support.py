@@ -48,6 +48,12 @@ ANSWERS = {
 }
 
 
+def descendants(process: int) -> list[int]:
+    """The processes below one, each before those below it."""
+    children = [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+    return [each for child in children for each in (child, *descendants(child))]
+
+
 def inverted_pairs(root: Path, count: int) -> Path:
     """A folder of pairs: noise, and its negative."""
     draw = np.random.default_rng(count)

@@ -14,12 +14,7 @@ from PIL import Image
 
 from engine.geometry import Pixels
 from engine.tolerance import psnr
-from tests.support import ServerProcess, photo, wait_until
-
-
-def descendants(process: int) -> list[int]:
-    children = [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
-    return [each for child in children for each in (child, *descendants(child))]
+from tests.support import ServerProcess, descendants, photo, wait_until
 
 
 def is_running(process: int) -> bool:

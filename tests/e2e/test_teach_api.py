@@ -11,7 +11,7 @@ import httpx
 import numpy as np
 import pytest
 
-from tests.support import ServerProcess, image_file, photo, wait_until
+from tests.support import ServerProcess, descendants, image_file, photo, wait_until
 from vtv_client import Client
 
 KEY = {"X-API-Key": "admin"}
@@ -51,11 +51,8 @@ def until_over(server: ServerProcess, address: str) -> dict[str, Any]:
 
 def teachers(server: ServerProcess) -> list[int]:
     """The server's processes that teach."""
-    found = []
-    for child in Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split():
-        if b"service.teach.worker" in Path(f"/proc/{child}/cmdline").read_bytes():
-            found.append(int(child))
-    return found
+    below = descendants(server.process.pid)
+    return [each for each in below if b"service.teach.worker" in Path(f"/proc/{each}/cmdline").read_bytes()]
 
 
 def test_a_lesson_becomes_a_task_that_answers(teaching: ServerProcess) -> None:

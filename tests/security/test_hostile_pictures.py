@@ -7,7 +7,7 @@ from time import monotonic
 import pytest
 
 from tests.security.hostile_pictures import FILES, blank, file
-from tests.support import ServerProcess, photo
+from tests.support import ServerProcess, descendants, photo
 
 GROWTH = 500 * 2**20
 """Bytes, of all the server's processes together."""
@@ -22,8 +22,7 @@ def attacked(start_server: Callable[..., ServerProcess]) -> ServerProcess:
 
 def tree(pid: int) -> list[int]:
     """A process and those below it."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [pid, *(below for child in children for below in tree(int(child)))]
+    return [pid, *descendants(pid)]
 
 
 def bytes_of(pid: int, entry: str) -> int:
