@@ -67,9 +67,9 @@ def interrupt(line: str, *words: str) -> None:
 def test_an_interrupted_search_resumes_to_the_same_artifact(words: list[str], tmp_path: Path) -> None:
     means, whole, resumed = (str(tmp_path / name) for name in ("means", "whole", "resumed"))
     finish("collect", *words, "-o", means)
-    search = ["search", *words, "--means", means, "--steps", "100", "--samples", "2", "--images", "1"]
-    search += ["--evaluate-every", "60"]
-    interrupt("inpaint: step 20/100", *search, "-o", resumed)
+    search = ["search", *words, "--means", means, "--steps", "40", "--samples", "2", "--images", "1"]
+    search += ["--evaluate-every", "30"]
+    interrupt("inpaint: step 20/40", *search, "-o", resumed)
     assert not Path(resumed).exists()
     assert "goes on after step" in finish(*search, "-o", resumed)
     assert "goes on" not in finish(*search, "-o", whole)
@@ -79,4 +79,4 @@ def test_an_interrupted_search_resumes_to_the_same_artifact(words: list[str], tm
     assert all(torch.equal(first[name], second[name]) for name in first)
     about = [load_artifact(Path(path)).metadata for path in (whole, resumed)]
     assert [name for name in about[0] if about[0][name] != about[1][name] and name not in UNLIKE] == []
-    assert about[0]["evaluations"] == "200"
+    assert about[0]["evaluations"] == "80"

@@ -55,6 +55,7 @@ def teachers(server: ServerProcess) -> list[int]:
     return [each for each in below if b"service.teach.worker" in Path(f"/proc/{each}/cmdline").read_bytes()]
 
 
+@pytest.mark.slow
 def test_a_lesson_becomes_a_task_that_answers(teaching: ServerProcess) -> None:
     reply = post(teaching, "negative", lesson(3), force="true")
     assert reply.status_code == 202

@@ -12,10 +12,8 @@ from engine.backends.protocol import Backend, BackendUnavailable
 from engine.runtime import Engine
 
 ON_CPU = ("eager", "inductor", "openvino")
-SLOW = ("inductor",)
-"""Compiles for half a minute for each bucket."""
 COMPILED_HERE = ("inductor", "openvino")
-"""Each bucket takes seconds at least."""
+"""Each bucket takes seconds at least, so one is compiled and its tests are slow."""
 ON_GPU = ("eager:float32", "eager", "inductor", "tensorrt", "torch_tensorrt")
 GetEngine = Callable[..., Engine]
 
@@ -53,7 +51,7 @@ def engine_of(tiny_model: tuple[Path, str], engine_cache: Path) -> GetEngine:
 
 @pytest.fixture(
     params=[
-        *(pytest.param((name, "cpu"), marks=pytest.mark.slow if name in SLOW else ()) for name in ON_CPU),
+        *(pytest.param((name, "cpu"), marks=pytest.mark.slow if name in COMPILED_HERE else ()) for name in ON_CPU),
         *(pytest.param((name, "cuda"), marks=pytest.mark.gpu) for name in ON_GPU),
     ],
     ids="-".join,

@@ -24,7 +24,7 @@ from engine.tolerance import psnr
 from engine.tower_network import TowerFeatures, TowerScores
 from engine.tower_plan import TowerPlan
 from engine.towers.folder import load_tower
-from tests.numerics.conftest import ON_CPU, SLOW, GetEngine, backend_or_skip
+from tests.numerics.conftest import COMPILED_HERE, ON_CPU, GetEngine, backend_or_skip
 from tests.support import random_vector
 
 ON_GPU = ("eager", "inductor", "tensorrt", "torch_tensorrt")
@@ -44,7 +44,7 @@ def classifier_of(tower_folder: Path, engine_cache: Path) -> GetClassifier:
             tower_folder,
             slots=SLOTS,
             classes=MOST_CLASSES,
-            buckets=(4,) if name in SLOW else (2, 4),
+            buckets=(4,) if name in COMPILED_HERE else (2, 4),
             backend=name,
             device=device,
             cache=engine_cache,
