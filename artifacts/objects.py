@@ -1,6 +1,7 @@
 """Object storage: S3 and what speaks its protocol, Google's and Azure's by the same library (extra `s3`)."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, Self, TypeVar
@@ -29,6 +30,13 @@ class Listed(NamedTuple):
     tag: str
     """Its ETag: another content has another."""
     size: int
+    changed: float
+    """When it was written, by the service's clock; seconds since the epoch."""
+
+    @classmethod
+    def of(cls, meta: "ObjectMeta") -> Self:
+        """As the library tells it."""
+        return cls(meta["e_tag"] or "", meta["size"], meta["last_modified"].timestamp())
 
 
 class Held(NamedTuple):
@@ -63,9 +71,7 @@ class Objects:
 
         def read() -> dict[str, Listed]:
             entries = (entry for part in obstore.list(self._objects, prefix=prefix) for entry in part)
-            return {
-                entry["path"].removeprefix(prefix): Listed(entry["e_tag"] or "", entry["size"]) for entry in entries
-            }
+            return {entry["path"].removeprefix(prefix): Listed.of(entry) for entry in entries}
 
         return self._try(read)
 
@@ -80,6 +86,26 @@ class Objects:
                 return None
 
         return self._try(read)
+
+    def about(self, key: str) -> Listed | None:
+        """None where there is no such object."""
+
+        def read() -> Listed | None:
+            try:
+                return Listed.of(obstore.head(self._objects, key))
+            except FileNotFoundError:
+                return None
+
+        return self._try(read)
+
+    def delete(self, key: str) -> None:
+        """Remove an object, where there is one."""
+
+        def remove() -> None:
+            with suppress(FileNotFoundError):
+                obstore.delete(self._objects, key)
+
+        self._try(remove)
 
     def put(self, key: str, content: bytes, mode: "PutMode") -> bool:
         """Write under a condition: `create` where there is nothing, a version where it is still that one, or

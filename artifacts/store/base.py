@@ -7,7 +7,7 @@ name that is missing tells nothing: RETIRED alone takes a task out of service.
 
 import re
 from abc import ABC, abstractmethod
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +21,7 @@ from artifacts.suggest import did_you_mean
 RETIRED = "retired"
 """What a name holds whose task was taken back."""
 _DIGEST = re.compile("[0-9a-f]{64}")
+_BLOB = re.compile(r"blobs/([0-9a-f]{64})\.safetensors")
 
 
 class NoStoreYet(StoreAway):
@@ -44,6 +45,17 @@ class Look(NamedTuple):
     """What stands among the tasks and is none."""
 
 
+class Entry(NamedTuple):
+    """A file or an object of a store."""
+
+    path: str
+    """Below the store: `blobs/<sha256>.safetensors`, or what a broken-off write left."""
+    size: int
+    """Bytes."""
+    changed: float
+    """When it was written last, or published again; seconds since the epoch."""
+
+
 class ArtifactStore(ABC):
     """Published artifacts. `period` is after how many seconds a watcher may look again."""
 
@@ -64,6 +76,22 @@ class ArtifactStore(ABC):
     @abstractmethod
     def blob(self, digest: str) -> AbstractContextManager[Path]:
         """A file with the content of a hash, for as long as the context lasts. Raises StoreAway."""
+
+    @abstractmethod
+    def blobs_and_partials(self) -> list[Entry]:
+        """Every blob, and what broken-off writes left. Raises ArtifactError for what is no store, StoreAway."""
+
+    @abstractmethod
+    def entry(self, path: str) -> Entry | None:
+        """One of those as it is now. Raises StoreAway."""
+
+    @abstractmethod
+    def take_out(self, path: str) -> bytes | None:
+        """Remove one of those; what it held, None where it is gone already. Raises OSError, StoreAway."""
+
+    @abstractmethod
+    def put_blob(self, content: bytes, digest: str) -> None:
+        """Store a content under its hash; one that is there is new again. Raises OSError, StoreAway."""
 
     @abstractmethod
     def _pointer(self, name: str) -> str | None:
@@ -103,6 +131,14 @@ class ArtifactStore(ABC):
             raise ArtifactError(f"what {self} holds as task {name} is no hash: publish it again")
         return held
 
+    def meant(self) -> set[str]:
+        """The hashes that names mean now; raises ArtifactError where one of them cannot be told, StoreAway."""
+        hashes = set()
+        for name in self.names():
+            with suppress(RetiredTask):  # since it was listed
+                hashes.add(self.hash_of(name))
+        return hashes
+
     def read(self, name: str, fingerprint: str | None = None) -> Artifact:
         """A published artifact, its content checked against its hash; raises ArtifactError, StoreAway."""
         digest = self.hash_of(name)
@@ -139,20 +175,37 @@ class ArtifactStore(ABC):
         Raises ArtifactError, PublishedMeanwhile, StoreAway.
         """
         artifact = load_artifact(path, fingerprint)
-        self._install(path, artifact.hash, artifact.task, make)
+        self._publish(path, artifact, make)
         return artifact
 
     def publish_residual(self, path: Path, tower: str | None = None) -> ResidualArtifact:
         """As `publish`, of a classification task."""
         artifact = load_residual(path, tower)
-        self._install(path, artifact.hash, artifact.task, make=True)
+        self._publish(path, artifact, make=True)
         return artifact
 
     def publish_any(self, path: Path, *, make: bool = True) -> AnyArtifact:
         """As `publish`, of a task of either kind."""
         artifact = load_any(path)
-        self._install(path, artifact.hash, artifact.task, make)
+        self._publish(path, artifact, make)
         return artifact
+
+    def _publish(self, path: Path, artifact: AnyArtifact, make: bool) -> None:
+        self._install(path, artifact.hash, artifact.task, make)
+        # `vtv store gc` may have taken the blob for nobody's before the name was there; from now on it does not.
+        if self.entry(blob_path(artifact.hash)) is None:
+            self.put_blob(path.read_bytes(), artifact.hash)
+
+
+def blob_path(digest: str) -> str:
+    """Where the blob of a hash lies below a store."""
+    return f"blobs/{digest}.safetensors"
+
+
+def digest_of(path: str) -> str | None:
+    """The hash of the blob that lies there; None where no blob does."""
+    blob = _BLOB.fullmatch(path)
+    return blob[1] if blob else None
 
 
 def is_digest(text: str) -> bool:

@@ -1,18 +1,20 @@
 """A store in a folder, on a disk or a network file system."""
 
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from artifacts.errors import StoreAway
-from artifacts.store.base import RETIRED, ArtifactStore, Look, NoStoreYet, is_digest
+from artifacts.errors import ArtifactError, StoreAway
+from artifacts.store.base import RETIRED, ArtifactStore, Entry, Look, NoStoreYet, blob_path, digest_of, is_digest
 from artifacts.store.file import check_name, file_hash, is_name
 from artifacts.store.regular import is_regular, open_regular
 
 _NAME_BYTES = 1024
 """Of the file that a name is; a hash has 64."""
+_PARTIAL = re.compile(r"\..+\.\d+\.[0-9a-f]{8}")
 
 
 class Store(ArtifactStore):
@@ -46,11 +48,45 @@ class Store(ArtifactStore):
 
     def path_of(self, digest: str) -> Path:
         """Where the blob of a hash lies."""
-        return self.blobs / f"{digest}.safetensors"
+        return self.root / blob_path(digest)
 
     @contextmanager
     def blob(self, digest: str) -> Iterator[Path]:
         yield self.path_of(digest)
+
+    def blobs_and_partials(self) -> list[Entry]:
+        if not self.tasks.is_dir():
+            raise ArtifactError(f"{self} is no store: it has no folder named tasks")
+        folders = (folder for folder in (self.blobs, self.tasks) if folder.is_dir())
+        paths = [path.relative_to(self.root) for folder in folders for path in sorted(folder.iterdir())]
+        ours = (str(path) for path in paths if digest_of(str(path)) or _PARTIAL.fullmatch(path.name))
+        return [entry for path in ours if (entry := self.entry(path))]
+
+    def entry(self, path: str) -> Entry | None:
+        try:
+            about = (self.root / path).lstat()
+        except FileNotFoundError:
+            return None
+        return Entry(path, about.st_size, about.st_mtime)
+
+    def take_out(self, path: str) -> bytes | None:
+        try:
+            content = (self.root / path).read_bytes() if is_regular(self.root / path) else b""
+            (self.root / path).unlink()
+        except FileNotFoundError:
+            return None
+        return content
+
+    def put_blob(self, content: bytes, digest: str) -> None:
+        self.blobs.mkdir(exist_ok=True)
+        target = self.path_of(digest)
+        try:
+            if is_regular(target) and file_hash(target) == digest:
+                os.utime(target)
+                return
+        except FileNotFoundError:
+            pass  # removed this moment
+        _write(content, target)
 
     def _listed(self) -> tuple[list[str], list[str]]:
         """Names, and strays."""
@@ -89,12 +125,7 @@ class Store(ArtifactStore):
         if make:
             self.tasks.mkdir(parents=True, exist_ok=True)
         self._check_present()
-        self.blobs.mkdir(exist_ok=True)
-        target = self.path_of(digest)
-        if is_regular(target) and file_hash(target) == digest:
-            os.utime(target)  # it is in use again: artifacts.store.gc goes by this
-        else:
-            _write(path.read_bytes(), target)
+        self.put_blob(path.read_bytes(), digest)
         _write(f"{digest}\n".encode(), self.tasks / task)
 
     def _check_present(self) -> None:

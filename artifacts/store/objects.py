@@ -1,8 +1,7 @@
 """A store in object storage.
 
-What must not be overwritten is written under a condition that the service itself checks: a blob only where there is
-none, a name only while it holds what the publisher has seen. So of two publishers of one name one wins, and the other
-is told.
+A name is written under a condition that the service itself checks: only while it holds what the publisher has seen. So
+of two publishers of one name one wins, and the other is told. A blob is the same whoever writes it.
 """
 
 import hashlib
@@ -13,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 from artifacts.errors import StoreAway
 from artifacts.objects import Held, Objects
-from artifacts.store.base import RETIRED, ArtifactStore, Look, PublishedMeanwhile
+from artifacts.store.base import RETIRED, ArtifactStore, Entry, Look, PublishedMeanwhile, blob_path, digest_of
 from artifacts.store.file import check_name, is_name
 
 _PREFIX = "tasks/"
@@ -34,7 +33,7 @@ class ObjectStore(ArtifactStore):
     def names(self) -> list[str]:
         tombstone = len(_line(RETIRED))
         listed = self._objects.list(_PREFIX).items()
-        return sorted(name for name, (_, size) in listed if size != tombstone and is_name(name))
+        return sorted(name for name, about in listed if about.size != tombstone and is_name(name))
 
     def strays(self) -> list[str]:
         return self.look().strays
@@ -42,12 +41,12 @@ class ObjectStore(ArtifactStore):
     def look(self) -> Look:
         """Marks are ETags. One request for a thousand names."""
         listed = self._objects.list(_PREFIX)
-        marks = {name: tag for name, (tag, _) in listed.items() if is_name(name)}
+        marks = {name: about.tag for name, about in listed.items() if is_name(name)}
         return Look(marks, sorted(listed.keys() - marks.keys()))
 
     @contextmanager
     def blob(self, digest: str) -> Iterator[Path]:
-        held = self._objects.get(_blob_key(digest))
+        held = self._objects.get(blob_path(digest))
         if held is None:
             raise StoreAway(f"{self} lacks the blob {digest[:12]}")
         if _hash(held.content) != digest:
@@ -56,6 +55,24 @@ class ObjectStore(ArtifactStore):
             path = Path(folder) / f"{digest}.safetensors"
             path.write_bytes(held.content)
             yield path
+
+    def blobs_and_partials(self) -> list[Entry]:
+        """Blobs alone: an object is there whole, or not at all."""
+        blobs = sorted(self._objects.list("blobs/").items())
+        entries = [Entry(f"blobs/{name}", about.size, about.changed) for name, about in blobs]
+        return [entry for entry in entries if digest_of(entry.path)]
+
+    def entry(self, path: str) -> Entry | None:
+        about = self._objects.about(path)
+        return None if about is None else Entry(path, about.size, about.changed)
+
+    def take_out(self, path: str) -> bytes | None:
+        held = self._objects.get(path)
+        self._objects.delete(path)
+        return None if held is None else held.content
+
+    def put_blob(self, content: bytes, digest: str) -> None:
+        self._objects.put(blob_path(digest), content, "overwrite")
 
     def _pointer(self, name: str) -> str | None:
         check_name(name)
@@ -67,18 +84,8 @@ class ObjectStore(ArtifactStore):
 
     def _install(self, path: Path, digest: str, task: str, make: bool) -> None:  # a bucket is never made
         before = self._objects.get(_PREFIX + task)
-        self._put_blob(path.read_bytes(), digest)
+        self.put_blob(path.read_bytes(), digest)
         self._point(task, digest, before)
-
-    def _put_blob(self, content: bytes, digest: str) -> None:
-        """Unless it is there; one that is damaged is mended."""
-        key = _blob_key(digest)
-        held = self._objects.get(key)
-        if held is None and self._objects.put(key, content, "create"):
-            return
-        held = held or self._objects.get(key)
-        if held is None or _hash(held.content) != digest:
-            self._objects.put(key, content, "overwrite")
 
     def _point(self, name: str, text: str, before: Held | None) -> None:
         """Let a name hold `text`, if it still holds what it did."""
@@ -98,10 +105,6 @@ def _text(held: Held) -> str:
 
 def _hash(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
-
-
-def _blob_key(digest: str) -> str:
-    return f"blobs/{digest}.safetensors"
 
 
 def _line(text: str) -> bytes:

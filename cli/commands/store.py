@@ -8,8 +8,8 @@ from cli.parser import Commands
 
 ABOUT = """\
 A replaced or retired artifact stays in the store, for those who read it and to go back to. `vtv store gc` removes those
-that no name has meant for --keep-days days, and what broken-off writes left. Servers hold what they serve in memory:
-it may run beside them."""
+that no name has meant for --keep-days days, and what broken-off writes left. It may run beside servers, which hold what
+they serve in memory, and beside publishers."""
 
 
 def add(commands: Commands) -> None:
@@ -23,10 +23,16 @@ def add(commands: Commands) -> None:
     collect = Commands(parser).add(
         "gc",
         "remove artifacts that no name means",
-        examples=["vtv store gc --store my-store", "vtv store gc --store my-store --keep-days 30 --dry-run"],
+        examples=["vtv store gc --store my-store", "vtv store gc --store s3://models/vtv --keep-days 30 --dry-run"],
         run=run,
     )
-    collect.add_argument("--store", type=values.input_folder, required=True, metavar="DIR", help="store in a folder")
+    collect.add_argument(
+        "--store",
+        type=values.input_store,
+        required=True,
+        metavar="STORE",
+        help="store to clear up, a folder or s3://bucket/prefix",
+    )
     collect.add_argument(
         "--keep-days",
         type=values.not_negative,
@@ -41,10 +47,17 @@ def add(commands: Commands) -> None:
 def run(a: Namespace) -> int:
     """Find, and remove."""
     from artifacts.store import gc
-    from artifacts.store.folder import Store
+    from artifacts.store.open import open_store
 
-    found = (gc.leftovers if a.dry_run else gc.collect)(Store(a.store), a.keep_days)
-    entry = {"removed": not a.dry_run, "files": [path.name for path in found.files], "bytes": found.size}
+    found = (gc.leftovers if a.dry_run else gc.collect)(open_store(a.store), a.keep_days)
     verb = "would remove" if a.dry_run else "removed"
-    print(json.dumps(entry) if a.json else f"{verb} {len(found.files)} files, {found.size} bytes")
+    if a.json:
+        files = [entry.path for entry in found.found]
+        about = {"removed": not a.dry_run, "files": files, "bytes": found.size}
+        print(json.dumps(about | {"named": found.named, "kept": found.kept}))
+        return 0
+    for entry in found.found:
+        print(f"{verb} {entry.path}, {entry.size} bytes")
+    print(f"{verb} {len(found.found)} files, {found.size} bytes")
+    print(f"kept {found.named} that tasks mean, {found.kept} that none has meant for less than {a.keep_days:g} days")
     return 0

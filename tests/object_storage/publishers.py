@@ -10,9 +10,12 @@ import multiprocessing
 import random
 import sys
 import time
+from contextlib import suppress
 from multiprocessing.sharedctypes import Synchronized
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
+from artifacts.store.address import StoreAddress
 from artifacts.store.base import PublishedMeanwhile
 from artifacts.store.open import open_store
 
@@ -33,6 +36,15 @@ def publish_forever(
         except PublishedMeanwhile:
             told.get_obj().value += 1
         else:
+            done.get_obj().value += 1
+
+
+def publish_until(stop: Event, address: StoreAddress, paths: list[Path], seed: int, done: "Synchronized[int]") -> None:
+    """One publisher that is not killed."""
+    draw, store = random.Random(seed), open_store(address)
+    while not stop.is_set():
+        with suppress(PublishedMeanwhile):
+            store.publish(draw.choice(paths))
             done.get_obj().value += 1
 
 

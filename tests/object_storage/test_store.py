@@ -59,13 +59,13 @@ def test_of_two_publishers_at_once_one_wins_and_the_other_is_told(
     """Both have seen the name before either writes it."""
     paths = [made(tmp_path, seed) for seed in (1, 2)]
     both, told = threading.Barrier(2), list[str]()
-    upload = ObjectStore._put_blob
+    upload = ObjectStore.put_blob
 
     def after_both_looked(self: ObjectStore, content: bytes, digest: str) -> None:
         both.wait(30)
         upload(self, content, digest)
 
-    monkeypatch.setattr(ObjectStore, "_put_blob", after_both_looked)
+    monkeypatch.setattr(ObjectStore, "put_blob", after_both_looked)
 
     def publish(path: Path) -> str | None:
         try:
@@ -79,9 +79,9 @@ def test_of_two_publishers_at_once_one_wins_and_the_other_is_told(
             won = [digest for digest in pool.map(publish, paths) if digest]
         assert won == [store.hash_of("identity")]
         assert told.pop().endswith(f"changed by another publisher meanwhile: it is {won[0]} now")
-        monkeypatch.setattr(ObjectStore, "_put_blob", upload)
+        monkeypatch.setattr(ObjectStore, "put_blob", upload)
         store.publish(made(tmp_path, 3))
-        monkeypatch.setattr(ObjectStore, "_put_blob", after_both_looked)
+        monkeypatch.setattr(ObjectStore, "put_blob", after_both_looked)
 
 
 @pytest.mark.parametrize(
