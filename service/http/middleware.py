@@ -12,7 +12,7 @@ from typing import Final
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import InvalidRequest, PayloadTooLarge, ServiceError, UnsupportedMedia
-from service.http.body_budget import BodyBudget
+from service.http.body_budget import BodyBudget, Share
 from service.http.problems import problem
 from service.telemetry.record import PROBES, Record
 
@@ -121,9 +121,9 @@ class _Body:
     ) -> None:
         self._receive, self._limit, self._budget = receive, limit, budget
         self._headers = headers
-        self._client = (scope.get("client") or ("",))[0]
+        self._share = Share((scope.get("client") or ("",))[0])
         self._checked = False
-        self._received = self._counted = self._reserved = 0
+        self._received = self._counted = 0
 
     async def receive(self) -> Message:
         """Raises UnsupportedMedia, InvalidRequest or PayloadTooLarge."""
@@ -142,19 +142,12 @@ class _Body:
         """Count the body as so long."""
         self._counted = length
         size = self._budget.size_of(length, self._headers.get(b"content-type", b""))
-        if size > self._reserved:
-            more, self._reserved = size - self._reserved, size
-            try:
-                await self._budget.reserve(self._client, more)
-            except BaseException:
-                self._reserved -= more
-                raise
+        await self._budget.reserve(self._share, size)
 
     def release(self) -> None:
         """Nothing of it is in hand any more."""
-        if self._reserved:
-            self._budget.release(self._client, self._reserved)
-            self._reserved = 0
+        if self._share.size:
+            self._budget.release(self._share)
 
 
 def _declared(headers: Mapping[bytes, bytes], limit: int) -> int:

@@ -32,9 +32,13 @@ def strict(start_server: Callable[..., ServerProcess]) -> ServerProcess:
 
 @pytest.fixture(scope="module")
 def proxied(start_server: Callable[..., ServerProcess]) -> ServerProcess:
-    """Behind a proxy, under a name of its own."""
+    """Behind a proxy, under a name of its own, with room for few bodies."""
     return start_server(
-        trusted_proxies="127.0.0.1", queue_limit="8", client_share="0.5", allowed_hosts="api.example,127.0.0.1"
+        trusted_proxies="127.0.0.1",
+        queue_limit="8",
+        client_share="0.5",
+        allowed_hosts="api.example,127.0.0.1",
+        max_bytes_in_hand=str(8 * 2**20),
     )
 
 
@@ -209,6 +213,28 @@ def test_bodies_of_all_requests_together_are_bounded(start_server: Callable[...,
         client.join()
     assert len(statuses) == 12
     assert growth.most() < 500 * 2**20
+
+
+def test_bodies_of_unknown_length_do_not_wait_for_each_other(proxied: ServerProcess) -> None:
+    """Each has a part of the budget that they all need, and none is whole."""
+    body, statuses, all_begun = photo() + bytes(5 * 2**20), list[int](), threading.Barrier(4)
+
+    def parts() -> Iterator[bytes]:
+        yield body[: 2**20]
+        all_begun.wait()
+        for at in range(2**20, len(body), 2**18):
+            yield body[at : at + 2**18]
+
+    def ask() -> None:
+        headers = {"Content-Type": "image/jpeg", "X-VTV-Timeout-Ms": "20000"}
+        statuses.append(proxied.client.post("/infer?task=identity", content=parts(), headers=headers).status_code)
+
+    clients = [threading.Thread(target=ask) for _ in range(4)]
+    for client in clients:
+        client.start()
+    for client in clients:
+        client.join()
+    assert statuses == [200] * 4
 
 
 @pytest.fixture
