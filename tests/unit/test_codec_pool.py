@@ -4,6 +4,8 @@ import asyncio
 import os
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -20,6 +22,7 @@ from service.codec.codec import Codec, Decoded, EncodedAnswer
 from service.codec.spec import ImageSpec
 from service.codec.workers.fork_server import ForkServer
 from service.codec.workers.frames import Frame, Frames, framed
+from service.codec.workers.handle import Handle
 from service.codec.workers.messages import Decode, packed, unpacked
 from service.codec.workers.pool import CodecPool
 from service.codec.workers.process import CodecJob
@@ -351,6 +354,23 @@ def test_a_process_that_cannot_be_forked_leaves_nothing_open(monkeypatch: pytest
     asyncio.run(start())
     assert opened
     assert all(end.fileno() == -1 for end in opened)
+
+
+def test_a_number_that_is_used_again_is_not_killed() -> None:
+    """The handle of a process that ended, and its number given to another, as it seems to who knows numbers alone."""
+    ended, other = (subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) for _ in range(2))
+    handle = Handle(ended.pid)
+    ended.communicate(b"\n")
+    handle._number = other.pid
+    handle.kill()
+    handle.close()
+    with pytest.raises(subprocess.TimeoutExpired):
+        other.wait(0.2)
+    own = Handle(other.pid)
+    own.kill()
+    own.close()
+    assert other.wait(PATIENCE) == -signal.SIGKILL
+    other.communicate()
 
 
 @pytest.mark.slow

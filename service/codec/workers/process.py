@@ -1,10 +1,7 @@
 """One codec process as the event loop sees it, and the images it has in hand."""
 
 import asyncio
-import os
-import signal
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import cast
 
@@ -12,6 +9,7 @@ from engine.geometry import Pixels
 from service.codec.codec import Decoded
 from service.codec.spec import ImageSpec
 from service.codec.workers.frames import Frames
+from service.codec.workers.handle import Handle
 from service.codec.workers.messages import (
     Command,
     Decode,
@@ -80,7 +78,7 @@ class CodecProcess(asyncio.Protocol):
         self.killed = False
         """Because it said nothing: what it was at may be to blame, what waited behind it is not."""
         self._closed = False
-        self._number: int | None = None
+        self._handle: Handle | None = None
         self._heard = 0.0
         self._on_room = on_room
         self._on_death = on_death
@@ -147,15 +145,16 @@ class CodecProcess(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self.alive = False
+        if self._handle is not None:
+            self._handle.close()
         if not self._ready.done():
             self._ready.set_exception(ConnectionError("a codec process ended before it was ready"))
         elif not self._closed:
             self._on_death(self, list(self._decoding.values()), list(self._encoding.values()))
 
     def _end(self) -> None:
-        if self._number is not None:
-            with suppress(ProcessLookupError):
-                os.kill(self._number, signal.SIGKILL)
+        if self._handle is not None:
+            self._handle.kill()
         if self._transport is not None:
             self._transport.abort()
 
@@ -166,7 +165,7 @@ class CodecProcess(asyncio.Protocol):
     def _settle(self, reply: Reply) -> None:
         match reply:
             case Started(process):
-                self._number = process
+                self._handle = Handle(process)
                 self._ready.set_result(None)
             case DecodeDone():
                 self._decoded(self._decoding.pop(reply.number), reply)
