@@ -4,7 +4,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple, Self, TypeVar
+from math import inf
+from time import monotonic
+from typing import TYPE_CHECKING, Final, NamedTuple, Self, TypeVar
 
 import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError, GenericError, PreconditionError
@@ -22,6 +24,10 @@ _TRIES = 3
 """The library tries again what was refused; what broke off it cannot know to be repeatable, as all is that we do."""
 _CLIENT: "ClientConfig" = {"timeout": "10s", "connect_timeout": "3s", "allow_http": True}
 """The endpoint that the operator names says whether it is HTTP."""
+_LOOK_SECONDS: Final = 3
+"""Of a watcher's look, which is soon taken again: a connection that is dead must not hold it up for long."""
+_LOOK_CLIENT: "ClientConfig" = {"timeout": f"{_LOOK_SECONDS}s"}
+_LOOK_RETRIES: "RetryConfig" = {"max_retries": 2, "retry_timeout": timedelta(seconds=_LOOK_SECONDS)}
 
 
 class Listed(NamedTuple):
@@ -62,9 +68,11 @@ class Objects:
     Everything raises StoreAway where the service does not answer, tries again included.
     """
 
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self._objects = self._try(lambda: from_url(url, retry_config=_RETRIES, client_options=_CLIENT))
+    def __init__(self, url: str, *, patient: bool = True) -> None:
+        """Who is not `patient` tries nothing again after `_LOOK_SECONDS`."""
+        self.url, self._patience = url, inf if patient else _LOOK_SECONDS
+        retries, client = (_RETRIES, _CLIENT) if patient else (_LOOK_RETRIES, _CLIENT | _LOOK_CLIENT)
+        self._objects = self._try(lambda: from_url(url, retry_config=retries, client_options=client))
 
     def list(self, prefix: str) -> dict[str, Listed]:
         """By the names behind `prefix`, a folder's name and a slash or nothing. A request for each thousand."""
@@ -121,11 +129,12 @@ class Objects:
         return self._try(write)
 
     def _try(self, work: Callable[[], T]) -> T:
+        given_up = monotonic() + self._patience
         for left in reversed(range(_TRIES)):
             try:
                 return work()
             except (BaseError, OSError, ValueError) as error:
-                if left and isinstance(error, GenericError):
+                if left and isinstance(error, GenericError) and monotonic() < given_up:
                     continue
                 reason = (str(error).splitlines() or [type(error).__name__])[0]
                 raise StoreAway(f"{self.url} cannot be used: {reason}") from None

@@ -25,7 +25,7 @@ class ObjectStore(ArtifactStore):
     period = 1.0
 
     def __init__(self, url: str) -> None:
-        self._objects = Objects(url)
+        self._objects, self._looked_at = Objects(url), Objects(url, patient=False)
 
     def __str__(self) -> str:
         return self._objects.url
@@ -39,8 +39,8 @@ class ObjectStore(ArtifactStore):
         return self.look().strays
 
     def look(self) -> Look:
-        """Marks are ETags. One request for a thousand names."""
-        listed = self._objects.list(_PREFIX)
+        """Marks are ETags. One request for a thousand names, which does not wait for long."""
+        listed = self._looked_at.list(_PREFIX)
         marks = {name: about.tag for name, about in listed.items() if is_name(name)}
         return Look(marks, sorted(listed.keys() - marks.keys()))
 

@@ -26,8 +26,9 @@ from service.tasks.task_info import TaskInfo
 from service.telemetry.metrics import Metrics
 
 log: Final = logging.getLogger("vtv.tasks")
-_LONGEST_PAUSE_SECONDS: Final = 30.0
-"""Between looks at a store that is away: it doubles up to there."""
+_LONGEST_PAUSE_SECONDS: Final = 4.0
+"""Between looks at a store that is away: it doubles up to there. A server that only its own cable kept away serves what
+was replaced meanwhile for as long."""
 _UNREAD_SECONDS: Final = 5.0
 """Until what could not be read is tried again."""
 _NOT_AN_ARTIFACT: Final = "The body is not a valid artifact file. The log says what is wrong with it."
