@@ -78,16 +78,13 @@ class Fleet:
             process.send_signal(signal.SIGCONT)
             time.sleep(0.05)
 
-    def artifacts(self, task: str) -> list[str]:
-        """Which version each server serves now."""
-        found = []
-        for address in SERVERS.values():
-            try:
-                reply = self._http.get(f"http://{address}:8000/tasks/{task}")
-                found.append(reply.json().get("artifact", ""))
-            except (httpx.HTTPError, ValueError):
-                found.append("")
-        return found
+    def artifact(self, machine: str, task: str) -> str:
+        """Which version a server serves now; empty where it does not answer. From any thread."""
+        try:
+            reply = self._http.get(f"http://{SERVERS[machine]}:8000/tasks/{task}")
+            return str(reply.json().get("artifact", ""))
+        except (httpx.HTTPError, ValueError):
+            return ""
 
     def __exit__(self, *_: object) -> None:
         self._http.close()
