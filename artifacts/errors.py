@@ -1,5 +1,9 @@
 """Errors of the offline job; every message is one line that names what is wrong and what to do."""
 
+from typing import Final
+
+NEEDS_RAY: Final = "--ray needs the package ray: pip install 'visual-task-vectors[ray]'"
+
 
 class OfflineError(Exception):
     """Bad input to an offline command."""

@@ -11,7 +11,7 @@ from artifacts.data.datasets import splits
 from artifacts.data.episodes import Episodes, make_episodes
 from artifacts.data.recolour import recoloured
 from artifacts.data.scenes import Scenes
-from artifacts.errors import OfflineError
+from artifacts.errors import NEEDS_RAY, OfflineError
 from artifacts.pieces.here import Here
 from artifacts.pieces.protocol import Pieces
 from artifacts.progress import Progress
@@ -95,9 +95,10 @@ def load_job(
 
 def _cluster(address: str, model: MaeVqgan, fingerprint: str, device: str | None) -> Pieces:
     try:
-        from artifacts.pieces.cluster import Cluster, join
+        from artifacts.cluster import join
+        from artifacts.pieces.cluster import Cluster
     except ImportError:
-        raise OfflineError("--ray needs the package ray: pip install 'visual-task-vectors[ray]'") from None
+        raise OfflineError(NEEDS_RAY) from None
     join(address)
     return Cluster(model, fingerprint, device)
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from artifacts.errors import OfflineError
+from artifacts.errors import OfflineError, StoreAway
 from artifacts.infer.files import PictureFiles
 from artifacts.infer.steps import PictureSteps, Prepared
 from artifacts.pictures.formats import Format
@@ -44,7 +44,7 @@ class Answering:
         self.ahead = _BATCHES_AHEAD * engine.max_batch
 
     def answer(self, names: Iterable[str]) -> Iterator[Answered]:
-        """Each once, about in order."""
+        """Each once, about in order. Raises StoreAway."""
         waiting = iter(names)
         pool = ThreadPoolExecutor(self.threads)
         decoding = deque(pool.submit(self._prepare, name) for name in islice(waiting, self.ahead))
@@ -77,6 +77,8 @@ class Answering:
     def _prepare(self, name: str) -> Prepared | Answered:
         try:
             return self.steps.prepare(name, self.files.read(name))
+        except StoreAway:
+            raise  # says nothing of the picture
         except OfflineError as error:
             return Answered(name, b"", str(error))
 

@@ -37,6 +37,9 @@ class Request:
     backend: str = "auto"
 
 
+MakeAnswer = Callable[[Request, Artifact], Answer]
+
+
 @dataclass(frozen=True, slots=True)
 class Summary:
     """What has become of the pictures, earlier runs' included."""
@@ -47,7 +50,7 @@ class Summary:
     """Pictures that cannot be answered, and why."""
 
 
-def infer_many(request: Request, progress: Progress, answering: Callable[[Request, Artifact], Answer]) -> Summary:
+def infer_many(request: Request, progress: Progress, answering: MakeAnswer) -> Summary:
     """Answer what the manifest does not hold yet. Raises OfflineError."""
     if isinstance(request.pictures, Path) and request.output.absolute().is_relative_to(request.pictures.absolute()):
         raise OfflineError(f"{request.output} lies among the pictures: its answers would be taken for some of them")

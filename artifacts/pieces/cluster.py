@@ -3,8 +3,6 @@
 The model is sent once to each worker, and so is what many pieces share.
 """
 
-import logging
-import socket
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -17,6 +15,7 @@ import torch
 from ray import ObjectRef
 from ray.exceptions import RayError, RayTaskError
 
+from artifacts.cluster import gpus, places, prepare_worker
 from artifacts.errors import OfflineError
 from artifacts.pieces.protocol import ROWS
 from artifacts.provenance import code_digest
@@ -30,19 +29,6 @@ _AHEAD: Final = 4
 _KEPT: Final = 64
 """Shared objects that are held on to: the values, the validation pictures and the last steps' of several tasks."""
 _LOOK_SECONDS: Final = 0.5
-_CONNECT_SECONDS: Final = 10.0
-
-
-def join(address: str) -> None:
-    """Be a driver of the cluster at an address, `local` for one of this machine's processors; raises OfflineError."""
-    host, _, port = address.rpartition(":")
-    try:
-        if host and port.isdigit():  # Ray itself tries for minutes
-            socket.create_connection((host, int(port)), _CONNECT_SECONDS).close()
-        ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
-    except (OSError, RuntimeError, ValueError, RayError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise OfflineError(f"there is no Ray cluster at {address}: {reason}") from None
 
 
 class Cluster:
@@ -54,14 +40,14 @@ class Cluster:
     def __init__(self, model: MaeVqgan, fingerprint: str, device: str | None = None) -> None:
         self._model, self._fingerprint = [ray.put(model)], fingerprint
         self._threads, self._stopped = torch.get_num_threads(), Event()
-        found = ray.cluster_resources()
-        gpus = int(found.get("GPU", 0)) if device != "cpu" else 0
-        if device == "cuda" and not gpus:
+        on_gpus = gpus() if device != "cpu" else 0
+        if device == "cuda" and not on_gpus:
             raise OfflineError("--device cuda: the Ray cluster has no GPU")
-        self._device = "cuda" if gpus else "cpu"
+        self._device = "cuda" if on_gpus else "cpu"
         self.rows = ROWS[self._device]
-        self.at_once = _AHEAD * max(1, gpus or int(found.get("CPU", 1)) // self._threads)
-        remote: Any = ray.remote(num_cpus=1 if gpus else self._threads, num_gpus=1 if gpus else 0, max_retries=_RETRIES)
+        self.at_once = _AHEAD * (on_gpus or places(self._threads))
+        processors, each = (1, 1) if on_gpus else (self._threads, 0)
+        remote: Any = ray.remote(num_cpus=processors, num_gpus=each, max_retries=_RETRIES)
         self._compute = remote(_compute)
         self._sent: OrderedDict[int, tuple[Any, ObjectRef[Any]]] = OrderedDict()
         self._lock = Lock()
@@ -107,9 +93,7 @@ class Cluster:
 def _compute(about: tuple[Any, ...], work: Callable[..., R], refs: list["ObjectRef[Any]"], piece: Any) -> R:
     """In a worker."""
     (model,), fingerprint, device, threads, wanted = about
-    if code_digest() != wanted:
-        raise OfflineError("a worker of the Ray cluster has another version of this program or of torch than this one")
-    _prepare(threads)
+    _prepare(threads, wanted)
     return work(_model(fingerprint, device, _Ref(model)), *(_shared(_Ref(ref)) for ref in refs), piece)
 
 
@@ -126,10 +110,7 @@ class _Ref:
         return isinstance(other, _Ref) and self.ref.hex() == other.ref.hex()
 
 
-@lru_cache(1)
-def _prepare(threads: int) -> None:
-    torch.set_num_threads(threads)
-    torch.set_flush_denormal(True)
+_prepare = lru_cache(1)(prepare_worker)
 
 
 @lru_cache(1)

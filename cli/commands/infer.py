@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from artifacts.console import say
+from artifacts.errors import NEEDS_RAY, OfflineError
 from artifacts.pictures.formats import SUFFIXES
 from cli import options, taskres_options, values
 from cli.parser import Commands, UsageError
 
 if TYPE_CHECKING:
-    from artifacts.infer.many import Summary
+    from artifacts.infer.many import MakeAnswer, Summary
     from artifacts.infer.steps import Wanted
     from artifacts.store.residual import ResidualArtifact
 
@@ -21,7 +22,8 @@ task the classes are told, of one picture. The steps are those of the service, i
 tasks.
 
 Of many pictures -o is a folder. Its manifest.jsonl has a line for each picture: its answer's file or why there is none,
-task, artifact, model and time. Interrupted work goes on where it stopped."""
+task, artifact, model and time. Interrupted work goes on where it stopped. On a Ray cluster each GPU has an engine, else
+each OMP_NUM_THREADS processors have one; every machine must see the pictures and the model under the same names."""
 TOP_K = 5
 """As the service's `top_k`."""
 _LISTED = 20
@@ -38,6 +40,7 @@ def add(commands: Commands) -> None:
             "vtv infer cat.jpg --task inpaint --mask hole.png -o filled.jpg",
             "vtv infer cat.jpg --task animals --store my-store --json",
             "vtv infer photos --task segmentation -o masks",
+            "vtv infer s3://bucket/photos --task segmentation -o masks --ray auto",
         ],
         run=run,
         resumes=True,
@@ -76,6 +79,7 @@ def add(commands: Commands) -> None:
         "--top-k", type=values.whole(1), metavar="N", help="for classification tasks: how many classes (default: 5)"
     )
     options.add_backend(parser)
+    options.add_ray(parser)
     options.add_model(parser)
     options.add_store(parser)
     taskres_options.add_tower(parser)
@@ -92,7 +96,7 @@ def run(a: Namespace) -> int:
     _check(a, alone)
     artifact = open_store(a.store).read_any(a.task)
     if isinstance(artifact, ResidualArtifact):
-        _refuse(a, ("output", "size", "refine", "mask", "threshold", "format"), "answers with classes")
+        _refuse(a, ("output", "size", "refine", "mask", "threshold", "format", "ray"), "answers with classes")
         if not alone:
             raise UsageError(f"{a.task} answers with classes: give one picture, {a.pictures} is none")
         return _classify(a, artifact)
@@ -110,6 +114,8 @@ def _check(a: Namespace, alone: bool) -> None:
             values.output_picture(str(a.output))
         except ArgumentTypeError as error:
             raise UsageError(f"-o/--output {error}") from None
+    elif alone and a.ray is not None:
+        raise UsageError("--ray goes with many pictures: give a folder or an s3: address")
     elif not alone and a.mask is not None:
         raise UsageError("--mask goes with one picture: of many, the black regions are filled")
     elif not alone and a.output is not None and (a.output.is_file() or a.output.suffix.lower() in SUFFIXES):
@@ -133,11 +139,23 @@ def _one(a: Namespace, wanted: "Wanted") -> int:
 
 
 def _many(a: Namespace, wanted: "Wanted") -> int:
-    from artifacts.infer.many import Request, answering_here, infer_many
+    from artifacts.infer.many import Request, infer_many
 
     request = Request(a.model, a.store, a.pictures, a.task, a.output, wanted, a.format or "png", a.backend)
-    _tell(a, infer_many(request, say, answering_here))
+    _tell(a, infer_many(request, say, _answering(a.ray)))
     return 0
+
+
+def _answering(ray: str | None) -> "MakeAnswer":
+    if ray is None:
+        from artifacts.infer.many import answering_here
+
+        return answering_here
+    try:
+        from artifacts.infer.cluster import answering_on
+    except ImportError:
+        raise OfflineError(NEEDS_RAY) from None
+    return answering_on(ray)
 
 
 def _tell(a: Namespace, summary: "Summary") -> None:

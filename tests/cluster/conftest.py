@@ -20,6 +20,7 @@ def nodes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     # Workers import what this process does.
     paths = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))
+    monkeypatch.setenv("RAY_worker_niceness", "0")  # else workers stand still while others are busy on this machine
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False, **_SMALL})
     for _ in range(WORKERS):
         cluster.add_node(num_cpus=1, **_SMALL)

@@ -25,7 +25,8 @@ TASKS = ("identity", "lowlight_enhance")
 
 
 def test_a_worker_that_dies_costs_its_piece_alone(nodes: Any, tiny_model: tuple[Path, str], tmp_path: Path) -> None:
-    from artifacts.pieces.cluster import Cluster, join
+    from artifacts.cluster import join
+    from artifacts.pieces.cluster import Cluster
 
     join(nodes.address)
     cluster = Cluster(*load_model(tiny_model[0]))
