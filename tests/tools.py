@@ -30,6 +30,9 @@ TOOLS = {
         bool(find_spec("torch_tensorrt") and find_spec("tensorrt_rtx")),
         "pip install -c constraints.txt -e '.[torch-tensorrt-rtx]'",
     ),
+    "ray-serve": Tool(
+        bool(find_spec("ray") and find_spec("grpc_reflection")), "pip install -c constraints.txt -e '.[ray-serve]'"
+    ),
     "ray": Tool(find_spec("ray") is not None, "pip install -c constraints.txt -e '.[ray]'"),
     "prometheus": Tool(bool(which("prometheus") and which("promtool")), "apt-get install prometheus"),
 }
