@@ -10,7 +10,7 @@ STAMP := $(VENV)/.installed
 COMPILED := $(VENV)/.compiled
 
 .DEFAULT_GOAL := help
-.PHONY: test-slow help setup serve test test-all test-gpu coverage mutation lint types check chaos bench
+.PHONY: test-slow help setup serve test test-all test-gpu coverage mutation lint types check chaos soak bench
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -70,6 +70,9 @@ check: lint types test  ## lint, types, tests
 
 chaos: setup  ## three servers behind HAProxy for ten minutes of failures; needs root
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.balancer.run 10
+
+soak: setup  ## 100,000 requests of every kind of client on one server, with changes of its tasks
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.soak.run 100000
 
 bench: setup  ## measure the engine, then the whole service
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,bench]'

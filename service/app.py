@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from artifacts.store.base import ArtifactStore
 from engine.runner import Progress
 from service.batching.engine import BuiltEngine, ServedEngine
-from service.ending import ENGINE_HANGS, end_now
+from service.ending import end_now
 from service.errors import InvalidRequest, ServiceError
 from service.http.auth import Authenticator
 from service.http.body_budget import BodyBudget
@@ -36,6 +36,7 @@ from service.pipeline.pipeline import Pipeline
 from service.settings import Settings
 from service.tasks.fit import Fit
 from service.tasks.registry import TaskRegistry
+from service.tasks.store_calls import StoreCalls
 from service.tasks.store_watcher import StoreWatcher
 from service.teach.jobs import TeachJobs
 from service.teach.process import Teacher
@@ -43,6 +44,8 @@ from service.telemetry.access_log import log_request
 from service.telemetry.metrics import BuildInfo, Metrics
 from service.telemetry.record import Record
 from service.telemetry.tracing import start_tracing
+from service.watch.loop_beat import LoopBeat
+from service.watch.watchdog import Watchdog
 
 _DESCRIPTION = """An image and a task name in, the picture that MAE-VQGAN paints for that task out. No example
 pair is sent: a *task vector* stands in for it. Classification tasks answer which class a picture shows."""
@@ -59,10 +62,13 @@ def create_app(
     about = BuildInfo(version("visual-task-vectors"), plan.model_name, str(plan.device))
     metrics = Metrics(about)
     registry, fit = TaskRegistry(settings.slots), Fit(plan)
-    watcher = StoreWatcher(store, registry, fit, metrics)
+    calls = StoreCalls(settings.stall_seconds, metrics.store_calls_stuck)
+    watcher = StoreWatcher(store, registry, fit, metrics, calls)
     watcher.load()
     authenticator = Authenticator(settings)
-    pipeline = Pipeline(plan, build, registry, metrics, settings, partial(end_now, ENGINE_HANGS), fit.tower)
+    pipeline = Pipeline(plan, build, registry, metrics, settings, fit.tower)
+    beat = LoopBeat(settings.stall_seconds, metrics.loop_lag)
+    watchdog = Watchdog([*pipeline.checks, beat], end_now)
     tower = settings.tower if isinstance(settings.tower, Path) else None
     teacher = Teacher(settings.model, tower, plan.device.type, settings.max_pixels)
     jobs = TeachJobs(teacher, watcher.install, settings.teach_jobs, metrics)
@@ -78,14 +84,15 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await pipeline.start()
-        watching = asyncio.create_task(watcher.watch())
+        following, beating = asyncio.create_task(watcher.watch()), asyncio.create_task(beat.run())
+        watchdog.start()
         with cleanup:
             yield
             await jobs.stop()
-            watching.cancel()
-            with suppress(asyncio.CancelledError):
-                await watching
+            await _cancelled(following)
             await pipeline.stop()
+            await _cancelled(beating)
+            watchdog.stop()
 
     app = _Application(
         title="Visual Task Vectors",
@@ -96,7 +103,7 @@ def create_app(
         redoc_url=None,
         redirect_slashes=False,  # RequestGuard takes them off
     )
-    app.state.pipeline = pipeline
+    app.state.pipeline, app.state.beat = pipeline, beat
     app.state.connections = metrics.watch(Connections(settings.connection_limits, metrics.connection_dropped))
     handler = InferHandler(pipeline, metrics, authenticator, settings.timeout_ms)
     per_request = settings.images_per_request(plan.max_batch)
@@ -120,6 +127,12 @@ def create_app(
     app.add_middleware(guard)
     app.around = partial(DirectRoutes, routers=[infer, tensors], guard=guard)
     return app
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
 
 
 class _Application(FastAPI):

@@ -6,6 +6,8 @@ from typing import Final, NoReturn
 
 ENGINE_HANGS: Final = 3
 """Exit code of a process that ends itself because its engine hangs; whatever watches it starts another."""
+LOOP_HANGS: Final = 4
+"""The same because its event loop hangs."""
 
 
 def end_now(code: int) -> NoReturn:

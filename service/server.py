@@ -30,12 +30,15 @@ from service.memory import keep_freed_memory
 from service.pipeline.pipeline import Pipeline
 from service.settings import Settings, SettingsError
 from service.telemetry.access_log import log_to_stderr
+from service.watch.guard import Guard
 
 log: Final = logging.getLogger("vtv.server")
 _OK, _FAILED, _BAD_INPUT, _INTERRUPTED = 0, 1, 2, 130
 _TICKS_A_SECOND: Final = 10
 """uvicorn's."""
 _DESCRIPTORS: Final = 65_536
+_GUARD_SECONDS: Final = 5.0
+"""By which the guard waits longer than the process does, which tells more of what hangs."""
 _LAST_BYTES_SECONDS: Final = 5
 """For replies that are being sent when everything else is done."""
 
@@ -72,7 +75,10 @@ def serve(
         )
         server.hear_hangups()
         _announce(listener, plan)
+        guard = Guard(settings.stall_seconds + _GUARD_SECONDS)
+        app.state.beat.on_beat = guard.beat
         server.run(sockets=[listener])
+        guard.close()
     supervisor = app.state.pipeline.supervisor
     code = _exit_code(server.stopped_by, supervisor.refusal)
     if supervisor.building or supervisor.rebuilt:
@@ -171,9 +177,7 @@ def _listen(settings: Settings) -> socket.socket:
     try:
         return socket.create_server((settings.host, settings.port), family=family, backlog=2048)
     except OSError as error:
-        raise OSError(
-            f"cannot listen on {settings.host} port {settings.port}: {error.strerror or error}"
-        ) from error
+        raise OSError(f"cannot listen on {settings.host} port {settings.port}: {error.strerror or error}") from error
 
 
 def _raise_descriptors() -> None:

@@ -129,6 +129,9 @@ class Settings(BaseSettings):
     picture_seconds: float = Field(20.0, gt=0)
     """How long one of them may say nothing over a picture before it is killed and replaced; the picture is tried once
     more, what waited behind it is done elsewhere."""
+    stall_seconds: float = Field(20.0, ge=1)
+    """How long the server may stand still before it is ended, for whatever watches it to start another; and how long a
+    look at the store may take before it is given up."""
     teach_jobs: int = Field(4, ge=0, le=100)
     """Teach jobs in hand at once, at most: one is done, the others wait. 0 takes none."""
     drain_notice_seconds: float = Field(3.0, ge=0)

@@ -82,13 +82,13 @@ def random_vector(model: MaeVqgan, fingerprint: str, seed: int, share: float = 0
 
 
 def make_artifact(path: Path, task: str, model: str, seed: int, **changes: str) -> str:
-    """Write a task vector of random values at random sites; returns its hash."""
+    """Write a task vector of random values at random sites, answered as in ANSWERS; returns its hash."""
     generator = torch.Generator().manual_seed(seed)
     tensors = []
     for shape in site_shapes(TINY.mae, MaeVqgan(TINY).program("zero_shot")).values():
         tensors.append(torch.randn(shape, generator=generator) * 3)
         tensors.append(torch.rand(shape[:3], generator=generator) < 0.6)
-    vector = TaskVector(*tensors, program="zero_shot", model=model, answer=ANSWERS[task])
+    vector = TaskVector(*tensors, program="zero_shot", model=model, answer=ANSWERS.get(task, AnswerSettings()))
     about = {
         "task": task,
         "description": f"Random vector number {seed}.",

@@ -73,6 +73,7 @@ class Batcher:
         self._ahead: Final = sizes.in_flight > 1
         self._resident: dict[int, TaskVector | Head] = {}
         self._writes: list[tuple[int, TaskVector | Head]] = []
+        self._writing_since: float | None = None
         self._stopped = False
         self._failure: BaseException | None = None
         self._wake = threading.Condition()
@@ -153,8 +154,10 @@ class Batcher:
             return self._schedule.waiting()
 
     def under_way(self) -> tuple[float, float] | None:
-        """As `Schedule.under_way`."""
+        """As `Schedule.under_way`; a write into the bank, which is expected to take no time, counts like a batch."""
         with self._wake:
+            if self._writing_since is not None:
+                return time.monotonic() - self._writing_since, 0.0
             return self._schedule.under_way()
 
     async def infer(self, job: Job) -> Row:
@@ -224,7 +227,7 @@ class Batcher:
             if self.state is not State.DRAINING:
                 self.state = state
             self._stopped = True
-            self._engine = self._failure = None
+            self._engine = self._failure = self._writing_since = None
             left = self._schedule.clear()
         self._fail(left, error)
 
@@ -241,8 +244,10 @@ class Batcher:
             batch, expired = self._schedule.take() if self._may_launch() else (None, [])
         self._fail(expired, DeadlineExceeded)
         assert self._engine is not None
+        self._writing_since = time.monotonic() if writes else None
         for slot, content in writes:
             self._engine.write_slot(slot, content)
+        self._writing_since = None
         if batch is not None:
             self._launch(batch, completion)
         return True

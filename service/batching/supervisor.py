@@ -45,6 +45,8 @@ class Supervisor:
         self._batcher = batcher
         self._failed = failed
         self._build = build
+        self._began: float | None = None
+        self._first_seconds = 0.0
         self._on_restart = on_restart
         self._delays = delays
         self._stopping = threading.Event()
@@ -64,6 +66,11 @@ class Supervisor:
         """Whether a library is still at work on an engine, which may take minutes and cannot be interrupted."""
         return self._stopping.is_set() and self._thread.is_alive()
 
+    def rebuilding(self) -> tuple[float, float]:
+        """Seconds that an engine has been built again by now, 0 where none is, and those that the first one took."""
+        began = self._began if self.rebuilt else None
+        return 0.0 if began is None else monotonic() - began, self._first_seconds
+
     def check_wanted(self) -> None:
         """Raises BuildAbandoned once nobody needs what is being built: for whoever builds in steps."""
         if self._stopping.is_set():
@@ -79,8 +86,10 @@ class Supervisor:
 
     def _first(self) -> bool:
         """False where there is nothing to go on with."""
+        began = monotonic()
         try:
             self._batcher.start(self._build())
+            self._first_seconds = monotonic() - began
         except BuildAbandoned:
             return False
         except EngineError as error:
@@ -114,6 +123,7 @@ class Supervisor:
         self.rebuilt = True
         log.warning("rebuilding the engine, attempt %d of %d", attempt, len(self._delays))
         reclaim()  # the failed engine's memory: a device may not hold two engines
+        self._began = monotonic()
         try:
             self._batcher.start(self._build())
         except BuildAbandoned:
@@ -122,6 +132,8 @@ class Supervisor:
             log.error("the engine could not be rebuilt\n%s", format_exc())
             self._failed.set()
             return
+        finally:
+            self._began = None
         self._on_restart()
 
 

@@ -14,10 +14,10 @@ from engine.task_vector import AnswerSettings, TaskVector
 from service.batching.batcher import Batcher, State
 from service.batching.engine import BuiltEngine, ServedEngine
 from service.batching.jobs import Ticket
+from service.batching.overdue import OverdueBatch, OverdueRebuild
 from service.batching.status import EngineStatus
 from service.batching.supervisor import Supervisor
 from service.batching.tower import TowerLoader
-from service.batching.watchdog import Watchdog
 from service.codec.spec import Square
 from service.codec.workers.pool import CodecPool
 from service.errors import ClientClosed, DeadlineExceeded, InvalidImage, NotReady, QueueFull, ServiceError
@@ -53,11 +53,10 @@ class Pipeline:
         registry: TaskRegistry,
         metrics: Metrics,
         settings: Settings,
-        end: Callable[[], None],
         tower: TowerLoader | None = None,
     ) -> None:
         """`build` makes the engine that `plan` tells of, and another like it in case that one fails; `tower` gives it
-        what classifies. `end` ends the process, at once, when the engine hangs."""
+        what classifies."""
         self.registry: Final = registry
         self.tile: Final = plan.geometry.tile
         self.status: Final = EngineStatus()
@@ -85,19 +84,18 @@ class Pipeline:
             settings.images_per_client(plan.max_batch),
         )
         self.supervisor: Final = Supervisor(self.batcher, failed, self._build, metrics.engine_restarted)
-        self._watchdog: Final = Watchdog(self.batcher, end)
+        self.checks: Final = OverdueBatch(self.batcher), OverdueRebuild(self.supervisor)
+        """For a watchdog."""
 
     async def start(self) -> None:
         """Returns when pictures can be read; the engine is still being built then. Raises OSError."""
         await self._codecs.start()
         self.supervisor.start()
-        self._watchdog.start()
 
     async def stop(self) -> None:
         """Returns when the batch under way is done."""
         await asyncio.to_thread(self.supervisor.stop)
         await asyncio.to_thread(self.batcher.stop)
-        await asyncio.to_thread(self._watchdog.stop)
         self._codecs.stop()
 
     def _build(self) -> BuiltEngine:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Final
@@ -22,6 +23,7 @@ from service.errors import Conflict, InvalidRequest, ServiceError, UnknownTask
 from service.tasks.fit import Fit
 from service.tasks.installed import InstalledTask
 from service.tasks.registry import TaskRegistry
+from service.tasks.store_calls import StoreCalls
 from service.tasks.task_info import TaskInfo
 from service.telemetry.metrics import Metrics
 
@@ -52,8 +54,11 @@ class Findings:
 class StoreWatcher:
     """A store and the registry that serves it. Belongs to the event loop, which never waits for a file."""
 
-    def __init__(self, store: ArtifactStore, registry: TaskRegistry, fit: Fit, metrics: Metrics) -> None:
+    def __init__(
+        self, store: ArtifactStore, registry: TaskRegistry, fit: Fit, metrics: Metrics, calls: StoreCalls
+    ) -> None:
         self._store = store
+        self._calls = calls
         self._registry = registry
         self._fit = fit
         self._metrics = metrics
@@ -69,7 +74,11 @@ class StoreWatcher:
 
     def load(self) -> None:
         """Take up what the store holds, before there is an event loop to hold up."""
-        self._take_up(self._look())
+        try:
+            seen = self._calls.run_here(self._look)
+        except StoreAway as error:
+            seen = error
+        self._take_up(seen)
         if self.seen and not self._registry.names():
             log.warning("the store holds no task for this server; only one-shot requests can be answered")
 
@@ -85,7 +94,11 @@ class StoreWatcher:
     async def sync(self) -> None:
         """Take up what has changed in the store."""
         async with self._changing:
-            self._take_up(await asyncio.to_thread(self._look))
+            try:
+                seen = await self._calls.run(self._look)
+            except StoreAway as error:
+                seen = error
+            self._take_up(seen)
 
     async def install(self, name: str, content: bytes) -> tuple[TaskInfo, bool]:
         """Publish an artifact file under `name` and serve it. The task, and whether it is new.
@@ -94,7 +107,8 @@ class StoreWatcher:
         Conflict.
         """
         async with self._changing:
-            task = await asyncio.to_thread(self._publish, name, content)
+            with _store_changed(name):
+                task = await self._calls.run(partial(self._publish, name, content))
             new = not self._registry.has(name)
             self._registry.install(task)
         log.info("task %s: %s installed", name, task.hash[:12])
@@ -103,7 +117,8 @@ class StoreWatcher:
     async def retire(self, name: str) -> None:
         """Take a task out of the store and of service. Raises UnknownTask, Conflict."""
         async with self._changing:
-            await asyncio.to_thread(self._retire, name)
+            with _store_changed(name):
+                await self._calls.run(partial(self._retire, name))
             self._remove(name)
         log.info("task %s: retired", name)
 
@@ -125,6 +140,7 @@ class StoreWatcher:
         for name, mark in marks.items():
             if self._marks.get(name) == mark:
                 continue
+            self._calls.step()
             if self._retry_at.get(name, now) > now:
                 findings.unread[name] = ""
                 continue
@@ -149,8 +165,12 @@ class StoreWatcher:
             raise ArtifactError(f"its artifact is of task {artifact.task}")
         task = InstalledTask.of(artifact)
         self._fit.check(task.content)
-        self._fit.prepare(task.content)
+        self._prepare(task)
         return task
+
+    def _prepare(self, task: InstalledTask) -> None:
+        with self._calls.unhurried():  # an image tower may have to be compiled
+            self._fit.prepare(task.content)
 
     def _take_up(self, seen: Findings | StoreAway | None) -> None:
         if isinstance(seen, StoreAway):
@@ -221,12 +241,13 @@ class StoreWatcher:
 
     def _publish(self, name: str, content: bytes) -> InstalledTask:
         # Without a name of its own: nothing of it is left behind, however the process ends.
-        with _store_changed(name), TemporaryFile() as file:
+        with TemporaryFile() as file:
             file.write(content)
             file.flush()
             path = Path(f"/dev/fd/{file.fileno()}")
             task = self._checked_upload(name, path)
-            self._fit.prepare(task.content)
+            self._prepare(task)
+            self._calls.step()
             self._store.publish_any(path, make=not self._was_there)
             return task
 
@@ -242,11 +263,10 @@ class StoreWatcher:
         return task
 
     def _retire(self, name: str) -> None:
-        with _store_changed(name):
-            try:
-                self._store.retire(name, missing_ok=self._registry.has(name))
-            except ArtifactError:
-                raise UnknownTask(self._registry.names()) from None
+        try:
+            self._store.retire(name, missing_ok=self._registry.has(name))
+        except ArtifactError:
+            raise UnknownTask(self._registry.names()) from None
 
 
 @contextmanager

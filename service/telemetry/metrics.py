@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sized
 from dataclasses import dataclass, replace
 from functools import cache
+from time import monotonic
 from typing import Final, Literal, Protocol, TypeVar, get_args
 
 import torch
@@ -13,11 +14,14 @@ from prometheus_client.registry import Collector
 from engine.slots import SlotTable
 
 ConnectionsT = TypeVar("ConnectionsT", bound=Sized)
+DROPPED_CONNECTIONS: Final = ("header_size", "header_time", "body_time", "malformed", "idle", "evicted", "full")
+"""Reasons, as `service.http.connections` has them."""
 DropReason = Literal["disconnected", "deadline", "queue_full", "draining"]
 
 _STAGES: Final = ("decode", "queue", "compute", "encode")
 _STAGE_BUCKETS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _REQUEST_BUCKETS: Final = (0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+_LAG_BUCKETS: Final = (0.001, 0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _CONFIDENCE_BUCKETS: Final = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 _BATCH_BUCKETS: Final = (1, 2, 4, 8, 16, 32, 64, 128)
 
@@ -110,6 +114,20 @@ class Metrics:
             "vtv_store_failures", "Looks at the store, and reads, that failed.", registry=self.registry
         )
         self._store_up = Gauge("vtv_store_up", "1 when the last look at the store went well.", registry=self.registry)
+        self._store_age = Gauge(
+            "vtv_store_look_age_seconds", "Since the last look at the store that went well.", registry=self.registry
+        )
+        self._store_seen = monotonic()
+        self._store_age.set_function(lambda: monotonic() - self._store_seen)
+        self._store_stuck = Gauge(
+            "vtv_store_calls_stuck", "Calls to the store that were given up and are not back.", registry=self.registry
+        )
+        self._loop_lag = Histogram(
+            "vtv_event_loop_lag_seconds",
+            "How late the event loop is at what is due.",
+            buckets=_LAG_BUCKETS,
+            registry=self.registry,
+        )
         self._missing = Gauge(
             "vtv_tasks_missing", "Tasks that are served, and missing from the store.", registry=self.registry
         )
@@ -134,6 +152,8 @@ class Metrics:
         self._stage: Final = {stage: stages.labels(stage) for stage in _STAGES}
         for reason in get_args(DropReason):
             self._dropped.labels(reason)
+        for why in DROPPED_CONNECTIONS:
+            self._connections_dropped.labels(why)
         for outcome in ("done", "failed", "cancelled"):
             self._jobs.labels(outcome)
 
@@ -207,6 +227,15 @@ class Metrics:
     def store_seen(self, well: bool) -> None:
         """How the last look at the store went."""
         self._store_up.set(well)
+        if well:
+            self._store_seen = monotonic()
+
+    def store_calls_stuck(self, count: int) -> None:
+        self._store_stuck.set(count)
+
+    def loop_lag(self, seconds: float) -> None:
+        """At one beat of the event loop."""
+        self._loop_lag.observe(seconds)
 
     def tasks_missing(self, count: int) -> None:
         """How many served tasks the store lacks now."""

@@ -24,11 +24,17 @@ def is_running(process: int) -> bool:
         return False
 
 
+def codecs_of(server: ServerProcess) -> list[int]:
+    """The process that forks, and those that it forked; not the server's guard."""
+    below = descendants(server.process.pid)
+    return [each for each in below if b"guard_main" not in Path(f"/proc/{each}/cmdline").read_bytes()]
+
+
 @pytest.mark.slow
 def test_codec_processes_go_first_and_with_the_server(start_server: Callable[..., ServerProcess]) -> None:
     server = start_server(codec_processes="2")
     assert server.infer("identity", photo()).status_code == 200
-    codecs = descendants(server.process.pid)
+    codecs = codecs_of(server)
     assert len(codecs) == 4, "the fork server, two processes and the one for what is large"
 
     def reluctance(process: int) -> int:
@@ -53,7 +59,7 @@ def test_every_request_is_answered_when_each_codec_process_is_stopped(
     picture = photo(800, 600)
     with ThreadPoolExecutor(16) as threads:
         before = pixels(server.infer("identity", picture).content)
-        fork_server, *processes = descendants(server.process.pid)
+        fork_server, *processes = codecs_of(server)
         assert len(processes) == 3
         asked = [threads.submit(server.infer, "identity", picture) for _ in range(64)]
         for process in processes:

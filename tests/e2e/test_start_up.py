@@ -28,10 +28,9 @@ Engine.load = held
 """
 HANGING_ENGINE = """
 import time
-import service.batching.watchdog as watchdog
+import service.batching.overdue as overdue
 from engine.runtime import Engine
-watchdog._LEAST_SECONDS, watchdog._PERIOD = 0.5, 0.1
-watchdog._UNKNOWN_SECONDS = 0.5
+overdue._LEAST_SECONDS = overdue._UNKNOWN_SECONDS = 0.5
 def hang(*given):
     time.sleep(3600)
 Engine.submit = hang

@@ -9,6 +9,7 @@ import pytest
 from artifacts.store.objects import ObjectStore
 from service.tasks import store_watcher
 from service.tasks.registry import TaskRegistry
+from service.tasks.store_calls import StoreCalls
 from service.tasks.store_watcher import StoreWatcher
 from service.telemetry.metrics import BuildInfo, Metrics
 from tests.object_storage.faults import Fault, FaultyProxy
@@ -24,7 +25,7 @@ class Watched:
         self.store, self.folder = store, folder
         self.registry = TaskRegistry(4)
         self.metrics = Metrics(BuildInfo("1", "m", "cpu", "eager"))
-        self.watcher = StoreWatcher(store, self.registry, OneModel(), self.metrics)
+        self.watcher = StoreWatcher(store, self.registry, OneModel(), self.metrics, StoreCalls(20, lambda count: None))
         self.first = self.publish("identity", 1)
         self.watcher.load()
 
@@ -141,7 +142,7 @@ def test_one_task_that_cannot_be_read_holds_no_other_up(
 def test_before_the_store_was_seen_the_watcher_says_so(store: ObjectStore, proxy: FaultyProxy, tmp_path: Path) -> None:
     proxy.always = "503"
     metrics = Metrics(BuildInfo("1", "m", "cpu", "eager"))
-    watcher = StoreWatcher(store, TaskRegistry(4), OneModel(), metrics)
+    watcher = StoreWatcher(store, TaskRegistry(4), OneModel(), metrics, StoreCalls(20, lambda count: None))
     watcher.load()
     assert not watcher.seen
     proxy.heal()

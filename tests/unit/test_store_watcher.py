@@ -9,6 +9,7 @@ import pytest
 
 from artifacts.store.folder import Store
 from service.tasks.registry import TaskRegistry
+from service.tasks.store_calls import StoreCalls
 from service.tasks.store_watcher import StoreWatcher
 from service.telemetry.metrics import BuildInfo, Metrics
 from tests.one_model import OneModel
@@ -23,7 +24,9 @@ class Served:
         self.store = Store(folder / "store")
         self.registry = TaskRegistry(4)
         self.metrics = Metrics(BuildInfo("1", "m", "cpu", "eager"))
-        self.watcher = StoreWatcher(self.store, self.registry, OneModel(), self.metrics)
+        self.watcher = StoreWatcher(
+            self.store, self.registry, OneModel(), self.metrics, StoreCalls(20, lambda count: None)
+        )
         self.publish("identity", 1)
         self.watcher.load()
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from service.batching.watchdog import Watchdog, seconds_allowed
+from service.batching.overdue import OverdueBatch, seconds_allowed
+from service.watch.watchdog import Watchdog
 from tests.gated_engine import Bench
 from tests.support import EventLoop, wait_until
 
@@ -31,7 +32,7 @@ def test_what_is_allowed() -> None:
 
 def test_a_batch_that_never_ends_ends_the_process(bench: Bench) -> None:
     ended = threading.Event()
-    watchdog = Watchdog(bench.batcher, ended.set, allowed=lambda expected: 0.05, period=0.02)
+    watchdog = Watchdog([OverdueBatch(bench.batcher, lambda expected: 0.05)], lambda code: ended.set(), period=0.02)
     watchdog.start()
     time.sleep(0.2)
     assert not ended.is_set(), "an idle engine hangs for nobody"
@@ -48,7 +49,7 @@ def test_batches_that_end_are_left_alone(bench: Bench) -> None:
         seen.append(expected)
         return 0.5
 
-    watchdog = Watchdog(bench.batcher, ended.set, allowed, period=0.01)
+    watchdog = Watchdog([OverdueBatch(bench.batcher, allowed)], lambda code: ended.set(), period=0.01)
     watchdog.start()
     for _ in range(10):
         bench.submit(bench.job())

@@ -1,0 +1,1 @@
+"""A long run of a real server with every kind of client at once; `make soak`."""
