@@ -2,12 +2,14 @@
 
     python -m tests.soak.run REQUESTS [--bundled]
 
-Without `--bundled` the model is a tiny one, so that the server around it has the most to do. Each request has an id;
-afterwards the server's log must tell of each accepted one exactly once, with the status that its client saw.
+SIGTERM ends the run early, with a report of what was done. Without `--bundled` the model is a tiny one, so that the server
+around it has the most to do. Each request has an id; afterwards the server's log must tell of each accepted one exactly
+once, with the status that its client saw.
 """
 
 import asyncio
 import json
+import signal
 import sys
 import tempfile
 import time
@@ -81,10 +83,18 @@ def usage(server: ServerProcess) -> tuple[int, int]:
 async def phase(soak: Soak, requests: int, admin: Administrator | None, lessons: int) -> None:
     soak.left = requests
     work = [Client(soak, number).run() for number in range(1, CLIENTS + 1)]
-    work.append(flood(soak))
+    work += [flood(soak), tell(soak)]
     if admin is not None:
         work += [admin.change(), admin.teach(lessons)]
     await asyncio.gather(*work)
+
+
+async def tell(soak: Soak) -> None:
+    """How far it is, once a minute."""
+    while soak.left > 0:
+        print(f"{soak.sent} sent, {len(soak.wrong)} wrong", file=sys.stderr)
+        for _ in range(60):
+            await asyncio.sleep(1 if soak.left > 0 else 0)
 
 
 def compare_log(soak: Soak, server: ServerProcess, report: dict[str, Any]) -> list[str]:
@@ -183,7 +193,8 @@ async def drive(
 ) -> dict[str, Any]:
     headers = {"X-API-Key": "k"}
     began = time.monotonic()
-    async with httpx.AsyncClient(base_url=soak.url, headers=headers, timeout=60, trust_env=False) as http:
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, lambda: setattr(soak, "left", 0))
+    async with httpx.AsyncClient(base_url=soak.url, headers=headers, timeout=600, trust_env=False) as http:
         admin = Administrator(soak, http, files, lesson()) if changing else None
         await phase(soak, max(1000, requests // 100), admin, lessons=1)
         before = await asyncio.to_thread(at_rest, server)
