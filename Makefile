@@ -10,7 +10,7 @@ STAMP := $(VENV)/.installed
 COMPILED := $(VENV)/.compiled
 
 .DEFAULT_GOAL := help
-.PHONY: test-slow help setup serve test test-all test-gpu coverage mutation lint types check chaos soak bench
+.PHONY: test-slow help setup serve test test-all test-gpu coverage mutation lint types check chaos soak fuzz bench
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -73,6 +73,11 @@ chaos: setup  ## three servers behind HAProxy for ten minutes of failures; needs
 
 soak: setup  ## 100,000 requests of every kind of client on one server, with changes of its tasks
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.soak.run 100000
+
+fuzz: setup  ## a million inputs for the readers of strangers' bytes; RUNS=N for N of each; needs atheris
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,fuzz]'
+	for target in artifact pickle checkpoint multipart json query tensors image; do \
+		OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz.run $$target $${RUNS:-125000} || exit 1; done
 
 bench: setup  ## measure the engine, then the whole service
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,bench]'

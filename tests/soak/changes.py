@@ -11,7 +11,7 @@ import httpx
 
 from tests.soak.clients import Soak
 
-_PATIENCE = 300.0
+_PATIENCE = 3600.0
 _FORCE = {"force": "true"}
 """Three pairs of noise teach nothing that is of use."""
 

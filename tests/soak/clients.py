@@ -17,7 +17,7 @@ from benchmarks.traffic import raw_request
 from tests.soak.answers import Answers
 
 _ARTIFACT = re.compile(rb"x-vtv-artifact: (\w+)", re.IGNORECASE)
-_PATIENCE = 300.0
+_PATIENCE = 3600.0
 """Seconds: the whole machine may stand still for a while."""
 BAD = {
     "no image": ("/infer?task=identity", b"no image", "image/jpeg", 422),

@@ -2,9 +2,9 @@
 
     python -m tests.soak.run REQUESTS [--bundled]
 
-SIGTERM ends the run early, with a report of what was done. Without `--bundled` the model is a tiny one, so that the server
-around it has the most to do. Each request has an id; afterwards the server's log must tell of each accepted one exactly
-once, with the status that its client saw.
+SIGTERM ends the run early, with a report of what was done. Without `--bundled` the model is a tiny one, so that the
+server around it has the most to do. Each request has an id; afterwards the server's log must tell of each accepted one
+exactly once, with the status that its client saw.
 """
 
 import asyncio
@@ -160,7 +160,7 @@ def run(requests: int, bundled: bool, folder: Path) -> dict[str, Any]:
     versions = {task: [file_hash(path) for path in paths] for task, paths in files.items()}
     assert apart(answers, versions), "two versions answer alike: a crossed answer would not be seen"
     settings = {"model": str(model), "store": str(store.root), "device": "cpu", "admin_key": "k", "slots": "16"}
-    patient = {"timeout_ms": "300000", "header_seconds": "300", "body_seconds": "300"}
+    patient = {"timeout_ms": "3600000", "header_seconds": "3600", "body_seconds": "3600"}
     settings |= patient | {
         "log_format": "json",
         "trusted_proxies": "127.0.0.1",
@@ -194,7 +194,7 @@ async def drive(
     headers = {"X-API-Key": "k"}
     began = time.monotonic()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, lambda: setattr(soak, "left", 0))
-    async with httpx.AsyncClient(base_url=soak.url, headers=headers, timeout=600, trust_env=False) as http:
+    async with httpx.AsyncClient(base_url=soak.url, headers=headers, timeout=3600, trust_env=False) as http:
         admin = Administrator(soak, http, files, lesson()) if changing else None
         await phase(soak, max(1000, requests // 100), admin, lessons=1)
         before = await asyncio.to_thread(at_rest, server)

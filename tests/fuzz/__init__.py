@@ -1,0 +1,1 @@
+"""What strangers' bytes meet first, given bytes by a fuzzer that sees which branches they take; `make fuzz`."""
