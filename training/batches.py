@@ -35,11 +35,12 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """A batch of scenes; `features` [B,P,F] of the rows where `taught` [B] is true."""
+    """A batch of scenes; `features` [B,P,F] where `taught` [B] is true, true masks where `known` [B] is."""
 
     scene: Scene
     features: Tensor | None
     taught: Tensor
+    known: Tensor
 
 
 class SceneSampler:
@@ -50,8 +51,8 @@ class SceneSampler:
         if not all(len(part.scenes) for part in self.parts):
             raise TrainingError("the data set lists no picture for training, or none to judge on")
         self.shares = torch.tensor([part.share for part in self.parts])
-        masked = torch.tensor([bool(part.scenes.masks.any()) for part in self.parts])
-        self.masked_shares = self.shares * masked if masked.any() else self.shares
+        self.masked = torch.tensor([bool(part.scenes.masks.any()) for part in self.parts])
+        self.masked_shares = self.shares * self.masked if self.masked.any() else self.shares
         self.generator = torch.Generator().manual_seed(seed * 1009 + rank)
 
     def reseed(self, seed: int) -> None:
@@ -89,7 +90,7 @@ class SceneSampler:
             grid = features.unflatten(1, (round(features.shape[1] ** 0.5), -1))
             features = torch.where(flip[:, None, None, None], grid.flip(2), grid).flatten(1, 2)
         scene = Scene(self._jitter(picture), self._soften(mask), any_holes(count, side, self.generator))
-        return Drawn(replace(scene, light=self._light(count)), features, taught)
+        return Drawn(replace(scene, light=self._light(count)), features, taught, self.masked[chosen])
 
     def uniform(self, low: float, high: float, *shape: int) -> Tensor:
         """Uniform numbers of this stream."""

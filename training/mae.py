@@ -3,8 +3,9 @@
 Each step draws one kind of batch: whole prompts (answer hidden), the query alone (so that the zero-shot
 canvas is in distribution), the query under its task's mean heads (`training.steering`: what is served), or random
 masking. Targets are soft: codes near the true one in the codebook count, softmax(-distance / TARGET_TEMPERATURE).
-Beside it the query's tokens may be drawn to a teacher's features (`training.teacher`), and masks judged by their soft
-IoU (`training.mask_loss`). The weights' average over steps is what is judged and exported.
+Beside it the query's tokens may be drawn to a teacher's features (`training.teacher`) and asked for the query's mask
+(`training.foreground`), and answers that are masks judged by their soft IoU (`training.mask_loss`). The weights'
+average over steps is what is judged and exported.
 """
 
 from dataclasses import asdict, dataclass, replace
@@ -24,8 +25,9 @@ from training.average import Average
 from training.batches import Drawn, Part, SceneSampler
 from training.checkpoint import load_state, save_state
 from training.code_loss import CodeLoss
+from training.foreground import Foreground
 from training.mask_loss import MaskLoss
-from training.prompts import Prompts, draw_prompts, task_pairs
+from training.prompts import Prompts, draw_prompts, draw_queries, task_pairs
 from training.quick_look import quick_evaluation
 from training.schedule import Budget, cosine
 from training.start import from_model, from_nothing
@@ -42,8 +44,9 @@ EVALUATE_EVERY = 500
 class MaeRun:
     """What one MAE training needs; `batch` is per worker, `minutes` the whole budget.
 
-    `datasets`: folders and how often each is drawn, relative to the others; the first is judged by. `distil` and
-    `mask`: weights of the teacher's loss and of the masks' soft IoU, 0 for none.
+    `datasets`: folders and how often each is drawn, relative to the others; the first is judged by. `distil`,
+    `mask` and `foreground`: weights of the teacher's loss, of the masks' soft IoU and of what the query's tokens say
+    of its mask, 0 for none.
     """
 
     datasets: tuple[tuple[Path, float], ...]
@@ -57,6 +60,7 @@ class MaeRun:
     seed: int = 0
     distil: float = 0.0
     mask: float = 0.0
+    foreground: float = 0.0
 
 
 class MaeTrainer:
@@ -71,9 +75,10 @@ class MaeTrainer:
         self.held_out = self._scenes(0, "val")
         self.means = MeanHeads(model, len(task_pairs()[0]))
         self.guess = nn.Linear(run.config.width, CHANNELS if run.distil else 1).to(workers.device)
+        self.foreground = Foreground(self.geometry, run.config.width).to(workers.device)
         self.parameters = [p for p in model.mae.parameters() if p.requires_grad]
-        if run.distil:
-            self.parameters += list(self.guess.parameters())
+        for weight, part in ((run.distil, self.guess), (run.foreground, self.foreground)):
+            self.parameters += list(part.parameters()) if weight else []
         decayed = [p for p in self.parameters if p.dim() > 1]
         plain = [p for p in self.parameters if p.dim() <= 1]
         groups = [{"params": decayed, "weight_decay": 0.05}, {"params": plain, "weight_decay": 0.0}]
@@ -83,6 +88,7 @@ class MaeTrainer:
             model.mae.load_state_dict(state["model"])
             self.average.load(state["average"])
             self.guess.load_state_dict(state["guess"])
+            self.foreground.load_state_dict(state["foreground"])
             self.means.load(state["means"])
             self.optimizer.load_state_dict(state["optimizer"])
             self.step, spent = state["step"], state["spent"]
@@ -97,13 +103,13 @@ class MaeTrainer:
         for group in self.optimizer.param_groups:
             group["lr"] = self.run.rate * cosine(progress, self.step, WARM_UP)
         kind = self._kind()
-        # Queries alone are a third of a prompt's work: as many again fit a step.
-        count = self.run.batch * (2 if kind in ("vector", "zero_shot") else 1)
-        prompts = draw_prompts(self.sampler, self.geometry, count)
+        alone = kind in ("vector", "zero_shot")  # a third of a prompt's work: as many again fit a step
+        draw, count = (draw_queries, 2 * self.run.batch) if alone else (draw_prompts, self.run.batch)
+        prompts = draw(self.sampler, self.geometry, count)
         with fast_autocast(self.workers.device):
-            loss, distance = self._loss(kind, prompts)
+            loss, beside = self._loss(kind, prompts)
         self.optimizer.zero_grad(set_to_none=True)
-        (loss if distance is None else loss + self.run.distil * distance).backward()
+        (loss if beside is None else loss + beside).backward()
         self.workers.average_gradients(self.parameters)
         torch.nn.utils.clip_grad_norm_(self.parameters, 1.0)
         self.optimizer.step()
@@ -134,7 +140,7 @@ class MaeTrainer:
         return load_scenes(self.run.datasets[index][0], split, self.geometry.cell, self.run.out / "cache" / str(index))
 
     def _loss(self, kind: str, prompts: Prompts) -> tuple[Tensor, Tensor | None]:
-        """Of the codes, and of the teacher's features where there is a teacher."""
+        """Of the codes, and what else the query's tokens are asked for."""
         canvases, pair = (t.to(self.workers.device) for t in (prompts.canvas, prompts.pair))
         if kind == "random":
             return self.codes.of_random(canvases, self.sampler.generator), None
@@ -153,16 +159,22 @@ class MaeTrainer:
         loss = self.codes.of_answers(logits, canvases)
         if self.masks is not None and kind != "zero_shot":  # a bare query does not tell that a mask is asked for
             loss = loss + self.run.mask * self.masks.of_answers(logits, canvases, pair)
-        return loss, self._distance(name, latent, prompts.query)
+        return loss, self._beside(name, latent, prompts.query)
 
-    def _distance(self, name: str, latent: Tensor, query: Drawn) -> Tensor | None:
-        """How far the query's tokens [B,1+V,width] are from saying what the teacher saw."""
-        if query.features is None or not query.taught.any():
-            return None
+    def _beside(self, name: str, latent: Tensor, query: Drawn) -> Tensor | None:
+        """How far the query's tokens, of [B,1+V,width], are from its teacher's features and its mask, weighted."""
         visible = self.model.program(name).visible
-        tokens = [1 + visible.index(patch) for patch in self.geometry.quadrant_patches[Quadrant.QUERY]]
-        taught = query.taught.to(latent.device)
-        return distance(self.guess(latent[taught][:, tokens]), query.features.to(latent.device)[taught])
+        tokens = latent[:, [1 + visible.index(patch) for patch in self.geometry.quadrant_patches[Quadrant.QUERY]]]
+        losses = []
+        if self.run.distil and query.features is not None and query.taught.any():
+            rows = query.taught.to(latent.device)
+            seen = query.features.to(latent.device)[rows]
+            losses.append(self.run.distil * distance(self.guess(tokens[rows]), seen))
+        if self.run.foreground and query.known.any():
+            rows = query.known.to(latent.device)
+            masks = query.scene.mask.to(latent.device)[rows]
+            losses.append(self.run.foreground * self.foreground(tokens[rows], masks))
+        return torch.stack(losses).sum() if losses else None
 
     def state(self) -> dict[str, Any]:
         """Everything a resume needs."""
@@ -170,6 +182,7 @@ class MaeTrainer:
             "model": self.model.mae.state_dict(),
             "average": self.average.values,
             "guess": self.guess.state_dict(),
+            "foreground": self.foreground.state_dict(),
             "means": self.means.state(),
             "optimizer": self.optimizer.state_dict(),
             "step": self.step,

@@ -1,6 +1,5 @@
 """Training inputs for the MAE: prompts of every task and cross task, laid out on canvases."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -35,24 +34,41 @@ class Prompts:
 
 def draw_prompts(sampler: SceneSampler, geometry: Geometry, count: int) -> Prompts:
     """Example and query share the pair of views, the place of the hole and the light."""
-    pairs, weights = task_pairs()
-    pair = torch.multinomial(torch.tensor(weights), count, replacement=True, generator=sampler.generator)
-    masked = torch.tensor([bool(MASKED & set(views)) for views in pairs])[pair]
+    pair, masked = _draw_pairs(sampler, count)
     example, drawn = sampler.draw_with(masked).scene, sampler.draw_with(masked)
     query = replace(drawn.scene, hole=example.hole, light=example.light)
-    canvas = torch.ones(count, 3, geometry.image_size, geometry.image_size)
-    for index, views in enumerate(pairs):
-        rows = (pair == index).nonzero()[:, 0]
-        if len(rows):
-            fill_canvases(canvas, rows, geometry, rows_of(example, rows), rows_of(query, rows), views)
+    canvas = _white(geometry, count)
+    _fill(canvas, pair, geometry, (Quadrant.EXAMPLE_INPUT, Quadrant.EXAMPLE_OUTPUT), example)
+    _fill(canvas, pair, geometry, (Quadrant.QUERY, Quadrant.ANSWER), query)
     return Prompts(canvas, pair, drawn)
 
 
-def fill_canvases(
-    canvas: Tensor, rows: Tensor, geometry: Geometry, example: Scene, query: Scene, views: Sequence[View]
-) -> None:
-    """Paint the four cells of `rows` of white canvases [B,3,S,S]."""
-    cells = (views[0](example), views[1](example), views[0](query), views[1](query))
-    for quadrant, cell in zip(Quadrant, cells, strict=True):
-        ys, xs = geometry.cell_box(quadrant)
-        canvas[rows, :, ys, xs] = cell
+def draw_queries(sampler: SceneSampler, geometry: Geometry, count: int) -> Prompts:
+    """Queries with their answers, the example's cells white: for batches that show the query alone."""
+    pair, masked = _draw_pairs(sampler, count)
+    drawn = sampler.draw_with(masked)
+    canvas = _white(geometry, count)
+    _fill(canvas, pair, geometry, (Quadrant.QUERY, Quadrant.ANSWER), drawn.scene)
+    return Prompts(canvas, pair, drawn)
+
+
+def _draw_pairs(sampler: SceneSampler, count: int) -> tuple[Tensor, Tensor]:
+    """The number of each row's pair of views, and whether it shows the foreground: [B] both."""
+    pairs, weights = task_pairs()
+    pair = torch.multinomial(torch.tensor(weights), count, replacement=True, generator=sampler.generator)
+    return pair, torch.tensor([bool(MASKED & set(views)) for views in pairs])[pair]
+
+
+def _white(geometry: Geometry, count: int) -> Tensor:
+    return torch.ones(count, 3, geometry.image_size, geometry.image_size)
+
+
+def _fill(canvas: Tensor, pair: Tensor, geometry: Geometry, quadrants: tuple[Quadrant, Quadrant], scene: Scene) -> None:
+    """Paint two cells of each row of canvases [B,3,S,S]: both views of its pair."""
+    for index, views in enumerate(task_pairs()[0]):
+        rows = (pair == index).nonzero()[:, 0]
+        if len(rows):
+            some = rows_of(scene, rows)
+            for quadrant, view in zip(quadrants, views, strict=True):
+                ys, xs = geometry.cell_box(quadrant)
+                canvas[rows, :, ys, xs] = view(some)

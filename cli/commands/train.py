@@ -67,6 +67,13 @@ def add(commands: Commands) -> None:
         metavar="WEIGHT",
         help="of mae: weight of the masks' soft IoU beside the codes",
     )
+    parser.add_argument(
+        "--foreground",
+        type=values.not_negative,
+        default=0.0,
+        metavar="WEIGHT",
+        help="of mae: weight of the query's mask, asked of its tokens whatever the task",
+    )
     parser.add_argument("--batch", type=values.whole(1), default=16, metavar="N", help="pictures a step, per process")
     options.add_seed(parser)
 
@@ -89,9 +96,8 @@ def run(a: Namespace) -> int:
     with joined():
         if a.stage == "mae":
             tokenizer = out / "tokenizer.pt"
-            mae = MaeRun(
-                data, tokenizer, out, config.name, config.mae, a.minutes, a.batch, a.rate, a.seed, a.distil, a.mask
-            )
+            weights = {"distil": a.distil, "mask": a.mask, "foreground": a.foreground}
+            mae = MaeRun(data, tokenizer, out, config.name, config.mae, a.minutes, a.batch, a.rate, a.seed, **weights)
             train_mae(mae, a.start)
         else:
             frozen = a.stage == "decoder"

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from artifacts.data.photos import layout, make_photos
-from artifacts.data.photos.compose import pair, pair_or_composite, plain
+from artifacts.data.photos.compose import close_up, pair, pair_or_composite, plain
 from artifacts.data.photos.pools import Pool, add, cut_out, fill, usable
 from artifacts.data.photos.saliency import Saliency, network_file
 from artifacts.data.photos.source import HOLD_OUT, Photo, list_photos
@@ -91,13 +91,22 @@ def test_scenes_hold_what_they_say() -> None:
         add(pool, *photograph(seed))
     add(pool, photograph(3)[0], np.zeros((120, 160), np.uint8))
     assert (len(pool.pairs), len(pool.cutouts), len(pool.plain), len(pool.backgrounds)) == (3, 3, 1, 4)
-    for draw in (pair, pair_or_composite):
+    for draw in (pair, pair_or_composite, close_up):
         for seed in range(20):
             scene = draw(pool, 48, np.random.default_rng(seed))
             assert scene.mask is not None
             assert set(np.unique(scene.mask)) <= {0, 255}
             assert scene.image[scene.mask > 0].mean() > scene.image[scene.mask == 0].mean() + 40
     assert plain(pool, 48, np.random.default_rng(0)).mask is None
+
+
+def test_the_object_of_a_close_up_fills_it() -> None:
+    pool = Pool()
+    add(pool, *photograph(0))
+    masks = [close_up(pool, 48, np.random.default_rng(seed)).mask for seed in range(20)]
+    shares = [float((mask > 0).mean()) for mask in masks if mask is not None]
+    assert min(shares) > 0.35 > 2 * float((pool.pairs[0][1] > 0).mean()) - 0.1
+    assert any(mask[0].any() or mask[:, 0].any() for mask in masks if mask is not None), "some are cut by the border"
 
 
 def test_a_rerun_writes_only_what_is_missing(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

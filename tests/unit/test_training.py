@@ -18,9 +18,10 @@ from training.average import Average
 from training.batches import Part, SceneSampler, tiles
 from training.checkpoint import load_state
 from training.export import export
+from training.foreground import Foreground
 from training.holes import LARGEST, SMALLEST, any_holes
 from training.mae import MaeRun, MaeTrainer
-from training.prompts import draw_prompts, task_pairs
+from training.prompts import draw_prompts, draw_queries, task_pairs
 from training.quantizer import AveragedCodebook
 from training.schedule import cosine
 from training.start import from_model, from_nothing
@@ -112,6 +113,27 @@ def test_masks_are_judged_by_their_soft_iou(dataset: Path, tmp_path: Path) -> No
     assert float(masks.of_answers(logits, canvases, torch.tensor([other] * 3))) == 0
 
 
+def test_the_querys_tokens_are_asked_for_its_mask(dataset: Path, tmp_path: Path) -> None:
+    report_tokenizer(tokenizer_trainer(dataset, tmp_path))
+    run = MaeRun(
+        ((dataset, 1.0),), tmp_path / "tokenizer.pt", tmp_path, "tiny", MAE, minutes=1, batch=4, foreground=1.0
+    )
+    trainer = mae_trainer(run)
+    before = trainer.foreground.map.weight.clone()
+    trainer.train_step(0.0)
+    assert not torch.equal(trainer.foreground.map.weight, before)
+    foreground = Foreground(Geometry(), 1)
+    torch.nn.init.constant_(foreground.map.weight, 40)
+    torch.nn.init.constant_(foreground.map.bias, -20)
+    masks = torch.zeros(2, 1, 111, 111)
+    masks[:, :, :, :64] = 1  # the left four of seven columns of patches, but for a row of pixels above the cell
+    tokens = torch.zeros(2, 7, 7, 1)
+    tokens[:, :, :4] = 1
+    right = foreground(tokens.flatten(1, 2), masks).detach()
+    assert float(right) < 0.2
+    assert float(foreground(1 - tokens.flatten(1, 2), masks).detach()) > 10
+
+
 def mae_trainer(run: MaeRun) -> MaeTrainer:
     return MaeTrainer(run, Workers(), from_nothing(run.tokenizer, run.name, run.config, run.seed))
 
@@ -136,6 +158,9 @@ def test_prompts_fill_all_cells_and_keep_the_cross_white(dataset: Path) -> None:
     assert (canvases[:, :, :, 111:113] == 1).all()
     assert canvases.min() >= 0
     assert canvases.max() <= 1
+    alone = draw_queries(sampler, Geometry(), 16).canvas
+    assert (alone[:, :, :113] == 1).all()
+    assert (alone[:, :, 113:] != 1).flatten(1).any(1).all()
 
 
 def test_the_query_does_not_tell_the_task() -> None:
@@ -195,6 +220,7 @@ def test_scenes_without_masks_are_drawn_only_where_none_is_shown(dataset: Path) 
     assert shown[1::2].any()
     assert not shown[1::2].all()
     assert torch.equal(drawn.taught, ~shown), "only the plain ones come with features here"
+    assert torch.equal(drawn.known, shown)
     assert drawn.features is not None
     assert (drawn.features[drawn.taught] == 1).all()
 

@@ -15,6 +15,12 @@ COMPOSITES = 0.3
 """Share of scenes to train on that show an object on another background."""
 _WHOLE = 0.35
 """Share of pairs and plain scenes that show the whole picture, squashed to a square as the service does."""
+_CLOSE = 0.3
+"""Share of pairs and composites to train on that are close-ups: the object fills much of the picture, or is cut off."""
+_CLOSE_AREA = 0.4
+"""Share of a close-up that its object covers at the least."""
+_PALE = 0.15
+"""Share of composites whose object is paled towards white, so that it is not told by its colours."""
 _ATTEMPTS = 8
 
 
@@ -40,7 +46,29 @@ def pair(pool: Pool, size: int, rng: np.random.Generator) -> Scene:
 
 def pair_or_composite(pool: Pool, size: int, rng: np.random.Generator) -> Scene:
     """A photograph with its mask, or an object of one on the background of another."""
-    return _composite(pool, size, rng) if rng.random() < COMPOSITES else pair(pool, size, rng)
+    if rng.random() < COMPOSITES:
+        return _composite(pool, size, rng)
+    return close_up(pool, size, rng) if rng.random() < _CLOSE else pair(pool, size, rng)
+
+
+def close_up(pool: Pool, size: int, rng: np.random.Generator) -> Scene:
+    """A crop about as large as the object of a photograph, so that it fills most of it or is cut by its border."""
+    picture, mask = pool.pairs[rng.integers(len(pool.pairs))]
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    for _ in range(_ATTEMPTS):
+        box = _around(rows, rng), _around(columns, rng)
+        if _CLOSE_AREA <= (mask[box] > 0).mean() <= MAX_AREA:
+            return Scene(_cut(picture, box, size), _binary(_cut(mask, box, size)))
+    return Scene(_cut(picture, np.s_[:, :], size), _binary(_cut(mask, np.s_[:, :], size)))
+
+
+def _around(occupied: NDArray[np.int64], rng: np.random.Generator) -> slice:
+    """A range of .5 to 1.2 of the extent of `occupied` (ascending), about its middle; it may reach over the picture."""
+    first, last = int(occupied[0]), int(occupied[-1]) + 1
+    extent = max(32.0, (last - first) * rng.uniform(0.5, 1.2))
+    middle = (first + last) / 2 + rng.uniform(-0.3, 0.3) * (last - first)
+    start = max(0, round(middle - extent / 2))
+    return slice(start, max(start + 16, round(middle + extent / 2)))
 
 
 def plain(pool: Pool, size: int, rng: np.random.Generator) -> Scene:
@@ -88,7 +116,10 @@ def _composite(pool: Pool, size: int, rng: np.random.Generator) -> Scene:
     if rng.random() < 0.5:  # the object takes on some of the scene's light
         inside = np.maximum(alpha.sum(), 1)
         light = scene.mean((0, 1)) / np.maximum((colour * alpha).sum((0, 1)) / inside, 1)
-        colour = colour * np.clip(light, 0.6, 1.6) ** rng.uniform(0.1, 0.5)
+        colour = colour * np.clip(light, 0.6, 1.6) ** rng.uniform(0.1, 1.0)
+    if rng.random() < _PALE:
+        gray = colour.mean(2, keepdims=True)
+        colour = 255 - (255 - gray - (colour - gray) * rng.uniform(0.1, 0.6)) * rng.uniform(0.3, 0.9)
     scene = scene * (1 - alpha) + colour * alpha
     image = np.rint(scene.clip(0, 255)).astype(np.uint8)
     return Scene(image, np.where(alpha[..., 0] > 0.5, 255, 0).astype(np.uint8))
@@ -97,7 +128,8 @@ def _composite(pool: Pool, size: int, rng: np.random.Generator) -> Scene:
 def _place(cutout: Pixels, size: int, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """One scaled, turned, flipped object: colour [size,size,3] in 0..255 and alpha [size,size,1] in 0..1."""
     height, width = cutout.shape[:2]
-    scale = rng.uniform(0.35, 0.95) * size / max(height, width)
+    extent = rng.uniform(0.9, 1.5) if rng.random() < _CLOSE else rng.uniform(0.35, 0.95)
+    scale = extent * size / max(height, width)
     stretch = np.exp(rng.uniform(-0.2, 0.2))
     matrix = cv2.getRotationMatrix2D((width / 2, height / 2), float(rng.uniform(-15, 15)), 1.0)
     matrix = np.diag([scale * stretch, scale / stretch]) @ matrix
