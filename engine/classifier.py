@@ -24,7 +24,8 @@ from engine.device import describe, exact_float32
 from engine.errors import EngineError
 from engine.geometry import Pixels
 from engine.gpu import Gpu
-from engine.runner import Answers, Done, HostRunner, Pending, Progress, Runner
+from engine.host_runner import HostRunner
+from engine.runner import Answers, Done, Pending, Progress, Runner
 from engine.staging import Staging
 from engine.tolerance import check_picture
 from engine.tower_network import TowerFeatures, TowerScores
@@ -48,6 +49,8 @@ class TowerSpec:
     classes: int
     cache: EngineCache
     progress: Progress = lambda line: None
+    lean: bool = False
+    """Keep buckets as `HostRunner.rest` does once they are checked."""
 
 
 class Classifier:
@@ -85,6 +88,9 @@ class Classifier:
         with exact_float32():
             self._runner.prepare()
         self._check(self.spec.buckets)
+        if self.spec.lean and self.backend.lowers_itself and isinstance(self._runner, HostRunner):
+            self._runner.rest()
+            self.tower.to("meta")
 
     @torch.inference_mode()
     def _scored(self, features: Answers, slots: Sequence[int]) -> Answers:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -14,14 +15,16 @@ from engine.backends.protocol import Backend
 from engine.bank import Bank
 from engine.cache import EngineCache, Key
 from engine.cuda_graphs import Captured, GraphRunner
-from engine.device import describe, exact_float32
+from engine.device import describe, exact_float32, release_memory
 from engine.errors import EngineError
 from engine.geometry import Pixels
 from engine.gpu import Gpu
+from engine.host_runner import HostRunner
+from engine.mapped_files import forget_pages
 from engine.model import MaeVqgan
 from engine.network import Network, OneShot, ZeroShot, in_dtype
 from engine.program import ProgramName, Scope
-from engine.runner import HostRunner, Progress, Runner
+from engine.runner import Progress, Runner
 from engine.staging import Staging
 from engine.task_vector import TaskVector, site_shapes
 from engine.tolerance import TOLERANCE, check_picture, psnr
@@ -73,6 +76,19 @@ class CompiledEngine:
         """Make every bucket of both programs ready."""
         for runner in self.runners.values():
             runner.prepare()
+
+    def rest(self) -> None:
+        """Keep what is needed all the time alone; nothing can be checked against eager from now on.
+
+        On a CPU where the backend holds the weights in a form of its own, for each bucket.
+        """
+        if self.gpu is None and self.backend.lowers_itself:
+            for runner in self.runners.values():
+                if isinstance(runner, HostRunner):
+                    runner.rest()
+            self.spec.model.to("meta")
+            release_memory(self.spec.device)
+            forget_pages(Path(torch.__file__).parent)  # most of it was read as it was loaded, and by eager
 
     def runner(self, network: Network, buckets: tuple[int, ...]) -> Runner:
         """Another network of the same weights, on the same stream and bank."""

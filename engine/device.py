@@ -1,5 +1,6 @@
 """What a device is called, for cache keys and reports, and what it computes in."""
 
+import ctypes
 import gc
 import platform
 from collections.abc import Iterator
@@ -59,10 +60,13 @@ def exact_float32() -> Iterator[None]:
 
 
 def release_memory(device: torch.device) -> None:
-    """Give back what nobody holds any more, on a GPU to the driver: TensorRT cannot use what PyTorch keeps."""
+    """Give back what nobody holds any more, on a GPU to the driver: TensorRT cannot use what PyTorch keeps. On a CPU
+    to the system, where the C library is glibc."""
     gc.collect()
     if device.type == "cuda":
         torch.cuda.empty_cache()
+    elif (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)) is not None:
+        trim(0)
 
 
 def best_device() -> str:

@@ -29,8 +29,9 @@ class EnginePlan:
         device: str = "cpu",
         cache: Path | None = None,
         tower: TowerPlan | None = None,
+        lean: bool = False,
     ) -> None:
-        """`tower` is what classifies beside the model, once it is needed."""
+        """`tower` is what classifies beside the model, once it is needed; `lean` as in `Engine`."""
         config, self.fingerprint = read_description(model)
         self.model_name = config.name
         self.device: torch.device = checked_device(device)
@@ -38,7 +39,7 @@ class EnginePlan:
         self.tower = tower
         self.geometry = Geometry(config.mae.image_size, config.mae.patch_size)
         self._mae, self._program = config.mae, programs.zero_shot(self.geometry)
-        self._model, self._slots, self._backend, self._cache = model, slots, backend, cache
+        self._model, self._slots, self._backend, self._cache, self._lean = model, slots, backend, cache, lean
 
     @property
     def max_batch(self) -> int:
@@ -68,4 +69,5 @@ class EnginePlan:
             device=str(self.device),
             cache=self._cache,
             progress=progress,
+            lean=self._lean,
         )

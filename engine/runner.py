@@ -4,15 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from engine.backends.protocol import Compiled, Launch
 from engine.errors import EngineError
 from engine.geometry import Pixels
-from engine.network import Buffers, Network, buffers
+from engine.network import Network
 
 Slots = Sequence[int]
 Answers = NDArray[Any]
@@ -72,36 +69,3 @@ class Done:
 
     def result(self) -> Answers:
         return self.answers
-
-
-class HostRunner:
-    """On the CPU: computes in the calling thread, each bucket bound when it is first needed."""
-
-    def __init__(
-        self,
-        network: Network,
-        compiled: Compiled,
-        buckets: tuple[int, ...],
-        bank: tuple[Tensor, ...],
-        progress: Progress = lambda line: None,
-    ) -> None:
-        self.network, self.compiled, self.buckets, self.bank = network, compiled, buckets, bank
-        self._progress = progress
-        self._ready: dict[int, tuple[Buffers, Launch]] = {}
-
-    def prepare(self) -> None:
-        for place, bucket in enumerate(self.buckets, start=1):
-            self._progress(building(self.network, bucket, place, len(self.buckets)))
-            self._bucket(bucket)
-
-    def submit(self, pixels: Pixels, slots: Slots) -> Done:
-        own, launch = self._bucket(bucket_for(self.buckets, len(pixels)))
-        fill(own.pixels, own.slot, pixels, slots)
-        launch()
-        return Done(np.array(own.output.numpy()[: len(pixels)]))
-
-    def _bucket(self, bucket: int) -> tuple[Buffers, Launch]:
-        if bucket not in self._ready:
-            own = buffers(self.network, bucket, self.bank, torch.device("cpu"))
-            self._ready[bucket] = own, self.compiled.bind(own)
-        return self._ready[bucket]

@@ -40,7 +40,8 @@ class Engine:
 
     Not thread-safe: one thread owns it. A slot number means the same row of both banks, of which one is in use.
     `buckets` are the batch sizes that run; others are padded up with slot 0, and the padding never leaves. `backend`
-    is the name of what runs; where `auto` had to pass over a better one, `fallbacks` says "NAME: why" for each.
+    is the name of what runs; where `auto` had to pass over a better one, `fallbacks` says "NAME: why" for each. One
+    that is `lean` keeps in memory what it needs at rest, once it is warmed up: see `CompiledEngine.rest`.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Engine:
         dtype: torch.dtype | None = None,
         cache: Path | None = None,
         progress: Progress = lambda line: None,
+        lean: bool = False,
     ) -> None:
         self.device = checked_device(device)
         release_memory(self.device)  # of an engine that failed, for one
@@ -71,6 +73,7 @@ class Engine:
         self.backend, self.fallbacks = choice.name, choice.passed_over
         self.backend_version = self.compiled.backend.version
         self.dtype, self.bank = self.compiled.dtype, self.compiled.bank
+        self._lean = lean
         self.classifier: Classifier | None = None
         """To be set once it is warmed up, at any time."""
         for line in self.fallbacks:
@@ -90,6 +93,7 @@ class Engine:
         dtype: torch.dtype | None = None,
         cache: Path | None = None,
         progress: Progress = lambda line: None,
+        lean: bool = False,
     ) -> Self:
         """From a model directory; raises CheckpointError or EngineError.
 
@@ -109,6 +113,7 @@ class Engine:
             dtype=dtype,
             cache=cache,
             progress=progress,
+            lean=lean,
         )
 
     @property
@@ -169,6 +174,8 @@ class Engine:
         """Make every bucket of both programs ready and check it against float32 eager; raises EngineError."""
         self.compiled.prepare()
         self.compiled.check(("zero_shot", "one_shot"), self.buckets)
+        if self._lean:
+            self.compiled.rest()
 
     def _tower(self) -> Classifier:
         if self.classifier is None:

@@ -32,19 +32,27 @@ class TowerPlan:
         backend: str = AUTO,
         device: str = "cpu",
         cache: Path | None = None,
+        lean: bool = False,
     ) -> None:
-        """Heads of up to `classes` classes in `slots` slots."""
+        """Heads of up to `classes` classes in `slots` slots; `lean` as in `TowerSpec`."""
         self.about: TowerAbout = read_about(path)
         self.classes = classes
         self.device = torch.device(device)
         self.buckets = tuple(sorted(set(buckets or DEFAULT_BUCKETS[self.device.type])))
-        self._path, self._slots, self._backend = path, slots, backend
+        self._path, self._slots, self._backend, self._lean = path, slots, backend, lean
         self._cache = EngineCache(cache or default_root())
 
     def build(self, progress: Progress) -> Classifier:
         """Takes seconds, or minutes where a backend has to compile; raises CheckpointError, EngineError."""
         progress("reading the image tower")
         spec = TowerSpec(
-            load_tower(self._path), self.device, self.buckets, self._slots, self.classes, self._cache, progress
+            load_tower(self._path),
+            self.device,
+            self.buckets,
+            self._slots,
+            self.classes,
+            self._cache,
+            progress,
+            self._lean,
         )
         return build_classifier(spec, self._backend)

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from artifacts.store.base import ArtifactStore
 from engine.runner import Progress
 from service.batching.engine import BuiltEngine, ServedEngine
+from service.codec.workers.fork_server import ForkServer
 from service.ending import end_now
 from service.errors import InvalidRequest, ServiceError
 from service.http.auth import Authenticator
@@ -52,11 +53,16 @@ pair is sent: a *task vector* stands in for it. Classification tasks answer whic
 
 
 def create_app(
-    plan: ServedEngine, build: Callable[[Progress], BuiltEngine], store: ArtifactStore, settings: Settings
+    plan: ServedEngine,
+    build: Callable[[Progress], BuiltEngine],
+    store: ArtifactStore,
+    settings: Settings,
+    fork_server: ForkServer | None = None,
 ) -> FastAPI:
     """The application around an engine, which it builds when it starts, warms up, and owns until it ends.
 
-    `plan` is what is known of the engine that `build` makes; it is called again if that one fails.
+    `plan` is what is known of the engine that `build` makes; it is called again if that one fails. `fork_server` is
+    what forks the codec processes, where it was started before.
     `app.state.pipeline` is the running pipeline. Artifacts that do not fit the model are logged and left out.
     """
     about = BuildInfo(version("visual-task-vectors"), plan.model_name, str(plan.device))
@@ -66,7 +72,7 @@ def create_app(
     watcher = StoreWatcher(store, registry, fit, metrics, calls)
     watcher.load()
     authenticator = Authenticator(settings)
-    pipeline = Pipeline(plan, build, registry, metrics, settings, fit.tower)
+    pipeline = Pipeline(plan, build, registry, metrics, settings, fit.tower, fork_server)
     beat = LoopBeat(settings.stall_seconds, metrics.loop_lag)
     watchdog = Watchdog([*pipeline.checks, beat], end_now)
     tower = settings.tower if isinstance(settings.tower, Path) else None

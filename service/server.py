@@ -26,6 +26,7 @@ from engine.errors import EngineError
 from engine.plan import EnginePlan
 from engine.tower_plan import TowerPlan
 from service.app import create_app
+from service.codec.workers.fork_server import ForkServer
 from service.ending import end_now
 from service.http.connections import Connections
 from service.http.protocol import HttpProtocol
@@ -61,6 +62,8 @@ def serve(
     """
     keep_freed_memory()
     _raise_descriptors()
+    fork_server = ForkServer()
+    fork_server.fork_ahead()
     try:
         settings = Settings.load(model=model, store=store, backend=backend, host=host, port=port, tower=tower)
         log_to_stderr(settings.log_format)
@@ -70,7 +73,7 @@ def serve(
     with listener:
         try:
             plan = engine_plan(settings)
-            app = create_app(plan, plan.build, _store(settings), settings)
+            app = create_app(plan, plan.build, _store(settings), settings, fork_server)
         except (EngineError, SettingsError, OfflineError) as error:
             return _refuse(error)
         server = DrainingServer(
@@ -104,6 +107,7 @@ def engine_plan(settings: Settings) -> EnginePlan:
         "backend": settings.backend,
         "device": device,
         "cache": settings.cache,
+        "lean": True,
     }
     tower = None
     if isinstance(settings.tower, Path):

@@ -9,6 +9,7 @@ from torch import Tensor
 from engine.backends.onnx_graph import load_onnx
 from engine.backends.protocol import BackendUnavailable, Launch
 from engine.cache import EngineCache, Key
+from engine.mapped_files import forget_pages
 from engine.network import Buffers, Network
 
 
@@ -55,6 +56,7 @@ class OpenVinoNetwork:
         graph = self.graph.clone()
         graph.reshape({name: list(t.shape) for name, t in zip(self.network.inputs, buffers.inputs, strict=True)})
         request = self.core.compile_model(graph, "CPU", self.options).create_infer_request()
+        forget_pages(self.cache.root)  # it holds its weights in a form of its own now
         for name, tensor in zip(self.network.inputs, buffers.inputs, strict=True):
             request.set_tensor(name, _shared(tensor))
         request.set_output_tensor(0, _shared(buffers.output))

@@ -19,6 +19,7 @@ from service.batching.status import EngineStatus
 from service.batching.supervisor import Supervisor
 from service.batching.tower import TowerLoader
 from service.codec.spec import Square
+from service.codec.workers.fork_server import ForkServer
 from service.codec.workers.pool import CodecPool
 from service.errors import ClientClosed, DeadlineExceeded, InvalidImage, NotReady, QueueFull, ServiceError
 from service.memory import settle
@@ -54,9 +55,10 @@ class Pipeline:
         metrics: Metrics,
         settings: Settings,
         tower: TowerLoader | None = None,
+        fork_server: ForkServer | None = None,
     ) -> None:
         """`build` makes the engine that `plan` tells of, and another like it in case that one fails; `tower` gives it
-        what classifies."""
+        what classifies. `fork_server` forks the codec processes."""
         self.registry: Final = registry
         self.tile: Final = plan.geometry.tile
         self.status: Final = EngineStatus()
@@ -72,6 +74,7 @@ class Pipeline:
             metrics.codec_process_died,
             niceness=0 if where == "cpu" else _NICER,
             picture_seconds=settings.picture_seconds,
+            fork_server=fork_server,
         )
         failed = threading.Event()
         self.batcher: Final = Batcher(

@@ -334,7 +334,7 @@ def test_a_picture_that_kills_every_process_is_given_up() -> None:
 def test_a_process_that_cannot_be_forked_leaves_nothing_open(monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[socket.socket] = []
 
-    def refuse(fork_server: ForkServer, channel: socket.socket) -> None:
+    def refuse(fork_server: ForkServer, channel: socket.socket, niceness: int) -> None:
         raise BrokenPipeError
 
     def pair() -> tuple[socket.socket, socket.socket]:

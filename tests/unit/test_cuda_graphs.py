@@ -16,8 +16,8 @@ from engine import cuda_device
 from engine.cuda_device import CudaDevice
 from engine.cuda_graphs import GraphRunner
 from engine.errors import EngineError
+from engine.host_runner import HostRunner
 from engine.network import ZeroShot
-from engine.runner import HostRunner
 from engine.staging import Staging
 from tests.fake_cuda.backend import DestroyedContext, FakeNetwork
 from tests.fake_cuda.device import CaptureError, FakeCuda

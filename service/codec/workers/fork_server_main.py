@@ -1,9 +1,9 @@
-"""Forks the codec's processes: `python -m service.codec.workers.fork_server_main DESCRIPTOR NICENESS`.
+"""Forks the codec's processes: `python -m service.codec.workers.fork_server_main DESCRIPTOR`, or a copy of the server.
 
 A process of one thread that has imported what they need, so that each costs milliseconds and little memory of its
-own. It forks one for each socket that comes over DESCRIPTOR, and ends when that closes, and its children with it: none
-outlives the server, however that ends, and whatever they are at. Where memory runs out the system ends one of them,
-not the server.
+own. It forks one for each socket that comes over DESCRIPTOR, with a byte of niceness, and ends when that closes, and
+its children with it: none outlives the server, however that ends, and whatever they are at. Where memory runs out the
+system ends one of them, not the server.
 """
 
 import gc
@@ -14,7 +14,7 @@ import socket
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 import torch
 
@@ -26,23 +26,37 @@ _FIRST_TO_GO: Final = 800
 
 
 def main() -> None:
+    """Of a process of its own."""
+    keep_freed_memory()
+    serve(socket.socket(fileno=int(sys.argv[1])))
+
+
+def serve_in_fork(control: socket.socket) -> NoReturn:
+    """Of a copy of the server, which goes on with nothing of what that was at."""
+    try:
+        serve(control)
+    finally:
+        os._exit(0)
+
+
+def serve(control: socket.socket) -> None:
     """Fork until the server hangs up."""
     # The server decides when to stop: a terminal sends its signals to all.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the children
-    os.nice(int(sys.argv[2]))
     _go_first()
     torch.set_num_threads(1)
-    keep_freed_memory()
     gc.freeze()  # the collector would write to pages that are shared
     children: list[int] = []
-    with socket.socket(fileno=int(sys.argv[1])) as control:
-        while descriptors := socket.recv_fds(control, 1, 1)[1]:
+    with control:
+        while (received := socket.recv_fds(control, 1, 1))[1]:
+            niceness, descriptors, *_ = received
             with socket.socket(fileno=descriptors[0]) as channel:
                 child = os.fork()
                 if child == 0:
                     control.close()
+                    os.nice(niceness[0])
                     with suppress(ConnectionError):
                         work(channel)
                     os._exit(0)

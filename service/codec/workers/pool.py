@@ -50,9 +50,10 @@ class CodecPool:
         on_death: Callable[[], None],
         niceness: int = 0,
         picture_seconds: float = 20.0,
+        fork_server: ForkServer | None = None,
     ) -> None:
         """`on_death` is called whenever a process has died; `niceness` is added to this process's own. A process that
-        says nothing for `picture_seconds` over a picture is killed."""
+        says nothing for `picture_seconds` over a picture is killed. `fork_server` may have been started before."""
         self._start = Start(geometry.image_size, geometry.patch_size, limits)
         self._in_process = InProcessCodec(Codec(geometry, limits))
         self._size = processes
@@ -60,7 +61,7 @@ class CodecPool:
         self._large_process: CodecProcess | None = None
         self._small = _Waiting()
         self._large = _Waiting()
-        self._fork_server = ForkServer(niceness)
+        self._fork_server, self._niceness = fork_server or ForkServer(), niceness
         self._on_death = on_death
         self._numbers = 0
         self._replacing: set[asyncio.Task[None]] = set()
@@ -149,7 +150,7 @@ class CodecPool:
         ours, theirs = socket.socketpair()
         try:
             with theirs:
-                self._fork_server.fork(theirs)
+                self._fork_server.fork(theirs, self._niceness)
             await asyncio.get_running_loop().create_unix_connection(lambda: process, sock=ours)
             await process.start(self._start)
             # It may have died between its last word and this line.

@@ -1,0 +1,30 @@
+"""What a server on a processor holds in memory at rest, its codec processes counted."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from artifacts.paths import BUNDLED_MODEL, BUNDLED_STORE
+from benchmarks.footprint import held, processes
+from tests.support import ServerProcess, photo, wait_until
+
+MOST_MIB = 700
+
+
+def proportional(server: ServerProcess) -> float:
+    return sum(held(process).proportional for process in processes(server.process.pid))
+
+
+@pytest.mark.slow
+def test_a_server_at_rest_holds_what_it_needs(start_server: Callable[..., ServerProcess], tmp_path: Path) -> None:
+    pytest.importorskip("openvino")
+    bundled = {"model": str(BUNDLED_MODEL), "store": str(BUNDLED_STORE), "backend": "openvino", "cache": str(tmp_path)}
+    start_server(**bundled).stop()  # compiles; whoever has compiled holds the compiler's libraries, too
+    server = start_server(**bundled)
+    wait_until(lambda: proportional(server) < MOST_MIB, "rest")
+    with ThreadPoolExecutor(16) as threads:  # batches of every size
+        answers = list(threads.map(lambda _: server.infer("lowlight_enhance", photo()), range(64)))
+    assert {answer.status_code for answer in answers} == {200}
+    assert len({answer.headers["x-vtv-artifact"] for answer in answers}) == 1
