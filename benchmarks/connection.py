@@ -32,10 +32,10 @@ class Connection(asyncio.Protocol):
         self._total = 0
 
     @classmethod
-    async def to(cls, url: str) -> Self:
-        """Raises OSError."""
-        address, loop = urlsplit(url), asyncio.get_running_loop()
-        _, connection = await loop.create_connection(cls, address.hostname or "", address.port or 80)
+    async def to(cls, url: str, of: str | None = None) -> Self:
+        """`of` is this machine's address that the server is to see. Raises OSError."""
+        address, loop, own = urlsplit(url), asyncio.get_running_loop(), (of, 0) if of else None
+        _, connection = await loop.create_connection(cls, address.hostname or "", address.port or 80, local_addr=own)
         return connection
 
     def ask(self, request: bytes) -> "asyncio.Future[tuple[int, float]]":
