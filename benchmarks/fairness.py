@@ -25,7 +25,7 @@ from benchmarks.sample import SAMPLE_PICTURE, picture_file
 from benchmarks.server_process import running_server
 
 HONEST, OTHER = "127.0.0.1", "127.0.0.2"
-REQUESTS: Final = 400
+REQUESTS: Final = 200
 _MOST_TIMES: Final = 3.0
 _SETTLE_SECONDS: Final = 2.0
 _TASK: Final = "lowlight_enhance"

@@ -19,6 +19,7 @@ import numpy as np
 from engine.classification.head import Head
 from engine.runner import Answers, Row
 from engine.task_vector import TaskVector
+from service.active_clients import ActiveClients
 from service.batching.completion import CompletionThread
 from service.batching.engine import BatchEngine, BatchSizes
 from service.batching.jobs import Job, Ticket
@@ -63,6 +64,7 @@ class Batcher:
         self.limit: Final = limit
         self._per_client: Final = per_client or limit
         self._of: Counter[str] = Counter()
+        self._clients = ActiveClients()
         self.admitted = 0
         self.state = State.WARMING
         self._engine: BatchEngine | None = None
@@ -119,6 +121,11 @@ class Batcher:
         taken, expected = self.under_way() or (0.0, 0.0)
         return _HELD_UP_SECONDS < taken > _TIMES_EXPECTED * expected
 
+    @property
+    def crowded(self) -> bool:
+        """Whether several clients ask."""
+        return self._schedule.crowded
+
     def check_room(self, images: int = 1, client: str = "") -> None:
         """Raises NotReady or QueueFull where `images` more of a client would not be admitted now."""
         if self.state is not State.READY:
@@ -131,6 +138,7 @@ class Batcher:
     def admit(self, images: int, client: str = "") -> Ticket:
         """Count `images` as in hand until `release`. Raises NotReady or QueueFull."""
         self.check_room(images, client)
+        self._schedule.crowded = self._clients.asks(client)
         self.admitted += images
         self._of[client] += images
         return Ticket(images, client)

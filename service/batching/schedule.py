@@ -14,12 +14,15 @@ from typing import Final, get_args
 from engine.program import EngineProgram
 from service.batching.batch_times import BatchTimes
 from service.batching.engine import BatchSizes
-from service.batching.fair_queue import FairQueue
 from service.batching.fair_share import FairShare
 from service.batching.jobs import Job
+from service.fair_queue import FairQueue
 
 _LEAD: Final = 0.2
 """The part of a batch's time before whose end the next one is launched."""
+_CROWDED: Final = 4
+"""The part of the largest batch that one client may have where others ask, too: who comes next waits for the batch
+under way, and its own takes as long as it is large."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,12 +50,14 @@ class Schedule:
         """`max_wait` is how many seconds a job may wait for an idle engine's batch to fill."""
         programs: tuple[EngineProgram, ...] = get_args(EngineProgram)
         self.times: Final = {program: BatchTimes(engine.batch_sizes(program)) for program in programs}
-        self._queues: Final = {program: FairQueue() for program in programs}
+        self._queues: Final = {program: FairQueue(_client_of) for program in programs}
         self._share: Final = FairShare(programs)
         self._in_flight: list[Batch] = []
         self._most_in_flight: Final = engine.in_flight
         self._max_wait: Final = max_wait
         self._free_since = 0.0
+        self.crowded = False
+        """Whether several clients ask."""
 
     def push(self, job: Job) -> None:
         queue = self._queues[job.program]
@@ -79,7 +84,7 @@ class Schedule:
             return None
         if len(queue) >= self.times[program].largest:
             return 0.0
-        due = queue.oldest() + self._max_wait
+        due = _oldest(queue) + self._max_wait
         if self._in_flight:
             due = max(due, self._nearly_free())
         return max(0.0, due - time.monotonic()) if due < math.inf else None
@@ -88,7 +93,9 @@ class Schedule:
         """The next batch, which is in flight from now on; and who is too late."""
         program, queue = self._next()
         now = time.monotonic()
-        size = self.times[program].next_batch(len(queue))
+        times = self.times[program]
+        share = max(1, times.largest // _CROWDED) if self.crowded else times.largest
+        size = times.next_batch(queue.count(share))
         jobs: list[Job] = []
         expired: list[Job] = []
         while queue and len(jobs) < size:
@@ -134,13 +141,22 @@ class Schedule:
         self._in_flight.clear()
         return left
 
-    def _next(self) -> tuple[EngineProgram, FairQueue]:
+    def _next(self) -> tuple[EngineProgram, FairQueue[Job]]:
         """The program whose turn it is, and its queue, which is empty where nobody waits."""
         waiting = [item for item in self._queues.items() if item[1]] or list(self._queues.items())
-        return min(waiting, key=lambda item: (self._share.clock(item[0]), item[1].oldest()))
+        return min(waiting, key=lambda item: (self._share.clock(item[0]), _oldest(item[1])))
 
     def _nearly_free(self) -> float:
         """When to launch behind the batch in flight; infinity where nothing is known of its like."""
         batch = self._in_flight[-1]
         seconds = self.times[batch.program].expected(len(batch.jobs))
         return max(batch.launched_at, self._free_since) + (1 - _LEAD) * seconds
+
+
+def _client_of(job: Job) -> str:
+    return job.ticket.client
+
+
+def _oldest(queue: FairQueue[Job]) -> float:
+    """When the job that has waited longest was queued; infinity when nobody waits."""
+    return min((job.queued_at for job in queue.first_of_each()), default=math.inf)

@@ -75,6 +75,7 @@ class Pipeline:
             niceness=0 if where == "cpu" else _NICER,
             picture_seconds=settings.picture_seconds,
             fork_server=fork_server,
+            crowded=lambda: self.batcher.crowded,
         )
         failed = threading.Event()
         self.batcher: Final = Batcher(

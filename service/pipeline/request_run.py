@@ -61,7 +61,7 @@ class RequestRun(ABC, Generic[AnswerT]):
     async def _answer(self, index: int, alone: bool) -> tuple[AnswerT, Timing]:
         """One image's whole life. `alone`: the server has nothing else in hand."""
         began = monotonic()
-        image = CodecJob(self.spec(index), alone)
+        image = CodecJob(self.spec(index), alone, self.ticket.client)
         try:
             decoded = await self.codecs.decode(image)
             task = self.call.options.task or ""

@@ -143,7 +143,7 @@ class TestUndisturbed:
             await asyncio.sleep(0)
             if when == "as it is decoded":
                 task.cancel()
-            await until(lambda: job.process is not None and job.process.backlog() == 0)
+            await until(lambda: job.process is not None and job.process.load() == 0)
             if when == "as it waits for the engine":
                 await task
             task.cancel()

@@ -1,4 +1,4 @@
-"""service.batching.fair_queue: whose turn it is."""
+"""service.fair_queue: whose turn it is."""
 
 from itertools import pairwise
 
@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.batching.fair_queue import FairQueue
 from service.batching.jobs import Job, Ticket
+from service.fair_queue import FairQueue
 
 PIXELS = np.zeros(3, np.uint8)
 
@@ -18,8 +18,12 @@ def job(client: str, queued_at: float = 0.0) -> Job:
     return made
 
 
+def client_of(waiting: Job) -> str:
+    return waiting.ticket.client
+
+
 def test_clients_take_turns_and_each_keeps_its_order() -> None:
-    queue = FairQueue()
+    queue = FairQueue(client_of)
     greedy = [job("greedy") for _ in range(4)]
     modest = [job("modest") for _ in range(2)]
     for each in (*greedy, *modest):
@@ -30,7 +34,7 @@ def test_clients_take_turns_and_each_keeps_its_order() -> None:
 
 
 def test_a_removed_job_is_not_popped_and_an_empty_lane_has_no_turn() -> None:
-    queue = FairQueue()
+    queue = FairQueue(client_of)
     gone, stays, other = job("a"), job("a"), job("b")
     for each in (gone, other, stays):
         queue.push(each)
@@ -43,17 +47,20 @@ def test_a_removed_job_is_not_popped_and_an_empty_lane_has_no_turn() -> None:
     assert queue.pop() is stays
 
 
-def test_the_oldest_is_found_in_any_lane() -> None:
-    queue = FairQueue()
-    assert queue.oldest() == float("inf")
-    for each in (job("a", 3.0), job("b", 1.0), job("b", 2.0)):
+def test_the_first_of_each_lane_and_the_next_of_all_are_told() -> None:
+    queue = FairQueue(client_of)
+    assert not list(queue.first_of_each())
+    jobs = [job("a", 3.0), job("b", 1.0), job("b", 2.0)]
+    for each in jobs:
         queue.push(each)
-    assert queue.oldest() == 1.0
+    assert list(queue.first_of_each()) == jobs[:2]
+    while queue:
+        assert queue.next() is queue.pop()
 
 
 @given(st.lists(st.sampled_from("abc"), max_size=40))
 def test_whoever_waits_is_never_more_than_one_round_behind(clients: list[str]) -> None:
-    queue = FairQueue()
+    queue = FairQueue(client_of)
     jobs = [job(client) for client in clients]
     for each in jobs:
         queue.push(each)

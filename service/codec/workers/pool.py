@@ -7,7 +7,6 @@ interpreter's lock at every step: on two cores that costs half of the throughput
 import asyncio
 import logging
 import socket
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -15,19 +14,19 @@ from typing import Final
 from artifacts.pictures.limits import PictureLimits
 from engine.geometry import Geometry, Pixels
 from service.codec.codec import Codec, Decoded, EncodedAnswer
+from service.codec.cost import cost_of, is_large
 from service.codec.in_process import InProcessCodec
-from service.codec.spec import ImageSpec
 from service.codec.workers.fork_server import ForkServer
 from service.codec.workers.messages import DecodeDone, EncodeDone, Failed, Refused, Start, StepReply
 from service.codec.workers.overdue import end_overdue
 from service.codec.workers.process import CodecJob, CodecProcess
 from service.errors import ServiceError
+from service.fair_queue import FairQueue
 
 log: Final = logging.getLogger("vtv.codec")
-_AHEAD: Final = 8
-"""Pictures that a process has before it: enough that it never waits, few enough that none waits long behind one that
-takes long."""
-_LARGE_BYTES: Final = 1 << 20
+_AHEAD, _AHEAD_CROWDED = 8, 3
+"""Units of cost that a process has before it: enough that it never waits, and where several clients ask so few that
+whose turn it is is decided late."""
 _TRIES: Final = 2
 _PAUSE_SECONDS: Final = 1.0
 _START_SECONDS: Final = 10.0
@@ -36,7 +35,7 @@ _START_SECONDS: Final = 10.0
 
 class CodecPool:
     """Some processes, and one more for what is large: large files, which would hold others up, and large answers, which
-    take so much memory that they wait for each other.
+    take so much memory that they wait for each other. Clients take turns.
 
     Belongs to the event loop. A process that dies, as an image library may on a file made for that, is replaced; the
     pictures that it had in hand are tried once more, by another.
@@ -51,9 +50,11 @@ class CodecPool:
         niceness: int = 0,
         picture_seconds: float = 20.0,
         fork_server: ForkServer | None = None,
+        crowded: Callable[[], bool] = lambda: False,
     ) -> None:
         """`on_death` is called whenever a process has died; `niceness` is added to this process's own. A process that
-        says nothing for `picture_seconds` over a picture is killed. `fork_server` may have been started before."""
+        says nothing for `picture_seconds` over a picture is killed. `fork_server` may have been started before;
+        `crowded` tells whether several clients ask."""
         self._start = Start(geometry.image_size, geometry.patch_size, limits)
         self._in_process = InProcessCodec(Codec(geometry, limits))
         self._size = processes
@@ -62,7 +63,7 @@ class CodecPool:
         self._small = _Waiting()
         self._large = _Waiting()
         self._fork_server, self._niceness = fork_server or ForkServer(), niceness
-        self._on_death = on_death
+        self._on_death, self._crowded = on_death, crowded
         self._numbers = 0
         self._replacing: set[asyncio.Task[None]] = set()
         self._picture_seconds = picture_seconds
@@ -93,7 +94,8 @@ class CodecPool:
             job.decoded = self._in_process.decode(job.spec)
             return job.decoded
         reply = job.expect()
-        self._queue_of(job).to_decode.append(job)
+        job.cost = cost_of(job.spec)
+        self._queue_of(job).to_decode.push(job)
         self._send_waiting()
         done = _checked(await reply)
         assert isinstance(done, DecodeDone)
@@ -108,7 +110,7 @@ class CodecPool:
         if job.process is not None and job.process.alive:
             job.process.encode(job, answer)
         else:
-            self._queue_of(job).to_encode.append(job)
+            self._queue_of(job).to_encode.push(job)
             self._send_waiting()
         done = _checked(await reply)
         assert isinstance(done, EncodeDone)
@@ -124,25 +126,30 @@ class CodecPool:
         return [*self._processes, *([self._large_process] if self._large_process else [])]
 
     def _queue_of(self, job: CodecJob) -> "_Waiting":
-        return self._large if job.large or _is_large(job.spec) else self._small
+        return self._large if job.large or is_large(job.spec, job.cost) else self._small
 
     def _send_waiting(self) -> None:
         self._send(self._small, self._processes)
         self._send(self._large, [self._large_process] if self._large_process else [])
 
     def _send(self, waiting: "_Waiting", processes: Sequence[CodecProcess]) -> None:
-        while waiting.to_encode and processes:
-            job = waiting.to_encode.popleft()
-            if not job.abandoned and job.answer is not None:
-                min(processes, key=CodecProcess.backlog).encode(job, job.answer)
-        while waiting.to_decode and processes:
-            process = min(processes, key=CodecProcess.backlog)
-            if process.backlog() >= _AHEAD:
-                return
-            job = waiting.to_decode.popleft()
-            if not job.abandoned:
-                self._numbers += 1
-                process.decode(job, self._numbers)
+        ahead = _AHEAD_CROWDED if self._crowded() else _AHEAD
+        for queue in (waiting.to_encode, waiting.to_decode):
+            while queue and processes:
+                process, job = min(processes, key=CodecProcess.load), queue.next()
+                load = process.load()
+                if load and load + job.cost > ahead and not job.abandoned:
+                    return
+                queue.pop()
+                if not job.abandoned:
+                    self._give(job, process)
+
+    def _give(self, job: CodecJob, process: CodecProcess) -> None:
+        if job.answer is not None:
+            process.encode(job, job.answer)
+        else:
+            self._numbers += 1
+            process.decode(job, self._numbers)
 
     async def _add(self, large: bool) -> None:
         """Raises OSError."""
@@ -200,16 +207,20 @@ class CodecPool:
 class _Waiting:
     """Who waits for a process."""
 
-    to_decode: deque[CodecJob] = field(default_factory=deque)
-    to_encode: deque[CodecJob] = field(default_factory=deque)
+    to_decode: FairQueue[CodecJob] = field(default_factory=lambda: FairQueue(_client_of))
+    to_encode: FairQueue[CodecJob] = field(default_factory=lambda: FairQueue(_client_of))
     """Those with an answer whose picture is kept nowhere, or was in a process that died."""
 
 
-def _try_again(job: CodecJob, waiting: deque[CodecJob], blamed: bool) -> None:
+def _client_of(job: CodecJob) -> str:
+    return job.client
+
+
+def _try_again(job: CodecJob, waiting: FairQueue[CodecJob], blamed: bool) -> None:
     """Only so often where the job may be what its process died of."""
     if job.tries < _TRIES or not blamed:
         job.tries += blamed
-        waiting.append(job)
+        waiting.push(job)
     else:
         job.resolve(Failed(job.number, f"{_TRIES} processes died over this picture"))
 
@@ -224,8 +235,3 @@ def _checked(reply: StepReply) -> DecodeDone | EncodeDone:
             raise ServiceError
         case _:
             return reply
-
-
-def _is_large(spec: ImageSpec) -> bool:
-    sources = (spec.source, *(spec.example or ()))
-    return sum(len(source) if isinstance(source, bytes) else source.nbytes for source in sources) > _LARGE_BYTES

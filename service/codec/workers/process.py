@@ -33,6 +33,10 @@ class CodecJob:
     spec: ImageSpec
     alone: bool = False
     """Nobody else was there when it came."""
+    client: str = ""
+    """Whose turn it waits for."""
+    cost: int = 1
+    """As `service.codec.cost` tells it."""
     number: int = 0
     process: "CodecProcess | None" = None
     """Where it was decoded and, unless its answer is large, is kept."""
@@ -94,9 +98,9 @@ class CodecProcess(asyncio.Protocol):
         self._write(start)
         await self._ready
 
-    def backlog(self) -> int:
-        """Pictures that it has before it."""
-        return len(self._decoding)
+    def load(self) -> int:
+        """What it has before it, in units of cost."""
+        return sum(job.cost for jobs in (self._decoding, self._encoding) for job in jobs.values())
 
     def silent_for(self, now: float) -> float:
         """Seconds since it was last heard of, or given work, by the event loop's clock; 0 where it has none."""
