@@ -118,6 +118,12 @@ class QueueFull(ServiceError):
     headers: Mapping[str, str] = MappingProxyType({"Retry-After": "1"})
 
 
+class ShareFull(QueueFull):
+    """One client has as much in hand as one may have."""
+
+    detail = "This client has as many images in hand as one may have. Try again when some are answered."
+
+
 class ClientClosed(ServiceError):
     """The client left: for the log and the metrics only."""
 

@@ -24,14 +24,13 @@ from service.batching.completion import CompletionThread
 from service.batching.engine import BatchEngine, BatchSizes
 from service.batching.jobs import Job, Ticket
 from service.batching.schedule import Batch, Schedule
-from service.errors import DeadlineExceeded, NotReady, QueueFull, ServiceError
+from service.errors import DeadlineExceeded, NotReady, QueueFull, ServiceError, ShareFull
 from service.telemetry.metrics import BatchReport
 
 log: Final = logging.getLogger("vtv.batcher")
 _HELD_UP_SECONDS: Final = 1.5
 _TIMES_EXPECTED: Final = 5.0
 """Of a batch that takes longer than both the server is not ready; the watchdog ends it later."""
-_SHARE_FULL: Final = "This client has as many images in hand as one may have. Try again when some are answered."
 
 
 class State(Enum):
@@ -133,7 +132,7 @@ class Batcher:
         if self.admitted + images > self.limit:
             raise QueueFull
         if self._of[client] + images > self._per_client:
-            raise QueueFull(_SHARE_FULL)
+            raise ShareFull
 
     def admit(self, images: int, client: str = "") -> Ticket:
         """Count `images` as in hand until `release`. Raises NotReady or QueueFull."""

@@ -1,5 +1,6 @@
 """What all forms of inference request have in common: key, deadline, count, headers, problems."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -9,7 +10,7 @@ from typing import Final, TypeVar
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.errors import InvalidRequest, ServiceError
+from service.errors import InvalidRequest, ServiceError, ShareFull
 from service.http.auth import Authenticator
 from service.http.calls import task_in
 from service.http.problems import problem
@@ -20,6 +21,9 @@ from service.telemetry.metrics import Metrics
 from service.telemetry.record import Record
 from service.telemetry.timing import Timing
 
+_REFUSAL_SECONDS: Final = 0.25
+"""Before a client is told that its share is full: hundreds of its connections that ask again at once, whatever
+Retry-After says, would keep the event loop from others."""
 TIMEOUT_HEADER: Final = "X-VTV-Timeout-Ms"
 AnyCall = TypeVar("AnyCall", bound=Call)
 
@@ -49,6 +53,8 @@ class InferHandler:
             status = response.status_code
             return response
         except ServiceError as error:
+            if isinstance(error, ShareFull):
+                await asyncio.sleep(_REFUSAL_SECONDS)
             record.code = error.code
             status = error.status
             response = problem(error, request.url.path)
