@@ -44,11 +44,11 @@ class SimulatedEngine:
     backend_version: Final = "none"
     fallbacks: Final = ()
     buckets: Final = (1, 2, 4, 8, 16, MAX_BATCH)
-    max_batch: Final = MAX_BATCH
     in_flight: Final = 2
     tower: Final = None
 
-    def __init__(self, lock_file: Path, slower: float = 1.0) -> None:
+    def __init__(self, lock_file: Path, slower: float = 1.0, max_batch: int = MAX_BATCH) -> None:
+        self.max_batch: Final = max_batch
         self.classifier: Classifier | None = None
         self.device = torch.device("meta")  # beside the processor, and on it nothing is computed
         self.model = MaeVqgan(_CONFIG)
@@ -81,6 +81,12 @@ class SimulatedEngine:
         if program == "one_shot":
             return pixels[:, self.geometry.tile + 1 :, : self.geometry.cell]
         return painted(pixels, [self._task_of[slot] for slot in slots])[:, 1:, :-1]
+
+
+def small_model() -> tuple[MaeVqgan, str]:
+    """A network with random weights, and its fingerprint."""
+    torch.manual_seed(0)
+    return MaeVqgan(_CONFIG).eval().requires_grad_(False), _FINGERPRINT
 
 
 def make_model(directory: Path) -> None:

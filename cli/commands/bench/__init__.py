@@ -1,6 +1,6 @@
 """`vtv bench`: one module a benchmark."""
 
-from cli.commands.bench import classification, codecs, engine, load, methods, peers, scopes, search, teach
+from cli.commands.bench import classification, codecs, engine, load, methods, peers, ray, scopes, search, teach
 from cli.parser import Commands
 
 ABOUT = """\
@@ -18,5 +18,5 @@ def add(commands: Commands) -> None:
         examples=["vtv bench engine", "vtv bench load --concurrency 1,8,32"],
     )
     below = Commands(parser)
-    for bench in (load, engine, peers, codecs, search, methods, scopes, teach, classification):
+    for bench in (load, engine, peers, codecs, search, methods, scopes, teach, classification, ray):
         bench.add(below)
