@@ -88,13 +88,17 @@ def run(folder: Path, seconds: float, load: float) -> dict[str, Any]:
     asked = [entry for entry in found if "status" in entry]
     counted = [entry for entry in asked if not any(_during(entry, gap) for gap in still)]
     published = published_report(publisher.done, [entry for entry in counted if entry["status"] == 200])
-    return report(counted, expected) | published | {
-        "machine_stood_still_seconds": [round(gap["late"], 1) for gap in still],
-        "not_counted_as_it_stood_still": len(asked) - len(counted),
-        "seconds": seconds,
-        "rate": round(rate, 1),
-        "events": happened,
-    }
+    return (
+        report(counted, expected)
+        | published
+        | {
+            "machine_stood_still_seconds": [round(gap["late"], 1) for gap in still],
+            "not_counted_as_it_stood_still": len(asked) - len(counted),
+            "seconds": seconds,
+            "rate": round(rate, 1),
+            "events": happened,
+        }
+    )
 
 
 def answers(model: Path, versions: list[Path], picture: Path) -> dict[str, list[int]]:

@@ -16,6 +16,9 @@ def test_the_configuration_is_understood() -> None:
     ended = subprocess.run(["haproxy", "-c", "-f", CONFIG], capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
     assert "WARNING" not in ended.stderr
+    servers = [line for line in CONFIG.read_text().splitlines() if line.startswith("    server ")]
+    assert servers
+    assert all(line.endswith("tcp-ut 1s") for line in servers), "HAProxy 2.6 does not take it from default-server"
 
 
 @pytest.mark.slow
