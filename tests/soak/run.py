@@ -160,7 +160,7 @@ def run(requests: int, bundled: bool, folder: Path) -> dict[str, Any]:
     versions = {task: [file_hash(path) for path in paths] for task, paths in files.items()}
     assert apart(answers, versions), "two versions answer alike: a crossed answer would not be seen"
     settings = {"model": str(model), "store": str(store.root), "device": "cpu", "admin_key": "k", "slots": "16"}
-    patient = {"timeout_ms": "3600000", "header_seconds": "3600", "body_seconds": "3600"}
+    patient = {"timeout_ms": "3600000", "header_seconds": "3600", "body_seconds": "3600", "keep_alive_seconds": "3600"}
     settings |= patient | {
         "log_format": "json",
         "trusted_proxies": "127.0.0.1",
