@@ -21,7 +21,7 @@ def add(commands: Commands) -> None:
         "--sign",
         type=values.input_file,
         metavar="KEY",
-        help="sign it with the Ed25519 private key in this PEM file, for servers that set VTV_TRUSTED_KEYS (default: unsigned)",
+        help="sign it with the Ed25519 private key in this PEM file, for VTV_TRUSTED_KEYS (default: unsigned)",
     )
     options.add_target_store(parser)
     options.add_model(parser)
