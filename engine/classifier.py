@@ -1,6 +1,8 @@
 """Classification at work: a compiled tower, its bank of heads, any mix of tasks in one batch.
 
-A tower computes in float32 on every backend, so that a picture is told the same class here as offline.
+A tower computes in float32 on every backend, so that a picture is told the same class here as offline. Asked to be
+quick, on a processor that computes in bfloat16, it computes a batch in that first, and again in float32 what that
+leaves undecided.
 """
 
 import logging
@@ -25,6 +27,7 @@ from engine.errors import EngineError
 from engine.geometry import Pixels
 from engine.gpu import Gpu
 from engine.host_runner import HostRunner
+from engine.quick_tower import LARGEST_ERROR, MARGIN, QuickFeatures
 from engine.runner import Answers, Done, Pending, Progress, Runner
 from engine.staging import Staging
 from engine.tolerance import check_picture
@@ -40,7 +43,8 @@ _CHECKED_CLASSES: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class TowerSpec:
-    """What is to be compiled: heads of up to `classes` classes in `slots` rows, batches of `buckets` pictures."""
+    """What is to be compiled: heads of up to `classes` classes in `slots` rows, batches of `buckets` pictures; `quick`:
+    in bfloat16 first, where the backend computes in it on a CPU."""
 
     tower: Tower
     device: torch.device
@@ -51,6 +55,7 @@ class TowerSpec:
     progress: Progress = lambda line: None
     lean: bool = False
     """Keep buckets as `HostRunner.rest` does once they are checked."""
+    quick: bool = False
 
 
 class Classifier:
@@ -64,8 +69,16 @@ class Classifier:
             self.bank = HeadBank(spec.tower.fingerprint, spec.slots, spec.classes, spec.tower.width, spec.device)
         self._staging = Staging(gpu, self.bank.row_bytes, len(self.bank.tensors())) if gpu else None
         self._runner = self._compiled(TowerScores(self.tower, spec.classes) if gpu else TowerFeatures(self.tower))
+        self._quick: Runner | None = None
         # On a CPU buckets are compiled as they are needed: `warm_up` makes and checks the others.
         self._check(spec.buckets if gpu else spec.buckets[:1])
+        if spec.quick and gpu is None and backend.dtype == torch.bfloat16:
+            self._quick = self._checked_quick()
+
+    @property
+    def quick(self) -> bool:
+        """Whether a batch is computed in bfloat16 first."""
+        return self._quick is not None
 
     def write_slot(self, slot: int, head: Head) -> None:
         """Install a head in place; batches submitted later see it. Raises EngineError, ModelMismatch."""
@@ -81,30 +94,58 @@ class Classifier:
             raise EngineError(f"{len(pixels)} pictures need a slot of 1..{self.bank.slots - 1} each, not {list(slots)}")
         if self.gpu is not None:
             return self._runner.submit(pixels, slots)
-        return Done(self._scored(self._runner.submit(pixels, ()).result(), slots))
+        return Done(self._exact(pixels, slots) if self._quick is None else self._decided(self._quick, pixels, slots))
 
     def warm_up(self) -> None:
         """Make every bucket ready and check it against float32 eager; raises EngineError."""
         with exact_float32():
             self._runner.prepare()
+        quick, self._quick = self._quick, None
         self._check(self.spec.buckets)
-        if self.spec.lean and self.backend.lowers_itself and isinstance(self._runner, HostRunner):
-            self._runner.rest()
+        if quick is not None:
+            quick.prepare()
+            self._quick = quick
+        if self.spec.lean and self.backend.lowers_itself:
+            for runner in (self._runner, self._quick):
+                if isinstance(runner, HostRunner):
+                    runner.rest()
             self.tower.to("meta")
 
     @torch.inference_mode()
-    def _scored(self, features: Answers, slots: Sequence[int]) -> Answers:
-        found: Answers = self.bank.scores(torch.from_numpy(features), slots).numpy()
+    def _exact(self, pixels: Pixels, slots: Sequence[int]) -> Answers:
+        features = torch.from_numpy(self._runner.submit(pixels, ()).result())
+        found: Answers = self.bank.scores(features, slots).numpy()
         return found
 
-    def _compiled(self, network: TowerFeatures) -> Runner:
+    @torch.inference_mode()
+    def _decided(self, quick: Runner, pixels: Pixels, slots: Sequence[int]) -> Answers:
+        """Quick scores, but for rows that they leave undecided."""
+        scores = self.bank.scores(torch.from_numpy(quick.submit(pixels, ()).result()), slots)
+        answers: Answers = scores.numpy()
+        if rows := self.bank.undecided(scores, slots, MARGIN):
+            answers[rows] = self._exact(pixels[rows], [slots[row] for row in rows])
+        return answers
+
+    def _checked_quick(self) -> Runner | None:
+        """The tower in bfloat16; None where its features are too far from float32 eager's, as of random weights."""
+        runner = self._compiled(QuickFeatures(self.tower), torch.bfloat16)
+        picture = check_picture(self.tower.size)[None]
+        with exact_float32(), torch.inference_mode():
+            wanted = unit(TowerFeatures(self.tower)(torch.from_numpy(picture)))
+        error = float((unit(torch.from_numpy(runner.submit(picture, ()).result())) - wanted).norm())
+        if error <= LARGEST_ERROR:
+            return runner
+        log.info("the image tower computes in float32 alone: in bfloat16 its features are %.2f off", error)
+        return None
+
+    def _compiled(self, network: TowerFeatures, dtype: torch.dtype = torch.float32) -> Runner:
         spec = self.spec
         spec.progress(f"building {network.name} with {self.backend.name}")
         key = Key(
             spec.tower.fingerprint,
             network.name,
             f"{network.row[0]} columns",
-            "float32",
+            str(dtype).removeprefix("torch."),
             spec.slots if self.gpu else 0,
             spec.buckets,
             self.backend.name,

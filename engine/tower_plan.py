@@ -33,13 +33,14 @@ class TowerPlan:
         device: str = "cpu",
         cache: Path | None = None,
         lean: bool = False,
+        quick: bool = False,
     ) -> None:
-        """Heads of up to `classes` classes in `slots` slots; `lean` as in `TowerSpec`."""
+        """Heads of up to `classes` classes in `slots` slots; `lean` and `quick` as in `TowerSpec`."""
         self.about: TowerAbout = read_about(path)
         self.classes = classes
         self.device = torch.device(device)
         self.buckets = tuple(sorted(set(buckets or DEFAULT_BUCKETS[self.device.type])))
-        self._path, self._slots, self._backend, self._lean = path, slots, backend, lean
+        self._path, self._slots, self._backend, self._lean, self._quick = path, slots, backend, lean, quick
         self._cache = EngineCache(cache or default_root())
 
     def build(self, progress: Progress) -> Classifier:
@@ -54,5 +55,6 @@ class TowerPlan:
             self._cache,
             progress,
             self._lean,
+            self._quick,
         )
         return build_classifier(spec, self._backend)

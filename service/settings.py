@@ -68,6 +68,9 @@ class Settings(BaseSettings):
     """Batch sizes to compile, separated by commas; unset leaves the choice to the engine."""
     tower_buckets: Annotated[tuple[int, ...] | None, NoDecode, BeforeValidator(_split)] = None
     """The same for the image tower."""
+    tower_precision: Literal["float32", "bfloat16"] = "float32"
+    """What the image tower computes in. With `bfloat16`, on a CPU that has it and `openvino`, undecided pictures are
+    computed again in float32: up to 1.6 times the requests a second, one class in 500 another, scores 0.01 off."""
 
     host: str = "127.0.0.1"
     """Address to listen on."""

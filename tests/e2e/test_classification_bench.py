@@ -17,6 +17,6 @@ def test_it_answers_both_questions(tower_folder: Path, tmp_path: Path, capsys: p
     shown, told = capsys.readouterr().out, json.loads(written.read_text())
     assert (told["tasks"], told["classes"]) == (3, 4)
     assert told["engine_cost"] == pytest.approx(told["engine_ms"]["all tasks"] / told["engine_ms"]["one task"] - 1)
-    assert told["http"].keys() == {"painted", "one task", "all tasks"}
+    assert told["http"].keys() == {"painted", "classified", "one task", "all tasks"}
     assert all(rate["requests_per_second"] > 0 and len(rate["turns"]) == 2 for rate in told["http"].values())
     assert f"{told['over_painted']:.2f} x" in shown

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from itertools import combinations
 from pathlib import Path
@@ -11,8 +12,10 @@ import pytest
 import torch
 
 from artifacts.taskres.features import forward
+from engine.backends.eager import Eager
+from engine.cache import EngineCache
 from engine.classification.head import Head, scores, unit
-from engine.classifier import TOLERANCE, Classifier
+from engine.classifier import TOLERANCE, Classifier, TowerSpec
 from engine.errors import BankFull, EngineError, ModelMismatch
 from engine.geometry import Pixels
 from engine.runner import Row
@@ -29,6 +32,8 @@ from tests.support import random_vector
 
 ON_GPU = ("eager", "inductor", "tensorrt", "torch_tensorrt")
 SLOTS, MOST_CLASSES = 6, 9
+QUICK_TOLERANCE = 0.1
+"""Of a score where a batch is computed in bfloat16 first."""
 STEPS, PICTURES = 10_000, 4
 GetClassifier = Callable[..., Classifier]
 
@@ -98,6 +103,36 @@ def test_rows_of_a_mixed_batch_get_what_they_get_alone(classifier_of: GetClassif
             alone = scores(feature[None], heads[slot - 1].matrix, heads[slot - 1].scale)[0].numpy()
             assert np.abs(row[: len(alone)] - alone).max() < TOLERANCE
             assert not row[len(alone) :].any()
+
+
+class EagerAsBfloat16(Eager):
+    """Says that it is quick in bfloat16; what is rounded for that are weights."""
+
+    def __init__(self, device: torch.device) -> None:
+        super().__init__(device)
+        self.dtype = torch.bfloat16
+
+
+def test_what_the_quick_tower_leaves_undecided_is_computed_in_float32(tower_folder: Path, engine_cache: Path) -> None:
+    device = torch.device("cpu")
+    sizes = (4,), SLOTS, MOST_CLASSES
+    exact, quick = (
+        Classifier(TowerSpec(load_tower(tower_folder), device, *sizes, EngineCache(engine_cache), quick=asked), backend)
+        for asked, backend in ((True, Eager(device)), (True, EagerAsBfloat16(device)))
+    )
+    assert (exact.quick, quick.quick) == (False, True)
+    assert not Classifier(replace(exact.spec, quick=False), EagerAsBfloat16(device)).quick
+    seen = pictures(PICTURES)
+    features = unit(forward(exact.tower, seen))
+    # Classes 1 and 2 are as like to picture 0 as can be, and far from picture 1's.
+    aside = unit(torch.randn(1, features.shape[1], generator=torch.Generator().manual_seed(0)))[0]
+    near = unit(torch.stack([features[1], features[0] + 1e-4 * aside, features[0] - 1e-4 * aside]))
+    for classifier in (exact, quick):
+        classifier.write_slot(1, Head(near.contiguous(), 20.0, ("a", "b", "c"), classifier.tower.fingerprint))
+    wanted, found = (classifier.submit(seen[:2], [1, 1]).result() for classifier in (exact, quick))
+    assert np.array_equal(found[0], exact.submit(seen[:1], [1]).result()[0])
+    assert not np.array_equal(found[1], wanted[1])
+    np.testing.assert_allclose(found, wanted, atol=QUICK_TOLERANCE)
 
 
 def test_captured_graphs_give_what_grouped_products_give(classifier_of: GetClassifier) -> None:
