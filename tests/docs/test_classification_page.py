@@ -13,17 +13,37 @@ from tests.docs.examples import DOCS, examples, run
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.slow
-@pytest.mark.needs("sentence-encoder")
-def test_the_tutorial_ends_with_a_published_task(tmp_path: Path) -> None:
-    folder, commands = tmp_path / "tutorial", tmp_path / "bin"
-    folder.mkdir()
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """An empty folder."""
+    made = tmp_path / "tutorial"
+    made.mkdir()
+    return made
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """In which `vtv` and `python` are this checkout's."""
+    commands = tmp_path / "bin"
     commands.mkdir()
     for name, words in (("vtv", "-m cli "), ("python", "")):
         (commands / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" {words}"$@"\n')
         (commands / name).chmod(0o755)
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
-    environment = {"PATH": f"{commands}:{os.environ['PATH']}", "PYTHONPATH": path, "HOME": str(tmp_path)}
+    return {"PATH": f"{commands}:{os.environ['PATH']}", "PYTHONPATH": path, "HOME": str(tmp_path)}
+
+
+@pytest.mark.slow
+def test_the_one_step_needs_no_sentence_encoder(folder: Path, environment: dict[str, str]) -> None:
+    every = examples(DOCS / "classification.md")
+    for example in (every[0], every[-1]):
+        run(example.command, folder, **environment)
+    assert len(Store(folder / "my-store").read_residual("treatment-again").value.labels) == 4
+
+
+@pytest.mark.slow
+@pytest.mark.needs("sentence-encoder")
+def test_the_tutorial_ends_with_a_published_task(folder: Path, environment: dict[str, str]) -> None:
     for example in examples(DOCS / "classification.md"):
         run(example.command, folder, **environment)
     published = Store(folder / "my-store").read_residual("treatment")
