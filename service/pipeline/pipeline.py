@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -42,6 +43,10 @@ _DROPPED: Final[Mapping[type[BaseException], DropReason]] = {
 _NICER: Final = 5
 """Codec processes beside an engine elsewhere: what decodes more than is computed, or holds up who answers, helps
 nobody. Where the engine computes on the same processor, an answer that only has to be encoded would wait for it."""
+
+
+def _nothing() -> None:
+    """There is no slot to write again."""
 
 
 class Pipeline:
@@ -149,7 +154,8 @@ class Pipeline:
         settings, deadline = painting_settings(stored, call), interruption.deadline
         with self._admitted(call, client, task) as (ticket, slot):
             parts = self._codecs, self.batcher, self._metrics
-            run = PaintingRun(*parts, call, ticket, slot, deadline, settings=settings)
+            rewrite = partial(self.batcher.write, slot, task.content) if task else _nothing
+            run = PaintingRun(*parts, call, ticket, slot, deadline, settings=settings, rewrite=rewrite)
             answers = await self._finished(run, interruption)
         return Painted([answer for answer, _ in answers], Timing.longest(timing for _, timing in answers), task)
 

@@ -9,6 +9,7 @@ everything cancelled that was not begun: its pictures are forgotten, and nothing
 import asyncio
 import logging
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Final, Generic, TypeVar
@@ -98,6 +99,8 @@ class PaintingRun(RequestRun[EncodedAnswer]):
     """Answers with pictures."""
 
     settings: AnswerSettings = field(kw_only=True)
+    rewrite: Callable[[], None] = field(kw_only=True)
+    """Writes its task into its slot again, whose values may have gone bad in memory."""
 
     def spec(self, index: int) -> ImageSpec:
         call, options = self.call, self.call.options
@@ -110,6 +113,7 @@ class PaintingRun(RequestRun[EncodedAnswer]):
                 "task %s: the engine painted one colour, whatever the picture shows", job.task or "of the request"
             )
             self.metrics.bad_answer()
+            self.rewrite()
             raise ServiceError
         return await self.codecs.encode(image, row)
 

@@ -29,6 +29,19 @@ from engine.runtime import Engine
 overdue._LEAST_SECONDS = 1.0
 Engine.write_slot = lambda *given: time.sleep(3600)
 """
+BAD_SLOTS = """
+import signal
+from engine.runtime import Engine
+engines, load = [], Engine.load
+def kept(*given, **named):
+    engines.append(load(*given, **named))
+    return engines[0]
+Engine.load = kept
+def spoil(*_):
+    for values in (engines[0].bank.encoder_value, engines[0].bank.decoder_value):
+        values[:, 1:] = float("nan")
+signal.signal(signal.SIGUSR1, spoil)
+"""
 HELD_LOOKS = """
 import os, time
 from artifacts.store.folder import Store
@@ -153,6 +166,19 @@ def test_a_process_that_hangs_at_a_write_into_the_bank_ends(tiny_settings: dict[
         assert server.process.wait(PATIENCE) == 3
     assert monotonic() - began < 2 * WITHIN
     assert "the engine hangs" in server.log
+
+
+def test_a_slot_whose_values_go_bad_is_written_again(tiny_settings: dict[str, str]) -> None:
+    with serving(BAD_SLOTS, **tiny_settings) as server:
+        tasks = ("lowlight_enhance", "colorization", "inpaint")
+        before = [server.infer(task, photo()).content for task in tasks]
+        os.kill(server.process.pid, signal.SIGUSR1)
+        for task, answer in zip(tasks, before, strict=True):
+            statuses = [server.infer(task, photo()).status_code for _ in range(3)]
+            assert statuses[1:] == [200, 200]
+            assert server.infer(task, photo()).content == answer
+        assert server.metric("vtv_bad_answers_total") == 3
+        assert server.metric("vtv_engine_restarts_total") == 0
 
 
 def test_a_store_that_halts_whoever_touches_it_halts_nobody_else(

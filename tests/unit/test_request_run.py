@@ -66,7 +66,7 @@ class Service:
         call = Call(Options(task="identity"), images, encoded=False)
         ticket, settings = self.batcher.admit(len(images)), AnswerSettings(refine="none")
         parts = self.codecs, self.batcher, self.metrics
-        return PaintingRun(*parts, call, ticket, 0, monotonic() + PATIENCE, settings=settings)
+        return PaintingRun(*parts, call, ticket, 0, monotonic() + PATIENCE, settings=settings, rewrite=lambda: None)
 
     def kept(self) -> int:
         """Pictures that the codec's processes keep for their answers."""
