@@ -61,6 +61,7 @@ test-gpu: setup  ## run the tests that need a GPU; benchmarks/gpu_day.sh measure
 
 lint: setup
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-logo --no-cache
 
 types: setup

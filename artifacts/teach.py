@@ -174,7 +174,5 @@ def floors_of(model: MaeVqgan, judges: Episodes, settings: TaskVector, own: Scen
 def error_of(model: MaeVqgan, episodes: Episodes, vector: TaskVector | None, settings: TaskVector) -> Interval:
     """MSE with or without a vector, at the settings of one."""
     logits = episode_logits(model, episodes, vector, one_shot=False)
-    scores: NDArray[np.float64] = mse(
-        answers(model, logits, episodes.query, settings.answer), episodes.answer
-    )
+    scores: NDArray[np.float64] = mse(answers(model, logits, episodes.query, settings.answer), episodes.answer)
     return interval(scores)

@@ -24,9 +24,7 @@ from engine.task_vector import TaskVector
 def save_found(job: Job, task: Task, prompts: int, found: Found, path: Path) -> None:
     """Write what a search found as an artifact; its checkpoint has done its duty."""
     metric = validation_metric(job, task, found.vector)
-    by_lead(
-        lambda: save_artifact(path, found.vector, describe(job, task, prompts, metric) | cost_entries(found.cost))
-    )
+    by_lead(lambda: save_artifact(path, found.vector, describe(job, task, prompts, metric) | cost_entries(found.cost)))
     by_lead(lambda: beside(path).unlink(missing_ok=True))
 
 

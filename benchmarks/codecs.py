@@ -93,9 +93,7 @@ def _writing(name: str, answer: Pixels, repeat: int) -> list[Measured]:
         "JPEG, Pillow, 92": lambda: _saved(answer, "JPEG", quality=92),
         "JPEG, the service's": lambda: encode(answer, "jpeg"),
     }
-    return [
-        Measured(f"write {name}", how, _milliseconds(way, repeat), size=len(way())) for how, way in ways.items()
-    ]
+    return [Measured(f"write {name}", how, _milliseconds(way, repeat), size=len(way())) for how, way in ways.items()]
 
 
 def _pillow(file: bytes, at_least: int | None = None) -> Pixels:

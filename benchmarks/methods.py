@@ -75,9 +75,7 @@ def compare(job: Job, task: Task, methods: Sequence[str], episodes: int) -> list
     paths = {name: _searched(job, task, name) for name in methods}
     artifacts = {name: load_artifact(path, job.fingerprint) for name, path in paths.items()}
     vectors = {name: artifact.vector for name, artifact in artifacts.items()}
-    result = evaluate_composite(
-        job.model, task, held_out_episodes(job, task, episodes), vectors, AnswerSettings()
-    )
+    result = evaluate_composite(job.model, task, held_out_episodes(job, task, episodes), vectors, AnswerSettings())
     rows = []
     for name, own in result.own.items():
         about = artifacts[name].metadata if name in artifacts else {}

@@ -154,9 +154,7 @@ class CompiledEngine:
         other = -float("inf") if far is None else psnr(answer, far)
         if not (found >= least and found > other):
             told = "" if far is None else f", {other:.1f} dB from the other slot's answer"
-            raise EngineError(
-                f"self-check failed: {what}: {found:.1f} dB from float32 eager (at least {least}){told}"
-            )
+            raise EngineError(f"self-check failed: {what}: {found:.1f} dB from float32 eager (at least {least}){told}")
 
     @torch.inference_mode()
     def reference(self, program: ProgramName, picture: Pixels, slot: int = 0) -> Pixels:

@@ -118,9 +118,7 @@ def _sums(x: Tensor, radius: tuple[int, int]) -> Tensor:
         size = x.shape[axis]
         x = x.cumsum(axis)
         before = torch.zeros_like(x.narrow(axis, 0, 1)).expand(*_replaced(x.shape, axis, reach + 1))
-        x = torch.cat(
-            [before, x, x.narrow(axis, size - 1, 1).expand(*_replaced(x.shape, axis, reach))], axis
-        )
+        x = torch.cat([before, x, x.narrow(axis, size - 1, 1).expand(*_replaced(x.shape, axis, reach))], axis)
         x = x.narrow(axis, 2 * reach + 1, size) - x.narrow(axis, 0, size)
     return x
 
@@ -138,4 +136,3 @@ def resize(x: Tensor, size: tuple[int, ...]) -> Tensor:
 
 def _larger(first: Tensor, second: Tensor) -> bool:
     return first.shape[-2] > second.shape[-2] and first.shape[-1] > second.shape[-1]
-

@@ -8,7 +8,6 @@ ROWS: Final = {"cpu": 16, "cuda": 64}
 """Of a search's piece, by the kind of device: processors gain nothing from more, GPUs do."""
 
 
-
 class Pieces(Protocol):
     """Computes pieces of work with the frozen model.
 

@@ -51,9 +51,7 @@ class GateSearch(Search):
 
     def _gates(self, count: int) -> Gates:
         logits, settings = self.logits.detach().clone(), self.settings
-        return Gates(
-            self.variables, logits, self.fixed_values(), settings.tune_values, settings.regularisation, count
-        )
+        return Gates(self.variables, logits, self.fixed_values(), settings.tune_values, settings.regularisation, count)
 
     def _add(self, gradients: list[Tensor]) -> None:
         parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]

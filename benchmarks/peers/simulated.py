@@ -24,9 +24,7 @@ from engine.task_vector import AnswerSettings, TaskVector, site_shapes
 _FINGERPRINT: Final = "0" * 64
 _CONFIG: Final = ModelConfig(
     "simulated",
-    MaeConfig(
-        width=32, depth=1, heads=2, decoder_width=32, decoder_depth=1, decoder_heads=2, mlp_ratio=1, codes=8
-    ),
+    MaeConfig(width=32, depth=1, heads=2, decoder_width=32, decoder_depth=1, decoder_heads=2, mlp_ratio=1, codes=8),
     VqganConfig(codes=8, code_width=8, z_channels=8, ch=32, ch_mult=(1,), res_blocks=1, stem=16),
 )
 

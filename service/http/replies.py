@@ -40,9 +40,7 @@ def best(scores: Row, labels: tuple[str, ...], count: int) -> list[ScoredClass]:
 def _pictures(call: InferCall, accept: str, outcome: Painted, model: str) -> Response:
     """Bytes for the raw form, or for one image unless the client prefers JSON."""
     media_type = f"image/{call.options.format}"
-    if call.form == "raw" or (
-        call.form == "multipart" and len(outcome.answers) == 1 and prefers_image(accept)
-    ):
+    if call.form == "raw" or (call.form == "multipart" and len(outcome.answers) == 1 and prefers_image(accept)):
         return Response(outcome.answers[0].data, media_type=media_type)
     outputs = [
         Output(

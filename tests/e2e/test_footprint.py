@@ -25,9 +25,7 @@ def test_a_server_at_rest_holds_what_it_needs(start_server: Callable[..., Server
     # By another process: whoever has compiled holds the compiler's libraries, too.
     compiled = [sys.executable, "-m", "cli", "compile", "--backend", "openvino", "-o", str(tmp_path)]
     subprocess.run(compiled, check=True)
-    server = start_server(
-        model=str(BUNDLED_MODEL), store=str(BUNDLED_STORE), backend="openvino", cache=str(tmp_path)
-    )
+    server = start_server(model=str(BUNDLED_MODEL), store=str(BUNDLED_STORE), backend="openvino", cache=str(tmp_path))
     wait_until(lambda: proportional(server) < MOST_MIB, "rest")
     with ThreadPoolExecutor(16) as threads:  # batches of every size
         answers = list(threads.map(lambda _: server.infer("lowlight_enhance", photo()), range(64)))

@@ -17,6 +17,7 @@ _DOCS_POLICY: Final = _POLICY.replace("blob:", "data:") + "; style-src 'self' 'u
 
 def page_routes() -> APIRouter:
     router = APIRouter(include_in_schema=False)
+
     @router.get("/", response_class=FileResponse)
     async def page() -> FileResponse:
         return FileResponse(_STATIC / "index.html", headers={"Content-Security-Policy": _POLICY})
