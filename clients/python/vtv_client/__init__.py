@@ -1,7 +1,9 @@
 """Python client of a Visual Task Vectors server.
 
-with Client("http://localhost:8000") as client:
-    client.infer("segmentation", "photo.jpg", size="original").save("mask.png")
+Example:
+
+    with Client("http://localhost:8000") as client:
+        client.infer("segmentation", "photo.jpg", size="original").save("mask.png")
 """
 
 from vtv_client._requests import File, Options
