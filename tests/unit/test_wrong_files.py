@@ -38,10 +38,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_model: tuple[Pa
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        ("publish file.json --store s --model bare", "bare/model.json is not in format 1"),
-        ("publish file.json --store s --model list", "list/model.json is not in format 1"),
-        ("publish file.json --store s --model latin", "latin/model.json cannot be read"),
-        ("publish file.json --store s --model empty", "no model at empty: model.json is missing"),
+        ("bench engine --model bare", "bare/model.json is not in format 1"),
+        ("bench engine --model list", "list/model.json is not in format 1"),
+        ("bench engine --model latin", "latin/model.json cannot be read"),
         ("publish file.json --store s --model tiny", "file.json is not an artifact"),
         ("taskness file.json -o out", "file.json cannot be read"),
         ("taskness means -o out", "means is not a means file of this version"),
