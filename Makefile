@@ -4,8 +4,9 @@ PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13 python3.14; 
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; break; }; done)
 VENV ?= .venv
 BIN := $(VENV)/bin
-# Two processes; a module's tests, which share a server, stay in one.
-PYTEST := $(BIN)/python -m pytest -q -n 2 --dist loadfile $(OPTIONS)
+# A module's tests, which share a server, stay in one process.
+PROCESSES := 2
+PYTEST = $(BIN)/python -m pytest -q -n $(PROCESSES) --dist loadfile $(OPTIONS)
 STAMP := $(VENV)/.installed
 COMPILED := $(VENV)/.compiled
 
@@ -36,6 +37,8 @@ serve: setup $(COMPILED)  ## run the server on http://127.0.0.1:8000
 	$(BIN)/vtv serve
 
 # What needs a tool that is missing is skipped; the last lines name the tool and the command that brings it.
+# Many of them wait: three processes keep two cores busy.
+test: PROCESSES := 3
 test: setup  ## run the tests that take minutes
 	@echo "The tests marked slow are left out: make test-all"
 	$(PYTEST) -m 'not slow and not gpu'
