@@ -93,6 +93,7 @@ def ask(server: ServerProcess, request_id: str, body: bytes, **headers: str) -> 
     return server.client.post("/infer?task=identity", content=body, headers=given).status_code
 
 
+@pytest.mark.slow
 def test_an_answer_is_a_span_with_its_stages_inside(receiver: Receiver, traced: ServerProcess) -> None:
     assert ask(traced, "r-1", photo()) == 200
     root, stages = receiver.of_request("r-1")
@@ -116,6 +117,7 @@ def test_an_answer_is_a_span_with_its_stages_inside(receiver: Receiver, traced: 
     assert receiver.resource["deployment.environment"] == "test"
 
 
+@pytest.mark.slow
 def test_the_callers_trace_goes_on_and_the_log_names_it(receiver: Receiver, traced: ServerProcess) -> None:
     assert ask(traced, "r-2", photo(), traceparent=f"00-{TRACE}-{PARENT}-01") == 200
     root, _ = receiver.of_request("r-2")
@@ -123,6 +125,7 @@ def test_the_callers_trace_goes_on_and_the_log_names_it(receiver: Receiver, trac
     wait_until(lambda: f'"trace_id": "{TRACE}"' in traced.log, "the trace in the log")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("traceparent", ["", "00-0-0-01", "\u00e9" * 55])
 def test_a_broken_trace_context_starts_a_trace_of_its_own(
     receiver: Receiver, traced: ServerProcess, traceparent: str
@@ -134,6 +137,7 @@ def test_a_broken_trace_context_starts_a_trace_of_its_own(
     assert root.parent_span_id == b""
 
 
+@pytest.mark.slow
 def test_a_problem_is_a_span_with_its_code(receiver: Receiver, traced: ServerProcess) -> None:
     assert ask(traced, "r-4", b"no image") == 422
     root, stages = receiver.of_request("r-4")
@@ -142,6 +146,7 @@ def test_a_problem_is_a_span_with_its_code(receiver: Receiver, traced: ServerPro
     assert not stages
 
 
+@pytest.mark.slow
 def test_names_of_spans_stay_few(receiver: Receiver, traced: ServerProcess) -> None:
     for path, request_id in (("/tasks/identity", "r-5"), ("/made/up", "r-6")):
         traced.client.get(path, headers={"X-Request-ID": request_id})
@@ -149,6 +154,7 @@ def test_names_of_spans_stay_few(receiver: Receiver, traced: ServerProcess) -> N
     assert receiver.of_request("r-6")[0].name == "GET"
 
 
+@pytest.mark.slow
 @pytest.mark.slow
 def test_the_last_traces_are_sent_when_the_server_ends(
     receiver: Receiver, start_server: Callable[..., ServerProcess]
@@ -162,6 +168,7 @@ def test_the_last_traces_are_sent_when_the_server_ends(
     receiver.of_request("r-last")
 
 
+@pytest.mark.slow
 @pytest.mark.slow
 def test_an_endpoint_that_is_away_costs_no_answer(start_server: Callable[..., ServerProcess]) -> None:
     with pytest.MonkeyPatch.context() as environment:

@@ -179,6 +179,7 @@ def test_hosts_that_are_not_ours_are_refused(strict: ServerProcess, proxied: Ser
                 assert said(connection).split(b" ")[1] == status, host
 
 
+@pytest.mark.slow
 def test_forwarded_addresses_are_believed_of_proxies_alone(strict: ServerProcess, proxied: ServerProcess) -> None:
     """Seen in shares of the queue: a client's own is full where its address is believed, or none is."""
     slow = [("image", (str(i), photo(2000, 2000, file_format="PNG"))) for i in range(4)]

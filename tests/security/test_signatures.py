@@ -105,6 +105,7 @@ def published(file: bytes, store: ArtifactStore, folder: Path) -> str:
     return store.publish(folder / "given").hash
 
 
+@pytest.mark.slow
 def test_a_server_takes_what_trusted_keys_signed(
     trusting: ServerProcess, file: bytes, ours: tuple[Path, Path], theirs: tuple[Path, Path], tmp_path: Path
 ) -> None:

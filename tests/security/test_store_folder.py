@@ -69,6 +69,7 @@ def test_a_blob_that_is_a_pipe_or_endless_holds_nobody_up(store: Store) -> None:
         store.read("identity")
 
 
+@pytest.mark.slow
 def test_a_server_passes_strays_over_and_says_so_once(
     start_server: Callable[..., ServerProcess], store: Store, tiny_model: tuple[Path, str], tmp_path: Path
 ) -> None:
