@@ -155,7 +155,6 @@ def test_names_of_spans_stay_few(receiver: Receiver, traced: ServerProcess) -> N
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 def test_the_last_traces_are_sent_when_the_server_ends(
     receiver: Receiver, start_server: Callable[..., ServerProcess]
 ) -> None:
@@ -168,7 +167,6 @@ def test_the_last_traces_are_sent_when_the_server_ends(
     receiver.of_request("r-last")
 
 
-@pytest.mark.slow
 @pytest.mark.slow
 def test_an_endpoint_that_is_away_costs_no_answer(start_server: Callable[..., ServerProcess]) -> None:
     with pytest.MonkeyPatch.context() as environment:
