@@ -12,9 +12,8 @@ import httpx
 from fastapi import FastAPI
 from ray import serve
 
-from artifacts.store.open import open_store
 from service.app import create_app
-from service.server import engine_plan
+from service.server import engine_plan, served_store
 from service.settings import Settings
 from service.telemetry.access_log import log_to_stderr
 
@@ -22,13 +21,13 @@ _LOOK_SECONDS: Final = 0.2
 
 
 class Server:
-    """Ready when `/readyz` says so. Raises SettingsError and EngineError for what cannot be served."""
+    """Ready when `/readyz` says so. Raises SettingsError, EngineError and OfflineError for what cannot be served."""
 
     def __init__(self) -> None:
         settings = Settings.load()
         log_to_stderr(settings.log_format)
         plan = engine_plan(settings)
-        self._app = create_app(plan, plan.build, open_store(settings.store), settings)
+        self._app = create_app(plan, plan.build, served_store(settings), settings)
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         return self._app

@@ -73,7 +73,7 @@ def serve(
     with listener:
         try:
             plan = engine_plan(settings)
-            app = create_app(plan, plan.build, _store(settings), settings, fork_server)
+            app = create_app(plan, plan.build, served_store(settings), settings, fork_server)
         except (EngineError, SettingsError, OfflineError) as error:
             return _refuse(error)
         server = DrainingServer(
@@ -92,8 +92,8 @@ def serve(
     return code
 
 
-def _store(settings: Settings) -> ArtifactStore:
-    """Raises OfflineError."""
+def served_store(settings: Settings) -> ArtifactStore:
+    """The store, and whose artifacts of it are taken. Raises OfflineError."""
     store = open_store(settings.store)
     store.trusted = TrustedKeys(settings.trusted_keys) if settings.trusted_keys else None
     return store
