@@ -8,6 +8,7 @@ import json
 import struct
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -84,12 +85,21 @@ def _shown(names: Iterable[str]) -> str:
 
 def canonical(content: bytes) -> bytes:
     """The same file with its metadata sorted: the library writes it in an order that changes from run to run."""
+    return joined(*taken_apart(content))
+
+
+def taken_apart(content: bytes) -> tuple[dict[str, Any], bytes]:
+    """A file's header, and its tensors' bytes."""
     size = struct.unpack("<Q", content[:8])[0]
-    header = json.loads(content[8 : 8 + size])
-    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    return json.loads(content[8 : 8 + size]), content[8 + size :]
+
+
+def joined(header: dict[str, Any], tensors: bytes) -> bytes:
+    """The canonical file of both."""
+    header = header | {"__metadata__": dict(sorted(header["__metadata__"].items()))}
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
-    return struct.pack("<Q", len(text)) + text + content[8 + size :]
+    return struct.pack("<Q", len(text)) + text + tensors
 
 
 def check_header(path: Path) -> None:

@@ -7,16 +7,15 @@ header is not written as ours are is refused: of two entries of one name a reade
 import base64
 import binascii
 import hashlib
-import json
 import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from artifacts.errors import ArtifactError, OfflineError
-from artifacts.store.file import HEADER_LIMIT, canonical, check_header
+from artifacts.store.file import HEADER_LIMIT, canonical, check_header, joined, taken_apart
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -31,11 +30,11 @@ def signed(content: bytes, key: Path) -> bytes:
 
     Raises OfflineError.
     """
-    bare, _ = _taken_apart(content)
+    bare, _ = _unsigned(content)
     signature = _private_key(key).sign(_message(bare))
-    header, tensors = _split(bare)
+    header, tensors = taken_apart(bare)
     header["__metadata__"][SIGNATURE] = base64.b64encode(signature).decode()
-    return _joined(header, tensors)
+    return joined(header, tensors)
 
 
 @contextmanager
@@ -67,7 +66,7 @@ class TrustedKeys:
         from cryptography.exceptions import InvalidSignature
 
         try:
-            bare, signature = _taken_apart(content)
+            bare, signature = _unsigned(content)
             written_as_ours = canonical(content) == content
         except (ValueError, KeyError, TypeError, AttributeError, struct.error, RecursionError):
             raise ArtifactError(f"{what} is no artifact") from None
@@ -86,27 +85,17 @@ def _message(bare: bytes) -> bytes:
     return _PURPOSE + hashlib.sha256(bare).digest()
 
 
-def _taken_apart(content: bytes) -> tuple[bytes, bytes | None]:
+def _unsigned(content: bytes) -> tuple[bytes, bytes | None]:
     """A file without its signature, and that; None where there is none."""
-    header, tensors = _split(content)
+    if struct.unpack("<Q", content[:8])[0] > HEADER_LIMIT:
+        raise ValueError("a header beyond the limit")
+    header, tensors = taken_apart(content)
     text = header["__metadata__"].pop(SIGNATURE, None)
     try:
         signature = None if text is None else base64.b64decode(text, validate=True)
     except binascii.Error:
         signature = b""
-    return _joined(header, tensors), signature
-
-
-def _split(content: bytes) -> tuple[dict[str, Any], bytes]:
-    size = struct.unpack("<Q", content[:8])[0]
-    if size > HEADER_LIMIT:
-        raise ValueError("a header beyond the limit")
-    return json.loads(content[8 : 8 + size]), content[8 + size :]
-
-
-def _joined(header: dict[str, Any], tensors: bytes) -> bytes:
-    text = json.dumps(header).encode()
-    return canonical(struct.pack("<Q", len(text)) + text + tensors)
+    return joined(header, tensors), signature
 
 
 def _private_key(path: Path) -> "Ed25519PrivateKey":
