@@ -1,6 +1,9 @@
 """What a connection may cost: sizes, counts and seconds."""
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
+
+Reason = Literal["header_size", "header_time", "body_time", "malformed", "idle", "evicted", "full"]
+"""Why a connection is closed."""
 
 
 class ConnectionLimits(NamedTuple):

@@ -34,6 +34,8 @@ def _bytes(picture: bytes | Pixels) -> int:
 def _pixels(picture: bytes | Pixels) -> int:
     if not isinstance(picture, bytes):
         return 0  # decoded by whoever sent it
+    if picture.startswith(b"\xff\xd8"):
+        marker, width, height = jpeg_frame(picture) or (0, 0, 0)
+        return width * height // (1 if marker in PROGRESSIVE else _SCALED)
     width, height = size_of(picture) or (0, 0)
-    frame = jpeg_frame(picture) if picture.startswith(b"\xff\xd8") else None
-    return width * height // (_SCALED if frame and frame[0] not in PROGRESSIVE else 1)
+    return width * height

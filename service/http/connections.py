@@ -8,11 +8,10 @@ and says nothing takes them from itself.
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator
 from enum import Enum
-from typing import Final, Literal, Protocol
+from typing import Final, Protocol
 
-from service.connection_limits import ConnectionLimits
+from service.connection_limits import ConnectionLimits, Reason
 
-Reason = Literal["header_size", "header_time", "body_time", "malformed", "idle", "evicted", "full"]
 _LATER: Final = 5.0
 """Seconds after which an idle connection is closed here that uvicorn has not closed: one that sent next to nothing."""
 

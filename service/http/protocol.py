@@ -16,7 +16,8 @@ from typing import Any, Final
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from service.http.connections import Connections, Reason, Waits
+from service.connection_limits import Reason
+from service.http.connections import Connections, Waits
 
 _REPLIES: Final[dict[Reason, tuple[HTTPStatus, str]]] = {
     "header_size": (HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "The request's headers are too many, or too long."),

@@ -12,10 +12,9 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoM
 from prometheus_client.registry import Collector
 
 from engine.slots import SlotTable
+from service.connection_limits import Reason
 
 ConnectionsT = TypeVar("ConnectionsT", bound=Sized)
-DROPPED_CONNECTIONS: Final = ("header_size", "header_time", "body_time", "malformed", "idle", "evicted", "full")
-"""Reasons, as `service.http.connections` has them."""
 DropReason = Literal["disconnected", "deadline", "queue_full", "draining"]
 
 _STAGES: Final = ("decode", "queue", "compute", "encode")
@@ -152,7 +151,7 @@ class Metrics:
         self._stage: Final = {stage: stages.labels(stage) for stage in _STAGES}
         for reason in get_args(DropReason):
             self._dropped.labels(reason)
-        for why in DROPPED_CONNECTIONS:
+        for why in get_args(Reason):
             self._connections_dropped.labels(why)
         for outcome in ("done", "failed", "cancelled"):
             self._jobs.labels(outcome)
