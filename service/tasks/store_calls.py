@@ -25,9 +25,18 @@ class _Call(Generic[T]):
     """Called on the thread."""
     steps: int = 0
     unhurried: int = 0
+    seen: int = 0
+    """Steps, when it was waited for last."""
+    silent: float = 0.0
+    """Seconds that it was waited for without a step."""
     result: T | None = None
     error: BaseException | None = None
     finished: bool = False
+
+    def waited(self) -> None:
+        """A period went by."""
+        self.silent = 0.0 if self.unhurried or self.steps != self.seen else self.silent + _PERIOD
+        self.seen = self.steps
 
     def outcome(self) -> T:
         if self.error is not None:
@@ -53,27 +62,23 @@ class StoreCalls:
                 loop.call_soon_threadsafe(came.set)
 
         call = self._begin(work, done)
-        silent, seen = 0.0, 0
-        while silent < self._seconds:
+        while call.silent < self._seconds:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_PERIOD):
                     await came.wait()
             if call.finished:
                 return call.outcome()
-            silent = 0.0 if call.unhurried or call.steps != seen else silent + _PERIOD
-            seen = call.steps
+            call.waited()
         raise self._given_up(call)
 
     def run_here(self, work: Callable[[], T]) -> T:
         """As `run`, where there is no event loop yet."""
         came = threading.Event()
         call = self._begin(work, lambda _: came.set())
-        silent, seen = 0.0, 0
-        while silent < self._seconds:
+        while call.silent < self._seconds:
             if came.wait(_PERIOD):
                 return call.outcome()
-            silent = 0.0 if call.unhurried or call.steps != seen else silent + _PERIOD
-            seen = call.steps
+            call.waited()
         raise self._given_up(call)
 
     def step(self) -> None:
