@@ -11,7 +11,7 @@ import ray
 import torch
 from ray.exceptions import RayError
 
-from artifacts.errors import OfflineError
+from artifacts.errors import OfflineError, first_line
 from artifacts.provenance import code_digest
 
 _CONNECT_SECONDS: Final = 10.0
@@ -25,8 +25,7 @@ def join(address: str) -> None:
             socket.create_connection((host, int(port)), _CONNECT_SECONDS).close()
         ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
     except (OSError, RuntimeError, ValueError, RayError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise OfflineError(f"there is no Ray cluster at {address}: {reason}") from None
+        raise OfflineError(f"there is no Ray cluster at {address}: {first_line(error)}") from None
 
 
 @contextmanager

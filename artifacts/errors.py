@@ -2,7 +2,12 @@
 
 from typing import Final
 
-NEEDS_RAY: Final = "--ray needs the package ray: pip install 'visual-task-vectors[ray]'"
+NEEDS_RAY: Final = "needs the package ray: pip install 'visual-task-vectors[ray]'"
+
+
+def first_line(error: BaseException) -> str:
+    """Of a library's error, which may have many or none: then its type."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 class OfflineError(Exception):

@@ -98,7 +98,7 @@ def _cluster(address: str, model: MaeVqgan, fingerprint: str, device: str | None
         from artifacts.cluster import join
         from artifacts.pieces.cluster import Cluster
     except ImportError:
-        raise OfflineError(NEEDS_RAY) from None
+        raise OfflineError(f"--ray {NEEDS_RAY}") from None
     join(address)
     return Cluster(model, fingerprint, device)
 

@@ -12,7 +12,7 @@ import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError, GenericError, PreconditionError
 from obstore.store import from_url
 
-from artifacts.errors import StoreAway
+from artifacts.errors import StoreAway, first_line
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta, PutMode, UpdateVersion
@@ -136,8 +136,7 @@ class Objects:
             except (BaseError, OSError, ValueError) as error:
                 if left and isinstance(error, GenericError) and monotonic() < given_up:
                     continue
-                reason = (str(error).splitlines() or [type(error).__name__])[0]
-                raise StoreAway(f"{self.url} cannot be used: {reason}") from None
+                raise StoreAway(f"{self.url} cannot be used: {first_line(error)}") from None
         raise AssertionError("unreachable")
 
 

@@ -17,7 +17,7 @@ from ray import ObjectRef
 from ray.exceptions import RayError, RayTaskError
 
 from artifacts.cluster import gpus, joined, places, prepare_worker
-from artifacts.errors import OfflineError
+from artifacts.errors import OfflineError, first_line
 from artifacts.infer.answering import Answered, Answering
 from artifacts.infer.files import PictureFiles, open_pictures
 from artifacts.infer.many import Answer, MakeAnswer, Request, make_answering
@@ -134,8 +134,8 @@ class _Workers:
             return  # it was replaced when its first call was found lost
         self._deaths += 1
         if self._deaths > _DEATHS:
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
-            raise OfflineError(f"{self._deaths} workers of the Ray cluster died in a row, {self._next()}: {reason}")
+            died = f"{self._deaths} workers of the Ray cluster died in a row"
+            raise OfflineError(f"{died}, {self._next()}: {first_line(error)}")
         ray.kill(place.worker)
         self._places[self._places.index(place)] = self._start()
 

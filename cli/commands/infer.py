@@ -154,7 +154,7 @@ def _answering(ray: str | None) -> "MakeAnswer":
     try:
         from artifacts.infer.cluster import answering_on
     except ImportError:
-        raise OfflineError(NEEDS_RAY) from None
+        raise OfflineError(f"--ray {NEEDS_RAY}") from None
     return answering_on(ray)
 
 

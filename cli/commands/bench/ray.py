@@ -36,5 +36,5 @@ def run(a: Namespace) -> int:
     try:
         from benchmarks.ray_scaling import main
     except ImportError:
-        raise UsageError(NEEDS_RAY.replace("--ray", "vtv bench ray")) from None
+        raise UsageError(f"vtv bench ray {NEEDS_RAY}") from None
     return main(a)
