@@ -39,6 +39,8 @@ TINY = ModelConfig(
     MaeConfig(width=32, depth=2, heads=2, decoder_width=32, decoder_depth=1, decoder_heads=2, mlp_ratio=2, codes=64),
     VqganConfig(codes=64, code_width=8, z_channels=16, ch=32, ch_mult=(1, 1, 1), res_blocks=1, stem=4),
 )
+Files = list[tuple[str, tuple[str, bytes, str]]]
+"""Of a form: field, then name, content and type."""
 ANSWERS = {
     "colorization": AnswerSettings(refine="guided"),
     "identity": AnswerSettings(temperature=0.0),
@@ -169,6 +171,16 @@ def image_file(image: Image.Image | np.ndarray, file_format: str = "PNG") -> byt
     buffer = io.BytesIO()
     (image if isinstance(image, Image.Image) else Image.fromarray(image)).save(buffer, file_format)
     return buffer.getvalue()
+
+
+def lesson(count: int, seed: int = 0) -> Files:
+    """Noise and its negative, so many pairs, to be taught over HTTP."""
+    draw, files = np.random.default_rng(seed), []
+    for _ in range(count):
+        picture = draw.integers(0, 256, (60, 60, 3), np.uint8)
+        for name, one in (("input", picture), ("output", 255 - picture)):
+            files.append((name, ("x.png", image_file(one), "image/png")))
+    return files
 
 
 def wait_until(condition: Callable[[], bool], what: str = "it") -> None:

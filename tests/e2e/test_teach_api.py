@@ -11,11 +11,10 @@ import httpx
 import numpy as np
 import pytest
 
-from tests.support import ServerProcess, descendants, image_file, photo, wait_until
+from tests.support import Files, ServerProcess, descendants, image_file, lesson, photo, wait_until
 from vtv_client import Client
 
 KEY = {"X-API-Key": "admin"}
-Files = list[tuple[str, tuple[str, bytes, str]]]
 
 
 @pytest.fixture(scope="module")
@@ -24,16 +23,6 @@ def teaching(
 ) -> ServerProcess:
     store, tower = str(tmp_path_factory.mktemp("empty")), str(tower_folder)
     return start_server(admin_key="admin", teach_jobs="2", store=store, tower=tower, tower_buckets="1")
-
-
-def lesson(count: int, seed: int = 0) -> Files:
-    """Noise and its negative."""
-    draw, files = np.random.default_rng(seed), []
-    for _ in range(count):
-        picture = draw.integers(0, 256, (60, 60, 3), np.uint8)
-        for name, one in (("input", picture), ("output", 255 - picture)):
-            files.append((name, ("x.png", image_file(one), "image/png")))
-    return files
 
 
 def post(server: ServerProcess, name: str, files: Files, **fields: str) -> httpx.Response:

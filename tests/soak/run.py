@@ -18,19 +18,19 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import numpy as np
 import torch
 
 from artifacts.paths import BUNDLED_MODEL
 from artifacts.store.file import file_hash
 from artifacts.store.folder import Store
+from benchmarks.footprint import held
 from engine.checkpoint import read_description, save_model
 from engine.model import MaeVqgan
 from tests.soak.answers import Answers, apart
 from tests.soak.changes import Administrator
 from tests.soak.clients import Client, Soak, flood
 from tests.soak.server import CLEAN
-from tests.support import ANSWERS, TINY, ServerProcess, descendants, image_file, make_artifact, photo
+from tests.support import ANSWERS, TINY, ServerProcess, descendants, lesson, make_artifact, photo
 
 CLIENTS = 12
 PICTURES = 10
@@ -58,24 +58,14 @@ def make(folder: Path, bundled: bool) -> tuple[Path, dict[str, list[Path]]]:
     return model, files
 
 
-def lesson() -> list[tuple[str, tuple[str, bytes, str]]]:
-    draw, files = np.random.default_rng(0), []
-    for _ in range(3):
-        picture = draw.integers(0, 256, (60, 60, 3), np.uint8)
-        for name, one in (("input", picture), ("output", 255 - picture)):
-            files.append((name, ("x.png", image_file(one), "image/png")))
-    return files
-
-
 def usage(server: ServerProcess) -> tuple[int, int]:
     """Proportional bytes and descriptors of all its processes."""
     size = descriptors = 0
     for process in [server.process.pid, *descendants(server.process.pid)]:
         try:
-            lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
-            size += next(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
+            size += int(held(process).proportional * 2**20)
             descriptors += len(list(Path(f"/proc/{process}/fd").iterdir()))
-        except (OSError, StopIteration):
+        except (OSError, KeyError):
             continue  # it has ended
     return size, descriptors
 
@@ -195,7 +185,7 @@ async def drive(
     began = time.monotonic()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, lambda: setattr(soak, "left", 0))
     async with httpx.AsyncClient(base_url=soak.url, headers=headers, timeout=3600, trust_env=False) as http:
-        admin = Administrator(soak, http, files, lesson()) if changing else None
+        admin = Administrator(soak, http, files, lesson(3)) if changing else None
         await phase(soak, max(1000, requests // 100), admin, lessons=1)
         before = await asyncio.to_thread(at_rest, server)
         await phase(soak, requests - soak.sent, admin, lessons=LESSONS)
