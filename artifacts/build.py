@@ -12,7 +12,15 @@ from artifacts.collect.means import Means, load_means, save_means, zero_shot_val
 from artifacts.data.episodes import Episodes
 from artifacts.errors import OfflineError
 from artifacts.evaluation.answer_settings import choose_settings
-from artifacts.job import KEPT_PROMPTS, Job, candidate_prompts, search_episodes, validation_episodes
+from artifacts.evaluation.confidence import with_confidence
+from artifacts.job import (
+    KEPT_PROMPTS,
+    Job,
+    calibration_episodes,
+    candidate_prompts,
+    search_episodes,
+    validation_episodes,
+)
 from artifacts.resume import beside
 from artifacts.search.best import Found, SearchData, search
 from artifacts.search.loop import Watch
@@ -67,20 +75,22 @@ def build_vector(job: Job, task: Task, values: tuple[Tensor, Tensor], checkpoint
 
 
 def with_settings(job: Job, task: Task, found: Found) -> Found:
-    """The same with the answer settings that do best on the validation episodes."""
-    validation = validation_episodes(job, task)
-    vector, lines = job.pieces.map(chosen_settings, (task, found.vector), [validation])[0]
+    """The same with the answer settings that do best on the validation episodes, and a confidence."""
+    episodes = validation_episodes(job, task), calibration_episodes(job, task)
+    vector, lines = job.pieces.map(chosen_settings, (task, found.vector), [episodes])[0]
     for line in lines:
         job.progress(line)
     return Found(vector, found.cost)
 
 
 def chosen_settings(
-    model: MaeVqgan, task: Task, vector: TaskVector, validation: Episodes
+    model: MaeVqgan, task: Task, vector: TaskVector, episodes: tuple[Episodes, Episodes]
 ) -> tuple[TaskVector, list[str]]:
-    """The same, and what is to be told."""
+    """The same, and what is to be told; of episodes to choose on and to calibrate on."""
     lines: list[str] = []
-    return choose_settings(model, task, vector, validation, lines.append), lines
+    validation, calibration = episodes
+    chosen = choose_settings(model, task, vector, validation, lines.append)
+    return with_confidence(model, task, chosen, calibration), lines
 
 
 def search_places(job: Job, wanted: Sequence[tuple[Task, tuple[Tensor, Tensor]]], checkpoint: Path) -> list[Found]:

@@ -9,13 +9,12 @@ from artifacts.controls import load_controls
 from artifacts.data.datasets import find_task, held_out_scenes
 from artifacts.data.episodes import Episodes
 from artifacts.errors import OfflineError
-from artifacts.evaluation.confidence import judged
+from artifacts.evaluation.confidence import judged, scored_answers
 from artifacts.evaluation.full_size import EPISODES, evaluate_full_size
-from artifacts.evaluation.metrics import METRICS, Scores
+from artifacts.evaluation.metrics import METRICS
 from artifacts.evaluation.report import write_report
 from artifacts.evaluation.table import TaskResult, evaluate_task
 from artifacts.evaluation.ways import VECTOR
-from artifacts.forward import answers, decoded, episode_logits
 from artifacts.job import TEST_SEED, Job, held_out_episodes, mean_answer
 from artifacts.store.address import StoreAddress
 from artifacts.store.artifact import load_artifact
@@ -23,7 +22,6 @@ from artifacts.store.base import ArtifactStore
 from artifacts.store.open import open_store
 from artifacts.tasks import COMPOSITES, TASKS
 from artifacts.tasks.task import Task
-from engine.geometry import Pixels
 from engine.task_vector import AnswerSettings, TaskVector
 
 
@@ -87,19 +85,10 @@ def evaluate_split(options: EvaluateOptions, job: Job, fold: int | None) -> list
             full = evaluate_full_size(job.model, task, scenes, TEST_SEED, vectors, settings, count)
             result = replace(result, full=full)
         if (trust := settings.confidence) is not None:
-            cells, scores = vector_answers(job, task, episodes, vectors[VECTOR], settings)
+            cells, scores = scored_answers(job.model, task, vectors[VECTOR], episodes)
             job.progress(f"{task.name}: {judged(trust, cells, METRICS[task.metric], scores)}")
         out.append((result if options.only is None else narrowed(result, options.only), episodes))
     return out
-
-
-def vector_answers(
-    job: Job, task: Task, episodes: Episodes, vector: TaskVector, settings: AnswerSettings
-) -> tuple[Pixels, Scores]:
-    """The engine's answers uint8 [B,cell,cell,3], and the scores [B] of what is made of them."""
-    logits = episode_logits(job.model, episodes, vector, one_shot=False)
-    scores = METRICS[task.metric].score(answers(job.model, logits, episodes.query, settings), episodes.answer)
-    return decoded(job.model, logits, settings.temperature), scores
 
 
 def chosen_vectors(

@@ -25,6 +25,7 @@ from engine.model import MaeVqgan
 
 CANDIDATE_PROMPTS, KEPT_PROMPTS = 400, 100
 SEARCH_EPISODES, VALIDATION_EPISODES = 200, 96
+MOST_CALIBRATION_EPISODES = 400
 TEST_SEED = 101
 """Of the episodes that results are reported on."""
 
@@ -116,6 +117,12 @@ def search_episodes(job: Job, task: Task) -> Episodes:
 def validation_episodes(job: Job, task: Task) -> Episodes:
     """What masks and answer settings are chosen on."""
     return _episodes(job, task, "validation", VALIDATION_EPISODES, job.settings.seed + 3)
+
+
+def calibration_episodes(job: Job, task: Task) -> Episodes:
+    """What confidences are calibrated on: all scenes of the validation split, since few answers are bad."""
+    count = min(MOST_CALIBRATION_EPISODES, max(VALIDATION_EPISODES, len(job.scenes["validation"])))
+    return _episodes(job, task, "validation", count, job.settings.seed + 4)
 
 
 def held_out_episodes(job: Job, task: Task, count: int) -> Episodes:

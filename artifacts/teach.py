@@ -23,6 +23,7 @@ from artifacts.data.scenes import Scenes
 from artifacts.errors import DatasetError
 from artifacts.evaluation.answer_settings import choose_settings
 from artifacts.evaluation.bootstrap import Interval, interval
+from artifacts.evaluation.confidence import with_confidence
 from artifacts.evaluation.metrics import mse
 from artifacts.evaluation.ways import CONSTANT, COPY
 from artifacts.forward import answers, episode_logits
@@ -102,7 +103,7 @@ def teach(
         run = Search(model, task, values, settings)
         vector = run_vector(run, best_candidate(run, layouts(run), train, progress), fingerprint)
     stages.begin("choose settings")
-    vector = choose_settings(model, task, vector, train, progress)
+    vector = with_confidence(model, task, choose_settings(model, task, vector, train, progress), train)
     stages.begin("judge")
     judges = queries(judged, mirrored=False)
     error = error_of(model, judges, vector, vector)

@@ -6,7 +6,6 @@ from dataclasses import replace
 import numpy as np
 
 from artifacts.data.episodes import Episodes
-from artifacts.evaluation.confidence import calibrated
 from artifacts.evaluation.metrics import METRICS
 from artifacts.evaluation.quality import chroma_share
 from artifacts.forward import decoded, device_of, episode_logits, refined
@@ -84,10 +83,7 @@ def choose_settings(
     best = min(tried, key=tried.__getitem__)
     score = metric.as_loss(tried[best][1])
     progress(f"{task.name}: {best} scores {score:.4f} on {len(validation)} validation episodes")
-    painted = refined(cells[best.temperature], validation.query, best, device)
-    out = painted if best.threshold is None else _cut_all(painted, best.threshold)
-    confidence = calibrated(cells[best.temperature], metric, metric.score(out, validation.answer))
-    return replace(vector, answer=replace(best, confidence=confidence))
+    return replace(vector, answer=best)
 
 
 def _cut_all(painted: Pixels, threshold: float | str) -> Pixels:

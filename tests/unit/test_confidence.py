@@ -55,6 +55,26 @@ def test_a_calibration_finds_what_goes_with_the_score(name: str, higher: bool) -
     assert "area under the curve 1.000" in judged(trust, answers, METRICS[name], scores)
 
 
+@pytest.mark.parametrize(("ends", "chosen"), [(20, "of the ends"), (7, "of the middle")])
+def test_what_tells_bad_from_good_is_chosen_where_there_are_enough_of_both(
+    ends: int, chosen: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One statistic is right about bad and good masks, the other about the many between them."""
+    by_place = {
+        "of the ends": lambda answer: answer[0, 0, 0] / 255,
+        "of the middle": lambda answer: answer[0, 1, 0] / 255,
+    }
+    monkeypatch.setattr("artifacts.evaluation.confidence.STATISTICS", by_place)
+    draw = np.random.default_rng(0)
+    scores = np.concatenate([np.linspace(0.1, 0.2, ends), np.linspace(0.35, 0.55, 200), np.linspace(0.7, 0.8, ends)])
+    answers = draw.integers(100, 150, (len(scores), 2, 2, 3), dtype=np.uint8)
+    answers[:ends, 0, 0], answers[-ends:, 0, 0] = 90, 160
+    answers[ends:-ends, 0, 1] = np.linspace(100, 149, 200)[:, None]
+    trust = calibrated(answers, METRICS["iou"], scores)
+    assert trust is not None
+    assert trust.statistic == chosen
+
+
 def test_too_few_or_all_alike_are_not_calibrated() -> None:
     assert calibrated(np.stack([flat(0)] * 40), METRICS["iou"], np.linspace(0, 1, 40)) is None
     assert calibrated(np.stack([flat(level) for level in range(10)]), METRICS["iou"], np.linspace(0, 1, 10)) is None

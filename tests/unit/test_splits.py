@@ -11,7 +11,15 @@ from artifacts.data.datasets import held_out_scenes, splits
 from artifacts.data.episodes import Episodes
 from artifacts.data.scenes import Scenes
 from artifacts.evaluate import EvaluateOptions, evaluate_split
-from artifacts.job import Job, candidate_prompts, held_out_episodes, mean_answer, search_episodes, validation_episodes
+from artifacts.job import (
+    Job,
+    calibration_episodes,
+    candidate_prompts,
+    held_out_episodes,
+    mean_answer,
+    search_episodes,
+    validation_episodes,
+)
 from artifacts.search.settings import SearchSettings
 from artifacts.tasks import TASKS
 from engine.geometry import Geometry, Pixels
@@ -52,6 +60,7 @@ def test_each_part_of_the_job_keeps_to_its_split(job: Job) -> None:
     assert shown(candidate_prompts(job, task)) == LEVELS["search"]
     assert shown(search_episodes(job, task)) == LEVELS["search"]
     assert shown(validation_episodes(job, task)) == LEVELS["validation"]
+    assert shown(calibration_episodes(job, task)) == LEVELS["validation"]
     assert shown(held_out_episodes(job, task, 6)) == LEVELS["test"]
 
 

@@ -77,7 +77,7 @@ def test_a_vector_is_judged_on_pairs_it_has_not_seen(
 
         monkeypatch.setattr(teach_module, name, call)
 
-    for name in ("collect", "search", "choose_settings"):
+    for name in ("collect", "search", "choose_settings", "with_confidence"):
         watched(name, "learnt")
     watched("error_of", "judged")
     teach(model, mark, "negative", pairs(6), lambda _: None, steps=1)
