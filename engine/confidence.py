@@ -28,7 +28,18 @@ def detail(answer: Pixels) -> float:
     return float(steps / (3 * WHITE))
 
 
-STATISTICS: Final[dict[str, Callable[[Pixels], float]]] = {"contrast": contrast, "detail": detail}
+def overlap(answer: Pixels) -> float:
+    """Expected overlap of a mask with itself, 0 to 1: the sum of p^2 over that of p, p the brightness of a pixel.
+
+    With p for the probability that a pixel is white, it is the part of the white that is white in a second draw too.
+    Unlike contrast it does not rise with black surroundings.
+    """
+    gray = answer.sum(-1, dtype=np.uint16).astype(np.float32) / (3 * WHITE)
+    white = float(gray.sum())
+    return float((gray * gray).sum()) / white if white else 0.0
+
+
+STATISTICS: Final[dict[str, Callable[[Pixels], float]]] = {"contrast": contrast, "detail": detail, "overlap": overlap}
 
 
 class Confidence(NamedTuple):

@@ -8,7 +8,7 @@ import pytest
 from artifacts.evaluation.confidence import area_under_curve, calibrated, judged
 from artifacts.evaluation.metrics import METRICS
 from artifacts.store.artifact import answer_json, parse_answer
-from engine.confidence import Confidence, contrast, detail, read_confidence
+from engine.confidence import Confidence, contrast, detail, overlap, read_confidence
 from engine.errors import EngineError
 from engine.geometry import Pixels
 from engine.task_vector import AnswerSettings
@@ -31,6 +31,17 @@ def test_detail_is_what_changes_between_neighbours() -> None:
     stripes = flat(0)
     stripes[::2] = 255
     assert detail(stripes) == pytest.approx(1)
+
+
+def test_overlap_is_how_white_the_white_is() -> None:
+    half = flat(0)
+    assert overlap(half) == 0
+    half[:, :5] = 255
+    assert overlap(half) == pytest.approx(1)
+    half[:, :5] = 51
+    assert overlap(half) == pytest.approx(0.2)
+    half[:, :10] = 51
+    assert overlap(half) == pytest.approx(0.2), "black surroundings tell nothing"
 
 
 def test_the_map_is_linear_between_its_knots_and_flat_beyond() -> None:
