@@ -1,7 +1,7 @@
 """What waits for something that all clients share, in an order that is fair to them."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Final, Generic, TypeVar
 
 T = TypeVar("T")
@@ -31,9 +31,10 @@ class FairQueue(Generic[T]):
         """What `pop` gives. Raises StopIteration when nobody waits."""
         return next(iter(next(iter(self._lanes.values())).values()))
 
-    def pop(self) -> T:
-        """The next item of the client whose turn it is. Raises KeyError when nobody waits."""
-        client, lane = self._lanes.popitem(last=False)
+    def pop(self, clients: Collection[str] | None = None) -> T:
+        """The next item of the client, of some clients, whose turn it is. Raises StopIteration when none waits."""
+        client = next(client for client in self._lanes if clients is None or client in clients)
+        lane = self._lanes.pop(client)
         _, item = lane.popitem(last=False)
         if lane:
             self._lanes[client] = lane
@@ -53,9 +54,14 @@ class FairQueue(Generic[T]):
         """Everything that waits, taken out."""
         return [self.pop() for _ in range(self._size)]
 
-    def count(self, most: int) -> int:
-        """Items that wait, of each client so many at most."""
-        return sum(min(len(lane), most) for lane in self._lanes.values())
+    def clients(self, few: int) -> tuple[set[str], set[str]]:
+        """Those of whom so few items wait, or less, and those of whom more do."""
+        little = {client for client, lane in self._lanes.items() if len(lane) <= few}
+        return little, self._lanes.keys() - little
+
+    def count(self, clients: Collection[str] | None = None) -> int:
+        """Items that wait, of all clients or of some."""
+        return sum(len(lane) for client, lane in self._lanes.items() if clients is None or client in clients)
 
     def first_of_each(self) -> Iterator[T]:
         """Of every client the item that has waited longest."""

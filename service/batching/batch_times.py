@@ -35,6 +35,18 @@ class BatchTimes:
         """Seconds that a batch of so many images takes; infinite where none was seen."""
         return self._seconds.get(self.bucket(images), math.inf)
 
+    def within(self, times: float) -> int:
+        """The largest batch that takes at most so many times what the smallest does, or a larger one that was never
+        seen, so that it is tried."""
+        longest, found = times * self._together(self._buckets[0]), self._buckets[0]
+        for bucket in self._buckets:
+            if bucket not in self._seconds:
+                return bucket
+            if self._seconds[bucket] > longest:
+                break
+            found = bucket
+        return found
+
     def next_batch(self, waiting: int) -> int:
         """How many of those who wait to launch together, so that all are done soonest.
 

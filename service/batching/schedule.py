@@ -1,4 +1,4 @@
-"""Which jobs the engine gets next, and when: the batcher's policy, without its threads.
+"""Which jobs the engine gets next, and when: the batcher's policy, without its threads. `turns.py` says whose.
 
 An idle engine takes what waits at once, unless it was told that a job may wait a little for company. One batch
 holds one program's jobs and any mix of tasks; programs share the engine's time. An engine that can be launched ahead
@@ -16,13 +16,11 @@ from service.batching.batch_times import BatchTimes
 from service.batching.engine import BatchSizes
 from service.batching.fair_share import FairShare
 from service.batching.jobs import Job
+from service.batching.turns import Turns
 from service.fair_queue import FairQueue
 
 _LEAD: Final = 0.2
 """The part of a batch's time before whose end the next one is launched."""
-_CROWDED: Final = 4
-"""The part of the largest batch that one client may have where others ask, too: who comes next waits for the batch
-under way, and its own takes as long as it is large."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,6 +49,7 @@ class Schedule:
         programs: tuple[EngineProgram, ...] = get_args(EngineProgram)
         self.times: Final = {program: BatchTimes(engine.batch_sizes(program)) for program in programs}
         self._queues: Final = {program: FairQueue(_client_of) for program in programs}
+        self._turns: Final = {program: Turns(times) for program, times in self.times.items()}
         self._share: Final = FairShare(programs)
         self._in_flight: list[Batch] = []
         self._most_in_flight: Final = engine.in_flight
@@ -82,7 +81,7 @@ class Schedule:
         program, queue = self._next()
         if not queue or not self.has_room():
             return None
-        if len(queue) >= self.times[program].largest:
+        if len(queue) >= self.times[program].largest and not self.crowded:
             return 0.0
         due = _oldest(queue) + self._max_wait
         if self._in_flight:
@@ -93,13 +92,16 @@ class Schedule:
         """The next batch, which is in flight from now on; and who is too late."""
         program, queue = self._next()
         now = time.monotonic()
-        times = self.times[program]
-        share = max(1, times.largest // _CROWDED) if self.crowded else times.largest
-        size = times.next_batch(queue.count(share))
+        if self.crowded:
+            clients, size = self._turns[program].next(queue)
+        else:
+            clients, size = None, self.times[program].next_batch(len(queue))
+        waiting = queue.count(clients)
         jobs: list[Job] = []
         expired: list[Job] = []
-        while queue and len(jobs) < size:
-            job = queue.pop()
+        while waiting and len(jobs) < size:
+            job = queue.pop(clients)
+            waiting -= 1
             if job.deadline <= now:
                 expired.append(job)
             else:

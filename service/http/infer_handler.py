@@ -1,8 +1,7 @@
 """What all forms of inference request have in common: key, deadline, count, headers, problems."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from time import perf_counter, time_ns
 from typing import Final, TypeVar
@@ -14,6 +13,7 @@ from service.errors import InvalidRequest, ServiceError, ShareFull
 from service.http.auth import Authenticator
 from service.http.calls import task_in
 from service.http.problems import problem
+from service.http.refusals import Refusals
 from service.pipeline.call import Call, Outcome, Painted
 from service.pipeline.interruption import Interruption
 from service.pipeline.pipeline import Pipeline
@@ -21,9 +21,6 @@ from service.telemetry.metrics import Metrics
 from service.telemetry.record import Record
 from service.telemetry.timing import Timing
 
-_REFUSAL_SECONDS: Final = 0.25
-"""Before a client is told that its share is full: hundreds of its connections that ask again at once, whatever
-Retry-After says, would keep the event loop from others."""
 TIMEOUT_HEADER: Final = "X-VTV-Timeout-Ms"
 AnyCall = TypeVar("AnyCall", bound=Call)
 
@@ -37,6 +34,7 @@ class InferHandler:
     authenticator: Authenticator
     timeout_ms: int
     """Deadline of a request that names none."""
+    refusals: Refusals = field(default_factory=Refusals)
 
     async def answer(
         self,
@@ -54,7 +52,7 @@ class InferHandler:
             return response
         except ServiceError as error:
             if isinstance(error, ShareFull):
-                await asyncio.sleep(_REFUSAL_SECONDS)
+                await self.refusals.turn(self.authenticator.client(request))
             record.code = error.code
             status = error.status
             response = problem(error, request.url.path)

@@ -1,7 +1,10 @@
 """Where several clients ask, none has so much of a batch, or of a codec process, that the others wait for it."""
 
+import asyncio
 import io
 from collections import Counter
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import numpy as np
 import pytest
@@ -14,6 +17,7 @@ from service.batching.jobs import Job, Ticket
 from service.batching.schedule import Schedule
 from service.codec.cost import cost_of, is_large
 from service.codec.spec import ImageSpec
+from service.http.refusals import Refusals
 from tests.security.hostile_pictures import blank
 from tests.support import photo
 
@@ -29,33 +33,79 @@ class Sizes:
         return (1, 2, 4, 8)
 
 
-def taken(crowded: bool, **waiting: int) -> Counter[str]:
-    """Whose jobs the next batch holds."""
+def crowd(seconds: Mapping[int, float] = MappingProxyType({}), **waiting: int) -> Schedule:
+    """Several clients ask, with so many jobs each; batches of some sizes have been seen to take so long."""
     schedule = Schedule(Sizes(), max_wait=0)
-    schedule.crowded = crowded
+    schedule.crowded = True
+    for size, each in seconds.items():
+        schedule.times["zero_shot"].observe(size, each)
     for client, count in waiting.items():
         for _ in range(count):
             schedule.push(Job(Ticket(1, client), "zero_shot", PIXELS, 0, "task", float("inf")))
+    return schedule
+
+
+def taken(schedule: Schedule) -> Counter[str]:
+    """Whose jobs the next batch holds."""
     batch, expired = schedule.take()
     assert batch is not None
     assert not expired
+    schedule.complete(batch)
     return Counter(job.ticket.client for job in batch.jobs)
 
 
+LONGER, FLAT = {1: 1.0, 2: 1.5, 4: 2.8, 8: 5.3}, {1: 1.0, 2: 1.0, 4: 1.1, 8: 1.6}
+"""Seconds of batches: where every picture costs its time, and where up to four cost hardly more than one."""
+
+
+def test_one_client_alone_has_whole_batches() -> None:
+    schedule = crowd(a=20)
+    schedule.crowded = False
+    assert taken(schedule) == {"a": 8}
+
+
 @pytest.mark.parametrize(
-    ("crowded", "waiting", "wanted"),
+    ("seconds", "waiting", "wanted"),
     [
-        (False, {"a": 20}, {"a": 8}),
-        (True, {"a": 20}, {"a": 2}),
-        (True, {"a": 20, "b": 1}, {"a": 2, "b": 1}),
-        (True, {"a": 20, "b": 20, "c": 20, "d": 20, "e": 20}, {"a": 2, "b": 2, "c": 2, "d": 1, "e": 1}),
-        (True, dict.fromkeys("abcdefgh", 1), dict.fromkeys("abcdefgh", 1)),
+        (LONGER, {"a": 20}, {"a": 1}),
+        (FLAT, {"a": 20}, {"a": 4}),
+        ({}, {"a": 20}, {"a": 1}),
+        ({1: 1.0}, {"a": 20}, {"a": 2}),
+        (LONGER, {"a": 20, "b": 1}, {"b": 1}),
+        (LONGER, dict.fromkeys("abcd", 20), dict.fromkeys("abcd", 1)),
+        (FLAT, {"a": 20, "b": 20}, {"a": 2, "b": 2}),
+        (FLAT, dict.fromkeys("abcdefgh", 1), dict.fromkeys("abcdefgh", 1)),
     ],
+    ids=["short", "no longer", "never seen", "seen alone", "few first", "one each", "as much each", "few together"],
 )
-def test_one_client_has_a_quarter_of_a_batch_where_others_ask(
-    crowded: bool, waiting: dict[str, int], wanted: dict[str, int]
+def test_a_batch_of_those_who_ask_much_is_short(
+    seconds: Mapping[int, float], waiting: Mapping[str, int], wanted: Mapping[str, int]
 ) -> None:
-    assert taken(crowded, **waiting) == wanted
+    assert taken(crowd(seconds, **waiting)) == wanted
+
+
+def test_those_who_ask_little_and_those_who_ask_much_take_turns() -> None:
+    schedule = crowd(LONGER, a=20, **dict.fromkeys("bcdefghijk", 1))
+    sizes = [taken(schedule) for _ in range(4)]
+    assert sizes == [dict.fromkeys("bcdefghi", 1), {"a": 1}, {"j": 1, "k": 1}, {"a": 1}]
+
+
+async def waits(clients: str) -> list[float]:
+    """Seconds after which each of some requests at once is told that its client's share is full."""
+    refusals, began = Refusals(), asyncio.get_running_loop().time()
+
+    async def one(client: str) -> float:
+        await refusals.turn(client)
+        return asyncio.get_running_loop().time() - began
+
+    return await asyncio.gather(*(one(client) for client in clients))
+
+
+def test_refusals_of_one_client_come_one_after_the_other() -> None:
+    *of_one, other = asyncio.run(waits("a" * 11 + "b"))
+    assert of_one == sorted(of_one)
+    assert of_one[-1] - of_one[0] > 0.15
+    assert other < of_one[-1]
 
 
 def test_who_asked_a_while_ago_is_no_company() -> None:
