@@ -122,7 +122,7 @@ class Batcher:
 
     @property
     def crowded(self) -> bool:
-        """Whether several clients ask."""
+        """Whether several clients ask, and one of them little."""
         return self._schedule.crowded
 
     def check_room(self, images: int = 1, client: str = "") -> None:
@@ -137,9 +137,9 @@ class Batcher:
     def admit(self, images: int, client: str = "") -> Ticket:
         """Count `images` as in hand until `release`. Raises NotReady or QueueFull."""
         self.check_room(images, client)
-        self._schedule.crowded = self._clients.asks(client)
         self.admitted += images
         self._of[client] += images
+        self._schedule.crowded = self._clients.asks(client, self._of[client])
         return Ticket(images, client)
 
     def release(self, ticket: Ticket) -> None:

@@ -56,7 +56,7 @@ class Schedule:
         self._max_wait: Final = max_wait
         self._free_since = 0.0
         self.crowded = False
-        """Whether several clients ask."""
+        """Whether several clients ask, and one of them little: who asks much has short batches then."""
 
     def push(self, job: Job) -> None:
         queue = self._queues[job.program]

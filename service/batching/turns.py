@@ -1,4 +1,4 @@
-"""Whose jobs the next batch holds, where several clients ask.
+"""Whose jobs the next batch holds, where several clients ask, and one of them little.
 
 Who has one job waiting, and who has more, take turns: so whoever asks one picture at a time waits for one short batch
 of those who ask much, and is computed without them. A batch of those is no longer than it takes to give each a place,

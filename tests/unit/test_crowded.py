@@ -34,7 +34,7 @@ class Sizes:
 
 
 def crowd(seconds: Mapping[int, float] = MappingProxyType({}), **waiting: int) -> Schedule:
-    """Several clients ask, with so many jobs each; batches of some sizes have been seen to take so long."""
+    """Several clients ask, one of them little, with so many jobs each. Batches have been seen to take some seconds."""
     schedule = Schedule(Sizes(), max_wait=0)
     schedule.crowded = True
     for size, each in seconds.items():
@@ -110,9 +110,15 @@ def test_refusals_of_one_client_come_one_after_the_other() -> None:
 
 def test_who_asked_a_while_ago_is_no_company() -> None:
     clients = ActiveClients(seconds=60)
-    assert [clients.asks(client) for client in "aaba"] == [False, False, True, True]
+    assert [clients.asks(client, 1) for client in "aaba"] == [False, False, True, True]
     forgetful = ActiveClients(seconds=0)
-    assert [forgetful.asks(client) for client in "aba"] == [False, False, False]
+    assert [forgetful.asks(client, 1) for client in "aba"] == [False, False, False]
+
+
+def test_those_who_all_ask_much_spare_nobody() -> None:
+    clients = ActiveClients(seconds=60)
+    told = [clients.asks(*each) for each in (("a", 3), ("b", 2), ("b", 3), ("b", 1), ("c", 2))]
+    assert told == [False, True, False, False, True]
 
 
 def jpeg(side: int, progressive: bool) -> bytes:

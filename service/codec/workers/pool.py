@@ -25,8 +25,8 @@ from service.fair_queue import FairQueue
 
 log: Final = logging.getLogger("vtv.codec")
 _AHEAD, _AHEAD_CROWDED = 8, 3
-"""Units of cost that a process has before it: enough that it never waits, and where several clients ask so few that
-whose turn it is is decided late."""
+"""Units of cost that a process has before it: enough that it never waits, and where one asks little beside
+others so few that whose turn it is is decided late."""
 _TRIES: Final = 2
 _PAUSE_SECONDS: Final = 1.0
 _START_SECONDS: Final = 10.0
@@ -54,7 +54,7 @@ class CodecPool:
     ) -> None:
         """`on_death` is called whenever a process has died; `niceness` is added to this process's own. A process that
         says nothing for `picture_seconds` over a picture is killed. `fork_server` may have been started before;
-        `crowded` tells whether several clients ask."""
+        `crowded` tells whether several clients ask, and one of them little."""
         self._start = Start(geometry.image_size, geometry.patch_size, limits)
         self._in_process = InProcessCodec(Codec(geometry, limits))
         self._size = processes
