@@ -23,11 +23,12 @@ class Answers:
     """By a version's hash and a picture's number. `how` counts answers that were the same byte for byte, and others
     that differ by rounding."""
 
-    def __init__(self, model: Path, versions: Sequence[Path], pictures: Sequence[bytes]) -> None:
+    def __init__(self, model: Path, backend: str, versions: Sequence[Path], pictures: Sequence[bytes]) -> None:
+        """`backend` is the server's: another one's numbers differ by more than rounding where the model wavers."""
         self.how: Counter[str] = Counter()
         self._bytes: dict[tuple[str, int], set[bytes]] = {}
         self._pixels: dict[tuple[str, int], Pixels] = {}
-        engine = Engine.load(model, slots=2, backend="eager")
+        engine = Engine.load(model, slots=2, backend=backend)
         for path in versions:
             artifact = load_artifact(path)
             engine.write_slot(1, artifact.vector)

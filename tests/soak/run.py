@@ -146,7 +146,8 @@ def run(requests: int, bundled: bool, folder: Path) -> dict[str, Any]:
     for paths in files.values():
         store.publish(paths[0])
     pictures = [photo(80 + 24 * number, 96, seed=number) for number in range(PICTURES)]
-    answers = Answers(model, [path for paths in files.values() for path in paths], pictures)
+    backend = "auto" if bundled else "eager"
+    answers = Answers(model, backend, [path for paths in files.values() for path in paths], pictures)
     versions = {task: [file_hash(path) for path in paths] for task, paths in files.items()}
     assert apart(answers, versions), "two versions answer alike: a crossed answer would not be seen"
     settings = {"model": str(model), "store": str(store.root), "device": "cpu", "admin_key": "k", "slots": "16"}
@@ -154,7 +155,7 @@ def run(requests: int, bundled: bool, folder: Path) -> dict[str, Any]:
     settings |= patient | {
         "log_format": "json",
         "trusted_proxies": "127.0.0.1",
-        "backend": "auto" if bundled else "eager",
+        "backend": backend,
     }
     server = ServerProcess(COMMAND, **settings)
     report: dict[str, Any] = {}
