@@ -5,7 +5,7 @@ from typing import Final
 
 from artifacts.pictures.metadata import jpeg_segments
 
-_FRAMES: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+FRAMES: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 """JPEG's start-of-frame markers (ITU T.81, table B.1)."""
 PROGRESSIVE: Final = frozenset((0xC2, 0xC6, 0xCA, 0xCE))
 _NEAR: Final = 200
@@ -15,7 +15,7 @@ _NEAR: Final = 200
 def jpeg_frame(data: bytes) -> tuple[int, int, int] | None:
     """Marker, width and height; None where they are not near the start."""
     for marker, start, end in islice(jpeg_segments(data), _NEAR):
-        if marker in _FRAMES and end - start >= 6:
+        if marker in FRAMES and end - start >= 6:
             return marker, int.from_bytes(data[start + 3 : start + 5]), int.from_bytes(data[start + 1 : start + 3])
     return None
 

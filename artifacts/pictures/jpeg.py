@@ -1,6 +1,7 @@
 """JPEG files to pixels."""
 
 import io
+import re
 from typing import Final
 
 import numpy as np
@@ -13,6 +14,7 @@ from artifacts.pictures.header import PROGRESSIVE, jpeg_frame
 from artifacts.pictures.layers import flattened
 from artifacts.pictures.limits import PictureLimits
 from artifacts.pictures.metadata import Metadata, jpeg_segments
+from artifacts.pictures.scans import has_all_scans
 from engine.geometry import Pixels
 
 _SPACES: Final = {"YCbCr": "RGB", "RGB": "RGB", "Gray": "GRAY", "CMYK": "CMYK", "YCCK": "CMYK"}
@@ -29,6 +31,10 @@ _DRAFT_SCALES: Final = (8, 4, 2)
 """Of these the decoder has vector code; it is slower at those between."""
 _ADOBE: Final = 0xEE
 """The segment that says how colours are stored."""
+_LACKING: Final = re.compile(
+    r"premature end|bad Huffman code|bad arithmetic code|instead of RST|before marker 0xd[0-7]", re.I
+)
+"""What the decoder, libjpeg, says of a file whose pixels are not all there; it would make gray of the others."""
 
 
 def read_jpeg(data: bytes, about: Metadata, limits: PictureLimits, at_least: int | None) -> Pixels:
@@ -48,9 +54,13 @@ def read_jpeg(data: bytes, about: Metadata, limits: PictureLimits, at_least: int
     # A file that lacks nothing but its end is whole; of one that lacks more, the decoder then says so.
     whole = data if data.endswith(_END) else data + _END
     space = _SPACES[colours] if about.icc or colours in _INKS else "RGB"
+    if not has_all_scans(data):
+        raise BrokenPicture
     try:
         pixels = simplejpeg.decode_jpeg(whole, space, **scale)
-    except ValueError:
+    except ValueError as error:
+        if _LACKING.search(str(error)):
+            raise BrokenPicture from None
         return _leniently(data, about, at_least)
     if space == "RGB" and not about.icc:
         return np.asarray(pixels)

@@ -2,6 +2,7 @@
 
 import io
 import struct
+import zlib
 from typing import Final
 
 import cv2
@@ -24,6 +25,17 @@ _BYTES_OF_KEYED: Final = 26
 """The same where one colour of 16 bits is transparent, which takes a second decoder."""
 _LARGEST_PALETTE: Final = 3 * 256
 """Bytes."""
+_SAMPLES: Final = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+"""A pixel's, by colour type."""
+_ADAM7: Final = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
+"""First column and row of each pass, and the steps to the next ones."""
+_ONE_PASS: Final = ((0, 0, 1, 1),)
+_INTERLACING: Final = 28
+"""Where the header says whether there are passes."""
+_MARK: Final = (171, 59, 92, 41)
+"""A colour by its bands."""
+_PIECE: Final = 1 << 20
+"""Bytes that are inflated at once."""
 _HEADER: Final = struct.Struct(">IIBB")
 """Width, height, bits a sample and colour type, 16 bytes into the file."""
 
@@ -35,14 +47,60 @@ def read_png(data: bytes, about: Metadata, limits: PictureLimits) -> Pixels:
     limits.check(width, height, _BYTES_OF_KEYED if keyed else _BYTES_A_PIXEL)
     bare = _bare(data)
     try:
-        image: Image.Image = PngImageFile(io.BytesIO(bare))
+        image = _Watched(io.BytesIO(bare))
         image.load()
     except PILLOW_REFUSES:
         raise BrokenPicture from None
+    if not image.has_last_row():
+        _check_stream(bare)
     alpha = None
     if kind in (_GRAY, _COLOUR) and (key := image.info.get("transparency")) is not None:
         alpha = _alpha(image, key, depth, bare)
     return flattened(image, about, alpha)
+
+
+class _Watched(PngImageFile):
+    """A file that can tell whether its last row was read: Pillow leaves rows black that the stream does not hold, and
+    is silent."""
+
+    def load_prepare(self) -> None:
+        """What comes before the pixels: the row that is written last gets a colour that no picture has."""
+        super().load_prepare()
+        ink = _MARK[0] if len(self.getbands()) == 1 else _MARK[: len(self.getbands())]
+        self._mark = Image.new(self.mode, (self.width, 1), ink)
+        self.im.paste(self._mark.im, self._last_row())
+
+    def _last_row(self) -> tuple[int, int, int, int]:
+        """Its box. Of an interlaced file's passes the last one holds the odd rows."""
+        height = self.height // 2 * 2 if self.info.get("interlace") else self.height
+        return 0, max(0, height - 1), self.width, max(1, height)
+
+    def has_last_row(self) -> bool:
+        """False of a whole picture, too, if it has just that colour there."""
+        return self.crop(self._last_row()).tobytes() != self._mark.tobytes()
+
+
+def _check_stream(file: bytes) -> None:
+    """Raises BrokenPicture where the pixels' stream ends before their last row."""
+    missing = _stream_size(*png_header(file), interlaced=file[_INTERLACING] != 0)
+    inflate = zlib.decompressobj()
+    for kind, start, end in png_chunks(file):
+        packed = file[start + 8 : end - 4] if kind == b"IDAT" else b""
+        while packed and missing > 0:
+            missing -= len(inflate.decompress(packed, _PIECE))
+            packed = inflate.unconsumed_tail
+    if missing > len(inflate.flush()):
+        raise BrokenPicture
+
+
+def _stream_size(width: int, height: int, depth: int, kind: int, interlaced: bool) -> int:
+    """Bytes that all rows take, each with a byte for its filter (PNG, third edition, 7.2 and 8)."""
+    bits = depth * _SAMPLES[kind]
+    total = 0
+    for left, top, right, down in _ADAM7 if interlaced else _ONE_PASS:
+        columns, rows = -(-(width - left) // right), -(-(height - top) // down)
+        total += rows * (1 + -(-columns * bits // 8)) if columns > 0 else 0
+    return total
 
 
 def png_header(data: bytes) -> tuple[int, int, int, int]:

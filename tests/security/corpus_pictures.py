@@ -81,10 +81,10 @@ def profiles() -> Cases:
 
 
 def png() -> Cases:
-    """PNG's own. What libpng makes of a file whose chunks are whole is taken: rows that lack are black."""
+    """PNG's own."""
     row = zlib.compress(b"\0" + bytes(4))
     yield "PNG, more rows than it says", 200, header(4, 1) + chunk(b"IDAT", zlib.compress(bytes(5000))) + END
-    yield "PNG, fewer rows than it says", 200, header(4, 9) + chunk(b"IDAT", row) + END
+    yield "PNG, fewer rows than it says", 422, header(4, 9) + chunk(b"IDAT", row) + END
     yield (
         "PNG, ten megabytes of zeros in one row",
         200,
@@ -131,6 +131,10 @@ def lies() -> Cases:
     frame = jpeg.index(b"\xff\xc0")
     for name, size in (("no rows", (0, 52)), ("no columns", (40, 0)), ("65,535 each way", (65535, 65535))):
         yield f"JPEG, {name}", 422, jpeg[: frame + 5] + struct.pack(">HH", *size) + jpeg[frame + 9 :]
+    yield "JPEG, twice its rows", 422, jpeg[: frame + 5] + struct.pack(">H", 80) + jpeg[frame + 7 :]
+    yield "JPEG, half of its bits and an end", 422, jpeg[: len(jpeg) // 2 + 200] + b"\xff\xd9"
+    passes = saved("JPEG", progressive=True)
+    yield "JPEG, without its last scan", 422, passes[: passes.rindex(b"\xff\xda")] + b"\xff\xd9"
     yield "JPEG, 12 bits a sample", 422, jpeg[: frame + 4] + b"\x0c" + jpeg[frame + 5 :]
     yield "JPEG, nine components", 422, jpeg[: frame + 9] + b"\x09" + jpeg[frame + 10 :]
     yield "JPEG, no tables", 422, jpeg.replace(b"\xff\xdb", b"\xff\xfe").replace(b"\xff\xc4", b"\xff\xfe")
