@@ -25,7 +25,7 @@ $(BIN)/python:
 		&& $(PYTHON) -m pip --python $(BIN)/python install pip; }
 
 $(STAMP): pyproject.toml clients/python/pyproject.toml constraints.txt | $(BIN)/python
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]' -e clients/python
+	$(BIN)/python -m pip install --quiet $(PIP_OPTIONS) -c constraints.txt -e '.[dev]' -e clients/python
 	@touch $@
 
 # Done once, so that every start takes seconds; without it the first start would compile.
@@ -47,7 +47,7 @@ test-all: setup  ## run every test but those that need a GPU
 	$(PYTEST)
 
 test-slow: setup  ## run the tests that `make test` leaves out
-	$(PYTEST) -m 'slow and not gpu'
+	$(PYTEST) --no-loadscope-reorder -m 'slow and not gpu'
 
 coverage: setup  ## run every test and measure the branches that they take
 	$(PYTEST) --cov --cov-report=term:skip-covered

@@ -16,6 +16,15 @@ from engine.towers.folder import save_tower
 from tests.support import ANSWERS, TINY, ServerProcess, make_artifact, tiny_tower
 from tests.tools import TOOLS
 
+LONGEST = (
+    "test_torch_tensorrt.py",
+    "test_backends.py",
+    "test_tutorial.py",
+    "test_balancer.py",
+    "test_workers.py",
+    "test_gpu_day.py",
+)
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
@@ -30,6 +39,11 @@ def pytest_configure() -> None:
     settings.load_profile("any machine")
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The files that take longest come first: one that starts last would keep one process busy and the others idle."""
+    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -65,8 +79,11 @@ def tower_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def engine_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Compiled engines of this session."""
-    return tmp_path_factory.mktemp("engines")
+    """Compiled engines of this session, shared by its processes: a cache is made for that."""
+    own = tmp_path_factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "engines"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return folder
 
 
 @pytest.fixture(scope="session")

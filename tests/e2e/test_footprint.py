@@ -20,12 +20,14 @@ def proportional(server: ServerProcess) -> float:
 
 
 @pytest.mark.slow
-def test_a_server_at_rest_holds_what_it_needs(start_server: Callable[..., ServerProcess], tmp_path: Path) -> None:
+def test_a_server_at_rest_holds_what_it_needs(start_server: Callable[..., ServerProcess], engine_cache: Path) -> None:
     pytest.importorskip("openvino")
     # By another process: whoever has compiled holds the compiler's libraries, too.
-    compiled = [sys.executable, "-m", "cli", "compile", "--backend", "openvino", "-o", str(tmp_path)]
+    compiled = [sys.executable, "-m", "cli", "compile", "--backend", "openvino", "-o", str(engine_cache)]
     subprocess.run(compiled, check=True)
-    server = start_server(model=str(BUNDLED_MODEL), store=str(BUNDLED_STORE), backend="openvino", cache=str(tmp_path))
+    server = start_server(
+        model=str(BUNDLED_MODEL), store=str(BUNDLED_STORE), backend="openvino", cache=str(engine_cache)
+    )
     wait_until(lambda: proportional(server) < MOST_MIB, "rest")
     with ThreadPoolExecutor(16) as threads:  # batches of every size
         answers = list(threads.map(lambda _: server.infer("lowlight_enhance", photo()), range(64)))
