@@ -37,7 +37,7 @@ TOLERANCES = {
     "decoded": 5e-5,  # pixels in 0..1
     "loss": 1e-5,
     "gradients": 2e-4,
-    "gradient_squares": 1e-5,  # relative
+    "gradient_squares": 5e-5,  # relative; other kernels (AVX2 for AVX-512) move it by 1e-5
     # Task residuals: between versions of PyTorch logits move by 4e-5, the bulk of a residual by 2e-6 and its largest
     # deviation by 3e-5; decay left out or decoupled moves the bulk by 1.3e-5 and more.
     "class_base": 5e-6,

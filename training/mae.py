@@ -35,7 +35,7 @@ from training.steering import MeanHeads
 from training.teacher import CHANNELS, distance, scene_features
 from training.workers import Workers
 
-KINDS = (("one_shot", 0.36), ("vector", 0.44), ("zero_shot", 0.14), ("random", 0.06))
+KINDS = (("one_shot", 0.18), ("vector", 0.60), ("zero_shot", 0.16), ("random", 0.06))
 WARM_UP = 200
 EVALUATE_EVERY = 500
 
@@ -103,9 +103,7 @@ class MaeTrainer:
         for group in self.optimizer.param_groups:
             group["lr"] = self.run.rate * cosine(progress, self.step, WARM_UP)
         kind = self._kind()
-        alone = kind in ("vector", "zero_shot")  # a third of a prompt's work: as many again fit a step
-        draw, count = (draw_queries, 2 * self.run.batch) if alone else (draw_prompts, self.run.batch)
-        prompts = draw(self.sampler, self.geometry, count)
+        prompts = self._prompts(kind)
         with fast_autocast(self.workers.device):
             loss, beside = self._loss(kind, prompts)
         self.optimizer.zero_grad(set_to_none=True)
@@ -138,6 +136,12 @@ class MaeTrainer:
 
     def _scenes(self, index: int, split: str) -> Scenes:
         return load_scenes(self.run.datasets[index][0], split, self.geometry.cell, self.run.out / "cache" / str(index))
+
+    def _prompts(self, kind: str) -> Prompts:
+        """Queries alone are a third of a prompt's work: twice as many fit a step."""
+        if kind in ("vector", "zero_shot"):
+            return draw_queries(self.sampler, self.geometry, 2 * self.run.batch, alike=kind == "zero_shot")
+        return draw_prompts(self.sampler, self.geometry, self.run.batch)
 
     def _loss(self, kind: str, prompts: Prompts) -> tuple[Tensor, Tensor | None]:
         """Of the codes, and what else the query's tokens are asked for."""

@@ -43,19 +43,25 @@ def draw_prompts(sampler: SceneSampler, geometry: Geometry, count: int) -> Promp
     return Prompts(canvas, pair, drawn)
 
 
-def draw_queries(sampler: SceneSampler, geometry: Geometry, count: int) -> Prompts:
-    """Queries with their answers, the example's cells white: for batches that show the query alone."""
-    pair, masked = _draw_pairs(sampler, count)
+def draw_queries(sampler: SceneSampler, geometry: Geometry, count: int, *, alike: bool = False) -> Prompts:
+    """Queries with their answers, the example's cells white: for batches that show the query alone.
+
+    `alike`: every pair as often as any other. Where nothing tells the task, the model learns what is asked most: with
+    half of the pairs asking for masks it would paint masks unasked.
+    """
+    pair, masked = _draw_pairs(sampler, count, alike)
     drawn = sampler.draw_with(masked)
     canvas = _white(geometry, count)
     _fill(canvas, pair, geometry, (Quadrant.QUERY, Quadrant.ANSWER), drawn.scene)
     return Prompts(canvas, pair, drawn)
 
 
-def _draw_pairs(sampler: SceneSampler, count: int) -> tuple[Tensor, Tensor]:
+def _draw_pairs(sampler: SceneSampler, count: int, alike: bool = False) -> tuple[Tensor, Tensor]:
     """The number of each row's pair of views, and whether it shows the foreground: [B] both."""
     pairs, weights = task_pairs()
-    pair = torch.multinomial(torch.tensor(weights), count, replacement=True, generator=sampler.generator)
+    pair = torch.multinomial(
+        torch.tensor([1.0] * len(pairs) if alike else weights), count, replacement=True, generator=sampler.generator
+    )
     return pair, torch.tensor([bool(MASKED & set(views)) for views in pairs])[pair]
 
 

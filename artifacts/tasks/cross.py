@@ -34,5 +34,5 @@ CROSS_TASKS: tuple[tuple[View, View], ...] = (
     (picture, blank),
 )
 """(query view, answer view)."""
-CROSS_SHARE = 0.28
+CROSS_SHARE = 0.26
 """How often training draws a cross task, on the scale of `Task.training_share`; they share it equally."""

@@ -11,5 +11,5 @@ TASK = Task(
     description="A gray picture in colour.",
     refinements=("luma",),
     recolour=True,
-    training_share=0.11,
+    training_share=0.08,
 )

@@ -9,5 +9,5 @@ TASK = Task(
     target=picture,
     metric="mse",
     description="The picture again: what the model can paint at best.",
-    training_share=0.04,
+    training_share=0.03,
 )

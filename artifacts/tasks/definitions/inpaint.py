@@ -10,5 +10,5 @@ TASK = Task(
     metric="mse",
     description="The black hole, or what the mask shows, filled in.",
     refinements=("hole",),
-    training_share=0.10,
+    training_share=0.08,
 )

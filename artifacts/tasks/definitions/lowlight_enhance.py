@@ -9,5 +9,5 @@ TASK = Task(
     target=picture,
     metric="mse",
     description="A picture taken in half the light, brightened.",
-    training_share=0.07,
+    training_share=0.05,
 )

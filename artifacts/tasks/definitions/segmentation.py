@@ -10,5 +10,5 @@ TASK = Task(
     metric="iou",
     refinements=("grabcut",),
     description="White where the object is, black elsewhere.",
-    training_share=0.40,
+    training_share=0.50,
 )
