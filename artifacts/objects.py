@@ -26,7 +26,8 @@ _CLIENT: "ClientConfig" = {"timeout": "10s", "connect_timeout": "3s", "allow_htt
 """The endpoint that the operator names says whether it is HTTP."""
 _LOOK_SECONDS: Final = 3
 """Of a watcher's look, which is soon taken again: a connection that is dead must not hold it up for long."""
-_LOOK_CLIENT: "ClientConfig" = {"timeout": f"{_LOOK_SECONDS}s"}
+_LOOK_CLIENT: "ClientConfig" = {"timeout": f"{_LOOK_SECONDS}s", "connect_timeout": "1500ms"}
+"""Beyond a second, after which a packet that was lost is sent again."""
 _LOOK_RETRIES: "RetryConfig" = {"max_retries": 2, "retry_timeout": timedelta(seconds=_LOOK_SECONDS)}
 
 

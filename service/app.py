@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, asynccontextmanager, suppress
 from functools import cached_property, partial
 from importlib.metadata import version
+from math import inf
 from pathlib import Path
 
 from fastapi import FastAPI, Request
@@ -26,6 +27,7 @@ from service.http.fast_path import DirectRoutes
 from service.http.infer_handler import InferHandler
 from service.http.middleware import RequestGuard
 from service.http.problems import from_http_exception, problem
+from service.http.readiness import readiness
 from service.http.routes.infer import infer_routes
 from service.http.routes.operations import operation_routes
 from service.http.routes.page import page_routes
@@ -69,7 +71,7 @@ def create_app(
     metrics = Metrics(about)
     registry, fit = TaskRegistry(settings.slots), Fit(plan)
     calls = StoreCalls(settings.stall_seconds, metrics.store_calls_stuck)
-    watcher = StoreWatcher(store, registry, fit, metrics, calls)
+    watcher = StoreWatcher(store, registry, fit, metrics, calls, settings.stale_seconds or inf)
     watcher.load()
     authenticator = Authenticator(settings)
     pipeline = Pipeline(plan, build, registry, metrics, settings, fit.tower, fork_server)
@@ -116,11 +118,12 @@ def create_app(
     infer = infer_routes(handler, per_request, plan.fingerprint)
     tensors = tensor_routes(handler, per_request)
     app.include_router(infer)
-    app.include_router(v2_routes(handler, about.version))
+    check_ready = readiness(pipeline.batcher, pipeline.status, watcher)
+    app.include_router(v2_routes(handler, check_ready, about.version))
     app.include_router(tensors)
     app.include_router(task_routes(registry, watcher, authenticator))
     app.include_router(teach_routes(jobs, authenticator))
-    app.include_router(operation_routes(pipeline.batcher, pipeline.status, watcher, metrics))
+    app.include_router(operation_routes(check_ready, pipeline.status, metrics))
     app.include_router(page_routes())
     _speak_problem_json(app)
     guard = partial(

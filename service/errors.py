@@ -141,7 +141,7 @@ class NotReady(ServiceError):
     headers: Mapping[str, str] = MappingProxyType({"Retry-After": "5"})
 
     def __init__(self, progress: str = "") -> None:
-        """`progress`: how far an engine is that is being built."""
+        """`progress`: how far an engine is that is being built, or what is waited for."""
         super().__init__()
         self._progress = progress
 

@@ -138,6 +138,9 @@ class Settings(BaseSettings):
     stall_seconds: float = Field(20.0, ge=1)
     """How long the server may stand still before it is ended, for whatever watches it to start another; and how long a
     look at the store may take before it is given up."""
+    stale_seconds: float | None = Field(None, ge=2)
+    """How long the store may be out of sight before /readyz says 503, so that a balancer prefers servers that see it;
+    requests are answered as before. Unset: for ever."""
     teach_jobs: int = Field(4, ge=0, le=100)
     """Teach jobs in hand at once, at most: one is done, the others wait. 0 takes none."""
     drain_notice_seconds: float = Field(3.0, ge=0)

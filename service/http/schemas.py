@@ -96,4 +96,4 @@ class Problem(BaseModel):
     detail: str
     code: str = Field(description="Stable; branch on this one.")
     error: str | None = Field(None, description="The detail again, under /v2.")
-    progress: str | None = Field(None, description="Of /readyz while the engine is built: how far it is.")
+    progress: str | None = Field(None, description="Of /readyz: how far a new engine is, or what is waited for.")

@@ -1,13 +1,14 @@
 """`/v2`: the Open Inference Protocol. Each task is a model; its version is the artifact's hash."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Final
 
 from fastapi import APIRouter, Request, Response
 from starlette.requests import ClientDisconnect
 
 from engine.classification.head import Head
-from service.errors import ClientClosed, NotFound, NotReady
+from service.errors import ClientClosed, NotFound
 from service.http.auth import SECURITY
 from service.http.infer_handler import InferHandler
 from service.http.openapi import PROBLEM
@@ -26,14 +27,10 @@ _SHORT_JSON: Final = 1 << 14
 """Bytes that are read sooner than another thread would begin to; numbers in a longer one would hold up the loop."""
 
 
-def v2_routes(handler: InferHandler, version: str) -> APIRouter:
-    """All but inference. `version` is the server's."""
+def v2_routes(handler: InferHandler, check_ready: Callable[[], None], version: str) -> APIRouter:
+    """All but inference. `check_ready` raises NotReady; `version` is the server's."""
     router = APIRouter(prefix=_PREFIX, tags=[_TAG])
-    registry, batcher = handler.pipeline.registry, handler.pipeline.batcher
-
-    def check_ready() -> None:
-        if not batcher.ready:
-            raise NotReady
+    registry = handler.pipeline.registry
 
     @router.get("", summary="The server")
     async def server() -> ServerMetadata:

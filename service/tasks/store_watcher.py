@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from math import inf
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Final
@@ -28,10 +29,10 @@ from service.tasks.task_info import TaskInfo
 from service.telemetry.metrics import Metrics
 
 log: Final = logging.getLogger("vtv.tasks")
-_LONGEST_PAUSE_SECONDS: Final = 4.0
+_LONGEST_PAUSE_SECONDS: Final = 2.0
 """Between looks at a store that is away: it doubles up to there. A server that only its own cable kept away serves what
 was replaced meanwhile for as long."""
-_UNREAD_SECONDS: Final = 5.0
+_UNREAD_SECONDS: Final = 2.0
 """Until what could not be read is tried again."""
 _NOT_AN_ARTIFACT: Final = "The body is not a valid artifact file. The log says what is wrong with it."
 _UNTRUSTED: Final = "The artifact is not signed by a key that this server trusts."
@@ -56,9 +57,16 @@ class StoreWatcher:
     """A store and the registry that serves it. Belongs to the event loop, which never waits for a file."""
 
     def __init__(
-        self, store: ArtifactStore, registry: TaskRegistry, fit: Fit, metrics: Metrics, calls: StoreCalls
+        self,
+        store: ArtifactStore,
+        registry: TaskRegistry,
+        fit: Fit,
+        metrics: Metrics,
+        calls: StoreCalls,
+        stale_seconds: float = inf,
     ) -> None:
-        self._store = store
+        """After `stale_seconds` without a look that went well the server is stale."""
+        self._store, self._stale_seconds = store, stale_seconds
         self._calls = calls
         self._registry = registry
         self._fit = fit
@@ -69,9 +77,17 @@ class StoreWatcher:
         self._strays: set[str] = set()
         self._was_there = False
         self._failures = 0
-        self.seen = False
-        """Whether the store has ever been seen: before that, nobody knows which tasks there are."""
+        self._seen_at: float | None = None
         self._changing = asyncio.Lock()
+
+    @property
+    def waits_for(self) -> str:
+        """Why what is served may not be what the store holds: it was never seen, or not for too long. Else empty."""
+        if self._seen_at is None:
+            return "waiting for the store"
+        if time.monotonic() - self._seen_at > self._stale_seconds:
+            return f"stale: the store was last seen over {self._stale_seconds:g} s ago"
+        return ""
 
     def load(self) -> None:
         """Take up what the store holds, before there is an event loop to hold up."""
@@ -80,7 +96,7 @@ class StoreWatcher:
         except StoreAway as error:
             seen = error
         self._take_up(seen)
-        if self.seen and not self._registry.names():
+        if self._seen_at is not None and not self._registry.names():
             log.warning("the store holds no task for this server; only one-shot requests can be answered")
 
     async def watch(self) -> None:
@@ -237,7 +253,7 @@ class StoreWatcher:
     def _reached(self) -> None:
         if self._failures:
             log.info("the store is back")
-        self._failures, self.seen = 0, True
+        self._failures, self._seen_at = 0, time.monotonic()
         self._metrics.store_seen(True)
 
     def _publish(self, name: str, content: bytes) -> InstalledTask:

@@ -5,18 +5,22 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 
-from tests.balancer.network import ADDRESS, SERVERS, inside
+from tests.balancer.network import SERVERS, STORE_ADDRESS, inside
 from tests.object_storage.s3_server import BUCKET, environment
 from tests.support import wait_until
 
 CONFIG = Path(__file__).parents[2] / "deploy/haproxy/haproxy.cfg"
 URL = "http://127.0.0.1:8080"
 STORE = f"s3://{BUCKET}/store"
-S3 = f"http://{ADDRESS}:9000"
+S3 = f"http://{STORE_ADDRESS}:9000"
+STALE_SECONDS = 3.0
+"""VTV_STALE_SECONDS of the servers."""
 
 
 class Fleet:
@@ -30,7 +34,7 @@ class Fleet:
 
     def __enter__(self) -> "Fleet":
         os.environ.update(environment(S3))
-        self._run("s3", [sys.executable, "-m", "moto.server", "--host", ADDRESS, "--port", "9000"])
+        self._run("s3", [sys.executable, "-m", "moto.server", "--host", STORE_ADDRESS, "--port", "9000"])
         wait_until(lambda: self._answers(f"{S3}/moto-api/", 200), "the store")
         self._http.put(f"{S3}/{BUCKET}").raise_for_status()
         return self
@@ -48,13 +52,18 @@ class Fleet:
         environ = {name: value for name, value in os.environ.items() if not name.startswith("VTV_")}
         settings = {"HOST": SERVERS[machine], "STORE": STORE, "MODEL": str(self._model), "BACKEND": "eager"}
         settings |= {"DEVICE": "cpu", "ALLOW_UNAUTHENTICATED": "1", "CODEC_PROCESSES": "1", "ADMIN_KEY": "k"}
+        settings |= {"STALE_SECONDS": str(STALE_SECONDS)}
         environ |= {f"VTV_{name}": value for name, value in settings.items()} | {"OMP_NUM_THREADS": "1"}
         with (self._folder / f"{machine}.log").open("ab") as log:
             command = inside(machine, sys.executable, "-m", "tests.balancer.server")
             self._servers[machine] = subprocess.Popen(command, env=environ, stderr=log)
 
     def wait_ready(self, machine: str) -> None:
-        wait_until(lambda: self._answers(f"http://{SERVERS[machine]}:8000/readyz", 200), f"{machine}'s readiness")
+        wait_until(lambda: self.ready(machine), f"{machine}'s readiness")
+
+    def ready(self, machine: str) -> bool:
+        """By its own word."""
+        return self._answers(f"http://{SERVERS[machine]}:8000/readyz", 200)
 
     def kill(self, machine: str) -> None:
         """As a machine that loses power; its codec processes end with it."""
@@ -77,6 +86,16 @@ class Fleet:
             time.sleep(0.2)
             process.send_signal(signal.SIGCONT)
             time.sleep(0.05)
+
+    @contextmanager
+    def store_halted(self) -> Iterator[None]:
+        """It takes connections and answers nobody."""
+        store = self._others[0]
+        store.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            store.send_signal(signal.SIGCONT)
 
     def artifact(self, machine: str, task: str) -> str:
         """Which version a server serves now; empty where it does not answer. From any thread."""

@@ -9,9 +9,12 @@ import asyncio
 import io
 import json
 import re
+import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 from PIL import Image
@@ -59,6 +62,31 @@ class Client:
             if connection.open:
                 return connection
         return await Connection.to(self._url)
+
+
+class Load:
+    """This module as a process, from when it is entered until it is left; then its lines are in `found`."""
+
+    def __init__(self, url: str, task: str, picture: Path, rate: float) -> None:
+        self._command = [sys.executable, "-m", __spec__.name, url, task, str(picture), str(rate)]
+        self.found: list[dict[str, Any]] = []
+
+    def __enter__(self) -> Self:
+        self._process = subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._reader.join()
+        self._process.wait()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        with self._process.stdout as lines:
+            self.found.extend(json.loads(line) for line in lines)
 
 
 async def main(url: str, task: str, picture: bytes, rate: float) -> None:

@@ -1,21 +1,35 @@
 """Machines that are network namespaces, all on one bridge: addresses 10.77.0.x, reachable from none but each other."""
 
+import json
 import os
 import subprocess
 import sys
-from typing import Final
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
 
 RUN: Final = os.environ.setdefault("BALANCER_RUN", str(os.getpid()))
 """Of this process and those that it starts, so that several runs have networks of their own."""
 BALANCER: Final = f"vtv-{RUN}"
 """Where the bridge is, HAProxy, the store and the clients: 10.77.0.1."""
 ADDRESS: Final = "10.77.0.1"
+STORE_ADDRESS: Final = "10.77.0.2"
+"""The store's own, on the same machine, so that it can be hidden."""
 SERVERS: Final = {f"vtv-{RUN}-{letter}": f"10.77.0.{number}" for number, letter in enumerate("abc", start=11)}
 
 
 def inside(machine: str, *command: str) -> list[str]:
     """The command that runs one on a machine."""
     return ["ip", "netns", "exec", machine, *command]
+
+
+def on_balancer(module: str, *words: str) -> dict[str, Any]:
+    """What a module prints there, called with `inside`, a folder that is its own, and these words."""
+    with tempfile.TemporaryDirectory(prefix="vtv-chaos-") as folder:
+        command = inside(BALANCER, sys.executable, "-m", module, "inside", folder, *words)
+        report: dict[str, Any] = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
+        return report
 
 
 def may_make_networks() -> bool:
@@ -34,7 +48,8 @@ class Network:
             _ip("netns", "add", machine)
             _ip("-n", machine, "link", "set", "lo", "up")
         _ip("-n", BALANCER, "link", "add", "bridge", "type", "bridge")
-        _ip("-n", BALANCER, "addr", "add", f"{ADDRESS}/24", "dev", "bridge")
+        for address in (ADDRESS, STORE_ADDRESS):
+            _ip("-n", BALANCER, "addr", "add", f"{address}/24", "dev", "bridge")
         _ip("-n", BALANCER, "link", "set", "bridge", "up")
         for machine, address in SERVERS.items():
             port = _port(machine)
@@ -48,13 +63,20 @@ class Network:
         self._remove()
 
     @staticmethod
-    def cut(machine: str) -> None:
-        """Pull the cable: packets vanish, nobody is told."""
+    @contextmanager
+    def cut_off(machine: str) -> Iterator[None]:
+        """Without its cable: packets vanish, nobody is told."""
         _ip("-n", BALANCER, "link", "set", _port(machine), "nomaster")
+        yield
+        _ip("-n", BALANCER, "link", "set", _port(machine), "master", "bridge")
 
     @staticmethod
-    def mend(machine: str) -> None:
-        _ip("-n", BALANCER, "link", "set", _port(machine), "master", "bridge")
+    @contextmanager
+    def store_hidden(machine: str) -> Iterator[None]:
+        """From one machine, which everyone else still reaches."""
+        _ip("-n", machine, "route", "add", "blackhole", STORE_ADDRESS)
+        yield
+        _ip("-n", machine, "route", "del", "blackhole", STORE_ADDRESS)
 
     @staticmethod
     def _remove() -> None:

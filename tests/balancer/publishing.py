@@ -50,16 +50,21 @@ class Publisher:
         return time.time() - at
 
 
+def ages(done: Sequence[Publish], answered: Sequence[dict[str, Any]]) -> list[float]:
+    """Of answers by a version that was replaced: seconds from then until the request was sent."""
+    replaced = {old.digest: new.at for old, new in pairwise(done)}
+    return [entry["at"] - replaced[entry["artifact"]] for entry in answered if entry["artifact"] in replaced]
+
+
 def report(done: Sequence[Publish], answered: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Of publications and the load's answers: those sent `WITHIN` after a newer version are `old_answers`."""
     delays = [delay for publish in done for delay in publish.served_after.values()]
-    replaced = {old.digest: new.at for old, new in pairwise(done)}
-    ages = [entry["at"] - replaced[entry["artifact"]] for entry in answered if entry["artifact"] in replaced]
+    found = ages(done, answered)
     return {
         "publishes": len(done) - 1,
         "everywhere_within_2_s": sum(max(each.served_after.values(), default=0) <= WITHIN for each in done[1:]),
         "everywhere_after_seconds": round(max(delays), 2),
         "publish_seconds": [[round(it, 2) for it in each.served_after.values()] for each in done[1:]],
-        "old_answers": sum(age > WITHIN for age in ages),
-        "oldest_answer_seconds": round(max(ages, default=0.0), 2),
+        "old_answers": sum(age > WITHIN for age in found),
+        "oldest_answer_seconds": round(max(found, default=0.0), 2),
     }

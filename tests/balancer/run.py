@@ -6,9 +6,7 @@ Prints one JSON object. Needs Linux, root, HAProxy and iproute2. Every packet st
 """
 
 import json
-import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections import Counter
@@ -25,8 +23,8 @@ from engine.checkpoint import save_model
 from engine.model import MaeVqgan
 from engine.runtime import Engine
 from tests.balancer.fleet import STORE, URL, Fleet
-from tests.balancer.load import signature
-from tests.balancer.network import BALANCER, SERVERS, Network, inside
+from tests.balancer.load import Load, signature
+from tests.balancer.network import BALANCER, SERVERS, Network, on_balancer
 from tests.balancer.publishing import Publisher
 from tests.balancer.publishing import report as published_report
 from tests.balancer.server import IMAGE_SECONDS
@@ -43,49 +41,38 @@ CLOSE = 3
 
 
 def main(minutes: float, load: float = LOAD) -> dict[str, Any]:
-    with tempfile.TemporaryDirectory(prefix="vtv-chaos-") as name, Network():
-        words = ["-m", "tests.balancer.run", "inside", name, str(minutes * 60), str(load)]
-        command = inside(BALANCER, sys.executable, *words)
-        ended = subprocess.run(command, stdout=subprocess.PIPE, check=True)
-        report: dict[str, Any] = json.loads(ended.stdout)
-        return report
+    with Network():
+        return on_balancer("tests.balancer.run", str(minutes * 60), str(load))
 
 
-def run(folder: Path, seconds: float, load: float) -> dict[str, Any]:
-    """On the balancer's machine."""
-    picture = folder / "picture.jpg"
+def made(folder: Path, count: int) -> tuple[Path, Path, list[Path]]:
+    """A picture, a model, and versions of the task."""
+    picture, model = folder / "picture.jpg", folder / "model"
     picture.write_bytes(photo(seed=1))
     torch.manual_seed(7)
-    model = folder / "model"
     fingerprint = save_model(MaeVqgan(TINY), model)
-    versions = [folder / f"{seed}.safetensors" for seed in range(PUBLISHES + 1)]
+    versions = [folder / f"{seed}.safetensors" for seed in range(count)]
     for seed, path in enumerate(versions):
         make_artifact(path, TASK, fingerprint, seed)
+    return picture, model, versions
+
+
+def run(folder: Path, seconds: float, share: float) -> dict[str, Any]:
+    """On the balancer's machine."""
+    picture, model, versions = made(folder, PUBLISHES + 1)
     expected = answers(model, versions, picture)
     with Fleet(model, folder) as fleet:
         store = open_store(STORE)
         publisher = Publisher(fleet, store, TASK, store.publish(versions[0]).hash)
         fleet.start()
-        rate = load * capacity(picture)
-        loader = subprocess.Popen(
-            [sys.executable, "-m", "tests.balancer.load", URL, TASK, str(picture), str(rate)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
-        lines: list[bytes] = []
-        reader = threading.Thread(target=lambda: lines.extend(loader.stdout or []))
-        reader.start()
-        publishing = threading.Thread(target=publisher.run, args=(versions[1:], seconds))
-        publishing.start()
-        happened = disturb(fleet, seconds)
-        publishing.join()
-        assert loader.stdin is not None
-        loader.stdin.close()
-        reader.join()
-        loader.wait()
-    found = [json.loads(line) for line in lines]
-    still = [entry for entry in found if "late" in entry]
-    asked = [entry for entry in found if "status" in entry]
+        rate = share * capacity(picture)
+        with Load(URL, TASK, picture, rate) as load:
+            publishing = threading.Thread(target=publisher.run, args=(versions[1:], seconds))
+            publishing.start()
+            happened = disturb(fleet, seconds)
+            publishing.join()
+    still = [entry for entry in load.found if "late" in entry]
+    asked = [entry for entry in load.found if "status" in entry]
     counted = [entry for entry in asked if not any(_during(entry, gap) for gap in still)]
     published = published_report(publisher.done, [entry for entry in counted if entry["status"] == 200])
     return (
@@ -117,13 +104,9 @@ def answers(model: Path, versions: list[Path], picture: Path) -> dict[str, list[
 
 def capacity(picture: Path) -> float:
     """Requests a second at best: what comes through when half as many more are sent than the accelerators can take."""
-    sent = 1.5 * len(SERVERS) / IMAGE_SECONDS
-    command = [sys.executable, "-m", "tests.balancer.load", URL, TASK, str(picture), str(sent)]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    time.sleep(8)
-    out, _ = process.communicate()
-    found = [json.loads(line) for line in out.splitlines()]
-    ends = sorted(entry["at"] + entry["seconds"] for entry in found if entry.get("status") == 200)
+    with Load(URL, TASK, picture, 1.5 * len(SERVERS) / IMAGE_SECONDS) as load:
+        time.sleep(8)
+    ends = sorted(entry["at"] + entry["seconds"] for entry in load.found if entry.get("status") == 200)
     kept = ends[len(ends) // 4 :]
     return (len(kept) - 1) / (kept[-1] - kept[0])
 
@@ -147,10 +130,9 @@ def disturb(fleet: Fleet, seconds: float) -> list[str]:
         fleet.start_server(machine)
         fleet.wait_ready(machine)
     until(0.4)
-    Network.cut(third)
-    note(f"{third} cut off")
-    time.sleep(pause)
-    Network.mend(third)
+    with Network.cut_off(third):
+        note(f"{third} cut off")
+        time.sleep(pause)
     until(0.55)
     note(f"{first} slow")
     fleet.slow(first, pause)

@@ -15,7 +15,7 @@ from service.telemetry.metrics import BuildInfo, Metrics
 from tests.object_storage.faults import Fault, FaultyProxy
 from tests.object_storage.s3_server import S3Server
 from tests.one_model import OneModel
-from tests.support import make_artifact
+from tests.support import make_artifact, wait_until
 
 
 class Watched:
@@ -144,7 +144,24 @@ def test_before_the_store_was_seen_the_watcher_says_so(store: ObjectStore, proxy
     metrics = Metrics(BuildInfo("1", "m", "cpu", "eager"))
     watcher = StoreWatcher(store, TaskRegistry(4), OneModel(), metrics, StoreCalls(20, lambda count: None))
     watcher.load()
-    assert not watcher.seen
+    assert watcher.waits_for == "waiting for the store"
     proxy.heal()
     asyncio.run(watcher.sync())
-    assert watcher.seen
+    assert not watcher.waits_for
+
+
+def test_a_store_that_is_out_of_sight_for_too_long_makes_a_server_stale(watched: Watched, proxy: FaultyProxy) -> None:
+    """Until a look goes well again; where nothing was said, however long it takes."""
+    calls = StoreCalls(20, lambda count: None)
+    impatient = StoreWatcher(watched.store, watched.registry, OneModel(), watched.metrics, calls, stale_seconds=0.5)
+    impatient.load()
+    assert not impatient.waits_for
+    proxy.always = "gone"
+    wait_until(lambda: impatient.waits_for == "stale: the store was last seen over 0.5 s ago", "staleness")
+    asyncio.run(impatient.sync())
+    assert impatient.waits_for
+    assert watched.sync() == {"identity": watched.first}
+    assert not watched.watcher.waits_for
+    proxy.heal()
+    asyncio.run(impatient.sync())
+    assert not impatient.waits_for
