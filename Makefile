@@ -37,8 +37,8 @@ serve: setup $(COMPILED)  ## run the server on http://127.0.0.1:8000
 	$(BIN)/vtv serve
 
 # What needs a tool that is missing is skipped; the last lines name the tool and the command that brings it.
-# Many of them wait: three processes keep two cores busy.
-test: PROCESSES := 3
+# Many tests wait: three processes keep two cores busy.
+test test-slow: PROCESSES := 3
 test: setup  ## run the tests that take minutes
 	@echo "The tests marked slow are left out: make test-all"
 	$(PYTEST) -m 'not slow and not gpu'
