@@ -26,5 +26,9 @@ class StoreAway(OfflineError):
     """A store or object storage cannot be reached, or does not give what it holds; it may later."""
 
 
+class BlobLost(StoreAway):
+    """A name in a store means a blob that the store lacks or gives damaged: as it does to everybody."""
+
+
 class TrainingError(OfflineError):
     """Training cannot start or go on."""

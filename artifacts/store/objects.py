@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from artifacts.errors import StoreAway
+from artifacts.errors import BlobLost
 from artifacts.objects import Held, Objects
 from artifacts.store.base import RETIRED, ArtifactStore, Entry, Look, PublishedMeanwhile, blob_path, digest_of
 from artifacts.store.file import check_name, is_name
@@ -48,9 +48,9 @@ class ObjectStore(ArtifactStore):
     def blob(self, digest: str) -> Iterator[Path]:
         held = self._objects.get(blob_path(digest))
         if held is None:
-            raise StoreAway(f"{self} lacks the blob {digest[:12]}")
+            raise BlobLost(f"{self} lacks the blob {digest[:12]}")
         if _hash(held.content) != digest:
-            raise StoreAway(f"{self} gave a damaged blob {digest[:12]}")
+            raise BlobLost(f"{self} gave a damaged blob {digest[:12]}")
         with TemporaryDirectory(prefix="vtv-") as folder:
             path = Path(folder) / f"{digest}.safetensors"
             path.write_bytes(held.content)

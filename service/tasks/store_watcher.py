@@ -18,7 +18,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Final
 
-from artifacts.errors import ArtifactError, StoreAway
+from artifacts.errors import ArtifactError, BlobLost, StoreAway
 from artifacts.store.base import ArtifactStore, NoStoreYet, PublishedMeanwhile, RetiredTask, load_any
 from service.errors import Conflict, InvalidRequest, ServiceError, UnknownTask
 from service.tasks.fit import Fit
@@ -50,7 +50,9 @@ class Findings:
     refused: dict[str, str] = field(default_factory=dict)
     retired: set[str] = field(default_factory=set)
     unread: dict[str, str] = field(default_factory=dict)
-    """The store did not give them; they are tried again."""
+    """The store did not give them; they are tried again. Empty words: it is not yet time to."""
+    hidden: set[str] = field(default_factory=set)
+    """Of the unread, those that the store may well give to others."""
 
 
 class StoreWatcher:
@@ -65,7 +67,7 @@ class StoreWatcher:
         calls: StoreCalls,
         stale_seconds: float = inf,
     ) -> None:
-        """After `stale_seconds` without a look that went well the server is stale."""
+        """The server is stale when, for `stale_seconds`, no look began that showed all that the store holds."""
         self._store, self._stale_seconds = store, stale_seconds
         self._calls = calls
         self._registry = registry
@@ -73,6 +75,7 @@ class StoreWatcher:
         self._metrics = metrics
         self._marks: dict[str, str] = {}
         self._retry_at: dict[str, float] = {}
+        self._hidden: set[str] = set()
         self._missing: set[str] = set()
         self._strays: set[str] = set()
         self._was_there = False
@@ -91,11 +94,12 @@ class StoreWatcher:
 
     def load(self) -> None:
         """Take up what the store holds, before there is an event loop to hold up."""
+        began = time.monotonic()
         try:
             seen = self._calls.run_here(self._look)
         except StoreAway as error:
             seen = error
-        self._take_up(seen)
+        self._take_up(seen, began)
         if self._seen_at is not None and not self._registry.names():
             log.warning("the store holds no task for this server; only one-shot requests can be answered")
 
@@ -111,11 +115,12 @@ class StoreWatcher:
     async def sync(self) -> None:
         """Take up what has changed in the store."""
         async with self._changing:
+            began = time.monotonic()
             try:
                 seen = await self._calls.run(self._look)
             except StoreAway as error:
                 seen = error
-            self._take_up(seen)
+            self._take_up(seen, began)
 
     async def install(self, name: str, content: bytes) -> tuple[TaskInfo, bool]:
         """Publish an artifact file under `name` and serve it. The task, and whether it is new.
@@ -167,6 +172,8 @@ class StoreWatcher:
                 findings.retired.add(name)
             except StoreAway as error:
                 findings.unread[name] = str(error)
+                if not isinstance(error, BlobLost):
+                    findings.hidden.add(name)
             except Exception as error:  # whatever a hostile file provokes, the service goes on
                 findings.refused[name] = str(error) or type(error).__name__
         return findings
@@ -189,13 +196,15 @@ class StoreWatcher:
         with self._calls.unhurried():  # an image tower may have to be compiled
             self._fit.prepare(task.content)
 
-    def _take_up(self, seen: Findings | StoreAway | None) -> None:
+    def _take_up(self, seen: Findings | StoreAway | None, began: float) -> None:
         if isinstance(seen, StoreAway):
             self._failed(seen)
             return
         self._reached()
         if seen is not None:
             self._apply(seen)
+        if not self._hidden or self._seen_at is None:
+            self._seen_at = began
 
     def _apply(self, findings: Findings) -> None:
         served = self._registry.names()
@@ -212,7 +221,7 @@ class StoreWatcher:
         for name in findings.retired & set(served):
             self._remove(name)
             log.info("task %s: retired", name)
-        self._note_unread(findings.unread)
+        self._note_unread(findings)
         self._note_missing(set(self._registry.names()) - findings.marks.keys())
         self._marks = {name: mark for name, mark in findings.marks.items() if name not in findings.unread}
 
@@ -220,7 +229,9 @@ class StoreWatcher:
         self._registry.remove(name)
         self._metrics.task_retired(name)
 
-    def _note_unread(self, unread: dict[str, str]) -> None:
+    def _note_unread(self, findings: Findings) -> None:
+        unread, waiting = findings.unread, {name for name, why in findings.unread.items() if not why}
+        self._hidden = findings.hidden | self._hidden & waiting
         for name, why in unread.items():
             if why:
                 self._metrics.store_failed()
@@ -253,7 +264,7 @@ class StoreWatcher:
     def _reached(self) -> None:
         if self._failures:
             log.info("the store is back")
-        self._failures, self._seen_at = 0, time.monotonic()
+        self._failures = 0
         self._metrics.store_seen(True)
 
     def _publish(self, name: str, content: bytes) -> InstalledTask:

@@ -1,7 +1,9 @@
 """The store, three servers and HAProxy as processes on the machines of `network`. Used from the balancer's machine."""
 
+import csv
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -19,6 +21,8 @@ CONFIG = Path(__file__).parents[2] / "deploy/haproxy/haproxy.cfg"
 URL = "http://127.0.0.1:8080"
 STORE = f"s3://{BUCKET}/store"
 S3 = f"http://{STORE_ADDRESS}:9000"
+STATISTICS = "127.0.0.1", 9999
+"""Where HAProxy tells of itself."""
 STALE_SECONDS = 3.0
 """VTV_STALE_SECONDS of the servers."""
 
@@ -36,7 +40,7 @@ class Fleet:
         os.environ.update(environment(S3))
         self._run("s3", [sys.executable, "-m", "moto.server", "--host", STORE_ADDRESS, "--port", "9000"])
         wait_until(lambda: self._answers(f"{S3}/moto-api/", 200), "the store")
-        self._http.put(f"{S3}/{BUCKET}").raise_for_status()
+        self._http.put(f"{S3}/{BUCKET}", timeout=60).raise_for_status()
         return self
 
     def start(self) -> None:
@@ -96,6 +100,14 @@ class Fleet:
             yield
         finally:
             store.send_signal(signal.SIGCONT)
+
+    def ready_by_balancer(self) -> int:
+        """How many servers HAProxy's own checks find ready."""
+        with socket.create_connection(STATISTICS, timeout=1) as asking:
+            asking.sendall(b"show stat\n")
+            lines = asking.makefile().read().removeprefix("# ").splitlines()
+        [backend] = [row for row in csv.DictReader(lines) if (row["pxname"], row["svname"]) == ("servers", "BACKEND")]
+        return int(backend["act"])
 
     def artifact(self, machine: str, task: str) -> str:
         """Which version a server serves now; empty where it does not answer. From any thread."""

@@ -8,12 +8,13 @@ Prints one JSON object. Needs what `run` needs.
 
 import json
 import sys
+import threading
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from artifacts.store.open import open_store
 from tests.balancer.fleet import STORE, URL, Fleet
@@ -24,6 +25,7 @@ from tests.balancer.run import TASK, made
 from tests.support import wait_until
 
 RATE: Final = 20.0
+GLANCE_SECONDS: Final = 0.1
 AFTERWARDS: Final = 5.0
 
 
@@ -55,7 +57,7 @@ def run(folder: Path) -> dict[str, Any]:
         done = [publish(versions[0])]
         fleet.start()
         for (name, (trouble, seconds)), path in zip(troubles.items(), versions[1:], strict=True):
-            with Load(URL, TASK, picture, RATE) as load:
+            with Load(URL, TASK, picture, RATE) as load, Readiness(fleet) as readiness:
                 with trouble():
                     time.sleep(seconds / 4)
                     done.append(publish(path))
@@ -64,22 +66,54 @@ def run(folder: Path) -> dict[str, Any]:
                 wait_until(lambda: fleet.artifact(machine, TASK) == done[-1].digest, "the new version")
                 seen = time.time() - ended
                 time.sleep(AFTERWARDS)
-            report[name] = told(load, done) | {"machine_sees_it_after": round(seen, 2)}
-        with Load(URL, TASK, picture, RATE) as load, fleet.store_halted():
+            report[name] = told(load, done, readiness) | {"machine_sees_it_after": round(seen, 2)}
+        with Load(URL, TASK, picture, RATE) as load, Readiness(fleet) as readiness, fleet.store_halted():
             time.sleep(10)
             ready = sum(fleet.ready(each) for each in SERVERS)
-        report["store halted for 10 s"] = told(load, done) | {"ready": ready}
+        report["store halted for 10 s"] = told(load, done, readiness) | {"ready": ready}
     return report
 
 
-def told(load: Load, done: list[Publish]) -> dict[str, Any]:
-    """Of a load's answers; the oldest is that many seconds after a newer version was published."""
+class Readiness:
+    """When the balancer found no server ready, for as long as the context lasts: then all that live are asked."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self._fleet, self._none = fleet, list[float]()
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def none_at(self, at: float) -> bool:
+        """Whether it was so at a time or at the glances beside it."""
+        return any(abs(at - glance) < 3 * GLANCE_SECONDS for glance in self._none)
+
+    def _run(self) -> None:
+        while not self._ended.wait(GLANCE_SECONDS):
+            at = time.time()
+            if not self._fleet.ready_by_balancer():
+                self._none.append(at)
+
+
+def told(load: Load, done: list[Publish], readiness: Readiness) -> dict[str, Any]:
+    """Of a load's answers; the oldest is that many seconds after a newer version was published.
+
+    It is sought among those sent while a server was ready; `none_ready` counts the others.
+    """
     asked = [entry for entry in load.found if "status" in entry]
     good = [entry for entry in asked if entry["status"] == 200]
-    found = ages(done, good)
+    promised = [entry for entry in good if not readiness.none_at(entry["at"])]
+    found = ages(done, promised)
     return {
         "requests": len(asked),
         "failed": len(asked) - len(good),
+        "none_ready": len(good) - len(promised),
         "slowest_seconds": round(max(entry["seconds"] for entry in good), 2),
         "oldest_seconds": round(max(found, default=0.0), 2),
         "old_answers": sum(age > WITHIN for age in found),

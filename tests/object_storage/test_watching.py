@@ -2,10 +2,12 @@
 
 import asyncio
 import logging
+import time
 from pathlib import Path
 
 import pytest
 
+from artifacts.store.base import Look
 from artifacts.store.objects import ObjectStore
 from service.tasks import store_watcher
 from service.tasks.registry import TaskRegistry
@@ -150,11 +152,16 @@ def test_before_the_store_was_seen_the_watcher_says_so(store: ObjectStore, proxy
     assert not watcher.waits_for
 
 
+def impatient_watcher(watched: Watched) -> StoreWatcher:
+    calls = StoreCalls(20, lambda count: None)
+    watcher = StoreWatcher(watched.store, watched.registry, OneModel(), watched.metrics, calls, stale_seconds=0.5)
+    watcher.load()
+    return watcher
+
+
 def test_a_store_that_is_out_of_sight_for_too_long_makes_a_server_stale(watched: Watched, proxy: FaultyProxy) -> None:
     """Until a look goes well again; where nothing was said, however long it takes."""
-    calls = StoreCalls(20, lambda count: None)
-    impatient = StoreWatcher(watched.store, watched.registry, OneModel(), watched.metrics, calls, stale_seconds=0.5)
-    impatient.load()
+    impatient = impatient_watcher(watched)
     assert not impatient.waits_for
     proxy.always = "gone"
     wait_until(lambda: impatient.waits_for == "stale: the store was last seen over 0.5 s ago", "staleness")
@@ -165,3 +172,49 @@ def test_a_store_that_is_out_of_sight_for_too_long_makes_a_server_stale(watched:
     proxy.heal()
     asyncio.run(impatient.sync())
     assert not impatient.waits_for
+
+
+def test_who_sees_that_a_task_changed_but_cannot_read_it_grows_stale(watched: Watched, proxy: FaultyProxy) -> None:
+    """It would answer by what was replaced while others have the new version."""
+    watcher = impatient_watcher(watched)
+    watched.publish("identity", 2)
+    proxy.always, proxy.only = "truncate", "tasks/identity"
+
+    def stale_though_it_looks() -> bool:
+        asyncio.run(watcher.sync())
+        return watcher.waits_for.startswith("stale")
+
+    wait_until(stale_though_it_looks, "staleness")
+    assert watched.sample("vtv_store_up") == 1
+    proxy.heal()
+    watcher._retry_at.clear()
+    asyncio.run(watcher.sync())
+    assert not watcher.waits_for
+
+
+def test_a_blob_that_the_store_has_lost_makes_nobody_stale(watched: Watched, proxy: FaultyProxy) -> None:
+    """Nobody can read it: all servers would be stale for good."""
+    watcher = impatient_watcher(watched)
+    second = watched.publish("identity", 2)
+    watched.store.take_out(f"blobs/{second}.safetensors")
+    began = time.monotonic()
+    while time.monotonic() < began + 0.7:
+        asyncio.run(watcher.sync())
+    assert not watcher.waits_for
+    assert watched.sample("vtv_store_failures_total") == 1
+
+
+def test_a_look_that_took_long_shows_the_store_as_it_was_when_it_began(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watcher = impatient_watcher(watched)
+    look = watcher._store.look
+
+    def slow_look() -> Look:
+        seen = look()
+        time.sleep(0.6)
+        return seen
+
+    monkeypatch.setattr(watcher._store, "look", slow_look)
+    asyncio.run(watcher.sync())
+    assert watcher.waits_for.startswith("stale")
