@@ -80,7 +80,7 @@ def create_app(
     tower = settings.tower if isinstance(settings.tower, Path) else None
     teacher = Teacher(settings.model, tower, plan.device.type, settings.max_pixels)
     jobs = TeachJobs(teacher, watcher.install, settings.teach_jobs, metrics)
-    metrics.observe(pipeline.batcher, registry.slots)
+    metrics.observe(pipeline.batcher, registry.slots, registry.faulty)
 
     sinks: list[Callable[[Record], None]] = [log_request]
     cleanup = ExitStack()

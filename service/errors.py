@@ -27,6 +27,17 @@ class ServiceError(Exception):
         return {}
 
 
+class FaultyTask(ServiceError):
+    """Not 503: it would be sent again, and to servers that have the same version."""
+
+    def __init__(self, task: str) -> None:
+        """`task` is an installed one's name."""
+        super().__init__(
+            f"Task {task} is out of service: its version is faulty, and paints the same whatever the picture. "
+            "Publishing another version brings it back."
+        )
+
+
 class InvalidRequest(ServiceError):
     status = 400
     code = "invalid_request"

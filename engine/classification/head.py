@@ -14,6 +14,8 @@ from engine.errors import EngineError
 
 UNIT_TOLERANCE = 1e-4
 """How far a stored row's norm may be from 1."""
+LARGEST_SCALE = 1e6
+"""Ten thousand times CLIP's; far beyond it float32 would have no number for scaled cosines."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +33,8 @@ class Head:
 
     def __post_init__(self) -> None:
         check_labels(self.labels, self.matrix)
-        if not 0 < self.scale < float("inf"):
-            raise EngineError(f"a head's scale must be finite and above 0, not {self.scale}")
+        if not 0 < self.scale <= LARGEST_SCALE:
+            raise EngineError(f"a head's scale must be finite, above 0 and at most {LARGEST_SCALE:g}, not {self.scale}")
         wrong = ~((self.matrix.norm(dim=1) - 1).abs() <= UNIT_TOLERANCE)  # true of NaN as well
         if bool(wrong.any()):
             label = self.labels[int(wrong.nonzero()[0])]

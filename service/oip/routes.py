@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
 from starlette.requests import ClientDisconnect
@@ -31,6 +31,7 @@ def v2_routes(handler: InferHandler, check_ready: Callable[[], None], version: s
     """All but inference. `check_ready` raises NotReady; `version` is the server's."""
     router = APIRouter(prefix=_PREFIX, tags=[_TAG])
     registry = handler.pipeline.registry
+    unready: dict[int | str, dict[str, Any]] = dict.fromkeys((404, 500, 503), PROBLEM)
 
     @router.get("", summary="The server")
     async def server() -> ServerMetadata:
@@ -66,12 +67,11 @@ def v2_routes(handler: InferHandler, check_ready: Callable[[], None], version: s
             outputs=outputs,
         )
 
-    @router.get("/models/{task}/ready", summary="A task is installed", responses={404: PROBLEM, 503: PROBLEM})
-    @router.get(
-        f"/models/{{task}}{_VERSION}/ready", summary="A version is served", responses={404: PROBLEM, 503: PROBLEM}
-    )
+    @router.get("/models/{task}/ready", summary="A task is installed and in service", responses=unready)
+    @router.get(f"/models/{{task}}{_VERSION}/ready", summary="A version is served", responses=unready)
     async def model_ready(task: str, version: str = "") -> ModelReady:
         _check_version(registry, task, version)
+        registry.served(task)
         check_ready()
         return ModelReady(name=task)
 

@@ -7,8 +7,6 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Final
 
-import numpy as np
-
 from engine.classification.head import Head
 from engine.runner import Progress
 from engine.task_vector import AnswerSettings, TaskVector
@@ -22,20 +20,19 @@ from service.batching.tower import TowerLoader
 from service.codec.spec import Square
 from service.codec.workers.fork_server import ForkServer
 from service.codec.workers.pool import CodecPool
-from service.errors import ClientClosed, DeadlineExceeded, InvalidImage, NotReady, QueueFull, ServiceError
+from service.errors import ClientClosed, DeadlineExceeded, NotReady, QueueFull, ServiceError
 from service.memory import settle
 from service.pipeline.call import Call, Classified, Outcome, Painted
 from service.pipeline.interruption import Interruption
 from service.pipeline.options import check_classifying, painting_settings
 from service.pipeline.request_run import AnswerT, ClassifyingRun, PaintingRun, RequestRun
+from service.pipeline.slot_check import NO_SLOT, SlotChecks
 from service.settings import Settings
 from service.tasks.installed import InstalledTask
 from service.tasks.registry import TaskRegistry
 from service.telemetry.metrics import DropReason, Metrics
 from service.telemetry.timing import Timing
 
-_NO_SLOT: Final = 0
-_FEATURELESS: Final = "The image tower finds nothing in an image that could be compared with the classes."
 _DROPPED: Final[Mapping[type[BaseException], DropReason]] = {
     DeadlineExceeded: "deadline",
     ClientClosed: "disconnected",
@@ -43,10 +40,6 @@ _DROPPED: Final[Mapping[type[BaseException], DropReason]] = {
 _NICER: Final = 5
 """Codec processes beside an engine elsewhere: what decodes more than is computed, or holds up who answers, helps
 nobody. Where the engine computes on the same processor, an answer that only has to be encoded would wait for it."""
-
-
-def _nothing() -> None:
-    """There is no slot to write again."""
 
 
 class Pipeline:
@@ -92,6 +85,8 @@ class Pipeline:
             settle,
             settings.images_per_client(plan.max_batch),
         )
+        tower_side = self.square.side if self.square else 0
+        self._slot_checks = SlotChecks(self.batcher, registry, metrics, plan.geometry, tower_side)
         self.supervisor: Final = Supervisor(self.batcher, failed, self._build, metrics.engine_restarted)
         self.checks: Final = OverdueBatch(self.batcher), OverdueRebuild(self.supervisor)
         """For a watchdog."""
@@ -138,7 +133,7 @@ class Pipeline:
         Images of one `client` wait behind each other, those of several take turns. Raises the ServiceError that ended
         it. Cancelled, nothing more of it is computed.
         """
-        task = self.registry.task(call.options.task) if call.options.task else None
+        task = self.registry.served(call.options.task) if call.options.task else None
         try:
             if task is not None and isinstance(task.content, Head):
                 return await self._classified(call, client, task, task.content, interruption)
@@ -154,8 +149,8 @@ class Pipeline:
         settings, deadline = painting_settings(stored, call), interruption.deadline
         with self._admitted(call, client, task) as (ticket, slot):
             parts = self._codecs, self.batcher, self._metrics
-            rewrite = partial(self.batcher.write, slot, task.content) if task else _nothing
-            run = PaintingRun(*parts, call, ticket, slot, deadline, settings=settings, rewrite=rewrite)
+            is_bad = partial(self._slot_checks.is_bad, task=task)
+            run = PaintingRun(*parts, call, ticket, slot, deadline, is_bad, settings=settings)
             answers = await self._finished(run, interruption)
         return Painted([answer for answer, _ in answers], Timing.longest(timing for _, timing in answers), task)
 
@@ -166,11 +161,10 @@ class Pipeline:
         assert self.square is not None  # or the task would not have been installed
         with self._admitted(call, client, task) as (ticket, slot):
             parts = self._codecs, self.batcher, self._metrics
-            run = ClassifyingRun(*parts, call, ticket, slot, interruption.deadline, square=self.square)
+            is_bad = partial(self._slot_checks.is_bad, task=task)
+            run = ClassifyingRun(*parts, call, ticket, slot, interruption.deadline, is_bad, square=self.square)
             answers = await self._finished(run, interruption)
         scores = [row[: len(head.labels)] for row, _ in answers]
-        if not all(np.isfinite(row).all() for row in scores):
-            raise InvalidImage(_FEATURELESS)
         return Classified(scores, head.labels, head.tower, Timing.longest(timing for _, timing in answers), task)
 
     @contextmanager
@@ -179,7 +173,7 @@ class Pipeline:
         ticket = self.batcher.admit(len(call.images), client)
         try:
             if task is None:
-                yield ticket, _NO_SLOT
+                yield ticket, NO_SLOT
             else:
                 with self.registry.pinned(task, self.batcher.write) as slot:
                     yield ticket, slot

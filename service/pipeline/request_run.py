@@ -7,12 +7,13 @@ everything cancelled that was not begun: its pictures are forgotten, and nothing
 """
 
 import asyncio
-import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Final, Generic, TypeVar
+
+import numpy as np
 
 from engine.runner import Row
 from engine.task_vector import AnswerSettings
@@ -22,14 +23,13 @@ from service.codec.codec import EncodedAnswer
 from service.codec.spec import ImageSpec, Square
 from service.codec.workers.pool import CodecPool
 from service.codec.workers.process import CodecJob
-from service.errors import ServiceError
-from service.pipeline.answer_check import is_bad
+from service.errors import InvalidImage, ServiceError
 from service.pipeline.call import Call
 from service.telemetry.metrics import Metrics
 from service.telemetry.timing import Timing
 
-log: Final = logging.getLogger("vtv.pipeline")
 AnswerT = TypeVar("AnswerT")
+_FEATURELESS: Final = "The image tower finds nothing in an image that could be compared with the classes."
 
 
 @dataclass(slots=True, eq=False)
@@ -45,6 +45,8 @@ class RequestRun(ABC, Generic[AnswerT]):
     """Where its task lies in the bank."""
     deadline: float
     """time.monotonic() seconds."""
+    is_bad: Callable[[Row, Job], Awaitable[bool]]
+    """Whether what the engine made of a job is no answer, and not for its picture's sake."""
     jobs: list[Job] = field(init=False, default_factory=list)
 
     async def answers(self) -> list[tuple[AnswerT, Timing]]:
@@ -68,7 +70,10 @@ class RequestRun(ABC, Generic[AnswerT]):
             task = self.call.options.task or ""
             job = Job(self.ticket, decoded.program, decoded.pixels, self.slot, task, self.deadline)
             self.jobs.append(job)
-            answer = await self.encoded(image, job, await self.batcher.infer(job))
+            row = await self.batcher.infer(job)
+            if await self.is_bad(row, job):
+                raise ServiceError
+            answer = await self.encoded(image, row)
         finally:
             self.codecs.forget(image)
         timing = Timing(
@@ -85,7 +90,7 @@ class RequestRun(ABC, Generic[AnswerT]):
         """What is asked of the codec for an image."""
 
     @abstractmethod
-    async def encoded(self, image: CodecJob, job: Job, row: Row) -> AnswerT:
+    async def encoded(self, image: CodecJob, row: Row) -> AnswerT:
         """What the engine said of an image, as it is answered. Raises ServiceError."""
 
     @property
@@ -99,22 +104,13 @@ class PaintingRun(RequestRun[EncodedAnswer]):
     """Answers with pictures."""
 
     settings: AnswerSettings = field(kw_only=True)
-    rewrite: Callable[[], None] = field(kw_only=True)
-    """Writes its task into its slot again, whose values may have gone bad in memory."""
 
     def spec(self, index: int) -> ImageSpec:
         call, options = self.call, self.call.options
         image, mask = call.images[index], call.masks[index] if call.masks else None
         return ImageSpec(image, call.example, mask, options.size, options.format, call.encoded, self.settings)
 
-    async def encoded(self, image: CodecJob, job: Job, row: Row) -> EncodedAnswer:
-        if is_bad(row, job.pixels):
-            log.error(
-                "task %s: the engine painted one colour, whatever the picture shows", job.task or "of the request"
-            )
-            self.metrics.bad_answer()
-            self.rewrite()
-            raise ServiceError
+    async def encoded(self, image: CodecJob, row: Row) -> EncodedAnswer:
         return await self.codecs.encode(image, row)
 
 
@@ -127,7 +123,9 @@ class ClassifyingRun(RequestRun[Row]):
     def spec(self, index: int) -> ImageSpec:
         return ImageSpec(self.call.images[index], None, None, "native", "png", False, _UNREFINED, self.square)
 
-    async def encoded(self, image: CodecJob, job: Job, row: Row) -> Row:
+    async def encoded(self, image: CodecJob, row: Row) -> Row:
+        if not np.isfinite(row).all():
+            raise InvalidImage(_FEATURELESS)
         return row
 
 

@@ -136,7 +136,7 @@ class Metrics:
             "vtv_codec_restarts", "Codec processes that died and were replaced.", registry=self.registry
         )
         self._bad_answers = Counter(
-            "vtv_bad_answers", "Answers of one colour to pictures of several: 500.", registry=self.registry
+            "vtv_bad_answers", "Answers that were none, whatever the picture: 500.", registry=self.registry
         )
 
         self._jobs = Counter("vtv_jobs", "Teach jobs that are over.", ["outcome"], registry=self.registry)
@@ -156,9 +156,9 @@ class Metrics:
         for outcome in ("done", "failed", "cancelled"):
             self._jobs.labels(outcome)
 
-    def observe(self, queue: QueueState, slots: SlotTable) -> None:
-        """Report the state of these two at every scrape."""
-        self.registry.register(_Snapshot(self, queue, slots))
+    def observe(self, queue: QueueState, slots: SlotTable, faulty: Sized) -> None:
+        """Report the state of these at every scrape; `faulty` are the tasks out of service."""
+        self.registry.register(_Snapshot(self, queue, slots, faulty))
 
     def engine_built(self, backend: str, runtime: str, passed_over: int) -> None:
         """What computes from now on."""
@@ -247,10 +247,11 @@ class Metrics:
 class _Snapshot(Collector):
     """State that lives elsewhere, read when scraped."""
 
-    def __init__(self, metrics: Metrics, queue: QueueState, slots: SlotTable) -> None:
+    def __init__(self, metrics: Metrics, queue: QueueState, slots: SlotTable, faulty: Sized) -> None:
         self._metrics = metrics
         self._queue = queue
         self._slots = slots
+        self._faulty = faulty
 
     def collect(self) -> Iterator[Metric]:
         queue, slots, build = self._queue, self._slots, self._metrics.build
@@ -265,6 +266,7 @@ class _Snapshot(Collector):
         yield bank
         yield CounterMetricFamily("vtv_bank_installs", "Tasks written to the bank.", slots.installs)
         yield CounterMetricFamily("vtv_bank_evictions", "Tasks overwritten.", slots.evictions)
+        yield _gauge("vtv_tasks_faulty", "Tasks out of service, as their version is faulty.", len(self._faulty))
         yield _gauge("vtv_gpu_memory_bytes", "GPU memory the engine reserves.", _reserved(build.device))
         yield InfoMetricFamily(
             "vtv_build",

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from engine.classification.bank import HeadBank
-from engine.classification.head import Head, logits, make_head, scores, unit
+from engine.classification.head import LARGEST_SCALE, Head, logits, make_head, scores, unit
 from engine.errors import BankFull, EngineError, ModelMismatch
 from engine.slots import SlotTable
 
@@ -40,6 +40,7 @@ def test_scores_are_the_softmax_of_the_logits() -> None:
         ({"labels": ("a", "b", "c")}, "3 class names do not fit a matrix"),
         ({"scale": float("nan")}, "scale must be finite"),
         ({"scale": 0.0}, "scale must be finite"),
+        ({"scale": 1e39}, "scale must be finite, above 0 and at most"),
         ({"matrix": torch.zeros(2, WIDTH)}, "class 'a' is not a finite vector"),
         ({"matrix": torch.full((2, WIDTH), torch.nan)}, "class 'a' is not a finite vector"),
         ({"matrix": torch.zeros(2)}, "do not fit a matrix"),
@@ -49,6 +50,12 @@ def test_a_head_that_is_none_is_refused(change: dict[str, object], message: str)
     good: dict[str, object] = {"matrix": unit(draw(2, WIDTH, seed=1)), "scale": 1.0, "labels": ("a", "b")}
     with pytest.raises(EngineError, match=message):
         Head(**{**good, **change}, tower=TOWER)  # type: ignore[arg-type]
+
+
+def test_the_largest_scale_that_a_head_may_have_gives_scores() -> None:
+    head = Head(unit(draw(3, WIDTH, seed=1)), LARGEST_SCALE, ("a", "b", "c"), TOWER)
+    given = scores(torch.cat([head.matrix, -head.matrix]), head.matrix, head.scale)
+    assert bool(torch.isfinite(given).all())
 
 
 def test_a_mixed_batch_gives_each_row_what_it_gets_alone() -> None:

@@ -7,7 +7,7 @@ import pytest
 from artifacts.store.base import load_any
 from engine.classification.head import Head
 from engine.task_vector import TaskVector
-from service.errors import QueueFull, UnknownTask
+from service.errors import FaultyTask, QueueFull, UnknownTask
 from service.tasks.installed import InstalledTask
 from service.tasks.registry import TaskRegistry
 from tests.support import make_artifact, make_residual
@@ -96,6 +96,26 @@ def test_what_is_in_flight_keeps_its_version(tasks: Tasks, tmp_path: Path) -> No
         with registry.pinned(old, writes) as again:
             assert again == slot
     assert writes == [(slot, old.content), (other, new.content)]
+
+
+def test_a_version_out_of_service_is_back_with_another_alone(tasks: Tasks, tmp_path: Path) -> None:
+    registry = registry_of(tasks, 4)
+    make_artifact(tmp_path / "new", "identity", "m", seed=9)
+    old, new = registry.task("identity"), InstalledTask.of(load_any(tmp_path / "new"))
+    assert registry.take_out(old)
+    registry.install(InstalledTask.of(load_any(tmp_path / "identity")))
+    with pytest.raises(FaultyTask, match="Task identity is out of service"):
+        registry.served("identity")
+    assert registry.task("identity").hash == old.hash
+    assert registry.served("inpaint") is tasks["inpaint"]
+    registry.install(new)
+    assert registry.served("identity") is new
+    assert not registry.take_out(old), "its name means another by now"
+    assert registry.take_out(new)
+    registry.remove("identity")
+    assert registry.faulty == {}
+    registry.install(new)
+    assert registry.served("identity") is new
 
 
 def test_info_tells_what_the_file_knows(tasks: Tasks) -> None:
