@@ -1,7 +1,7 @@
 """Fixtures for every tier: a tiny model with random weights, a store of tasks for it, and a real server."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from artifacts.store.folder import Store
 from engine.checkpoint import save_model
 from engine.model import MaeVqgan
 from engine.towers.folder import save_tower
-from tests.support import ANSWERS, TINY, ServerProcess, make_artifact, tiny_tower
+from tests.support import ANSWERS, SERVE, TINY, ServerProcess, make_artifact, tiny_tower
 from tests.tools import TOOLS
 
 LONGEST = (
@@ -103,8 +103,8 @@ def servers(**defaults: str) -> Iterator[Callable[..., ServerProcess]]:
     """Starts servers, and ends those that it started."""
     started: list[ServerProcess] = []
 
-    def start(**settings: str) -> ServerProcess:
-        server = ServerProcess(**defaults | settings)
+    def start(command: Sequence[str] | None = None, **settings: str) -> ServerProcess:
+        server = ServerProcess(command, **defaults | settings)
         started.append(server)
         server.wait_ready()
         return server
@@ -133,4 +133,4 @@ def start_server(tiny_settings: dict[str, str]) -> Iterator[Callable[..., Server
 def server(tiny_settings: dict[str, str]) -> Iterator[ServerProcess]:
     """One server for every test that leaves it as it was."""
     with servers(**tiny_settings) as start:
-        yield start()
+        yield start(SERVE)

@@ -27,6 +27,7 @@ from engine.network import ZeroShot
 from engine.program import Scope
 from engine.task_vector import AnswerSettings, TaskVector, site_shapes
 from engine.towers.lite0 import Lite0
+from tests.forked import ForkedServer
 
 T = TypeVar("T")
 SERVE = [sys.executable, "-m", "cli", "serve"]
@@ -218,15 +219,22 @@ async def _cancel_others() -> None:
     await asyncio.gather(*others, return_exceptions=True)
 
 
+def _started(command: Sequence[str] | None, environment: dict[str, str]) -> "subprocess.Popen[str] | ForkedServer":
+    if command is None:
+        return ForkedServer(environment)
+    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+
+
 class ServerProcess:
     """A server in a process of its own on a port of the system's choice, set up by its environment alone."""
 
-    def __init__(self, command: Sequence[str] = SERVE, **settings: str) -> None:
+    def __init__(self, command: Sequence[str] | None = None, **settings: str) -> None:
+        """`command` None: `vtv serve`, see `tests.forked`."""
         environment = {name: value for name, value in os.environ.items() if not name.startswith("VTV_")}
         environment |= {"OMP_NUM_THREADS": "1", "VTV_PORT": "0", "VTV_DRAIN_NOTICE_SECONDS": "0"}
         environment |= {f"VTV_{name.upper()}": value for name, value in settings.items()}
         self.settings = settings
-        self.process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+        self.process = _started(command, environment)
         self.lines: list[str] = []
         self._ended = threading.Event()
         self._reader = threading.Thread(target=self._read, daemon=True)

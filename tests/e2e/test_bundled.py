@@ -11,7 +11,7 @@ from PIL import Image
 
 from artifacts.paths import BUNDLED_DEMO, BUNDLED_MODEL
 from cli.main import main as vtv
-from tests.support import ANSWERS, ServerProcess, image_file
+from tests.support import ANSWERS, SERVE, ServerProcess, image_file
 
 pytestmark = pytest.mark.skipif(not BUNDLED_MODEL.is_dir(), reason="no model is bundled")
 
@@ -22,7 +22,7 @@ def bundled(request: pytest.FixtureRequest, engine_cache: Path) -> Iterator[Serv
     backend: str = request.param
     if backend == "auto":
         assert vtv(["compile", "--device", "cpu", "--buckets", "1,2", "-o", str(engine_cache)]) == 0
-    server = ServerProcess(device="cpu", backend=backend, buckets="1,2", cache=str(engine_cache))
+    server = ServerProcess(SERVE, device="cpu", backend=backend, buckets="1,2", cache=str(engine_cache))
     server.wait_ready()
     yield server
     server.stop()

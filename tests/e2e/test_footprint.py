@@ -10,7 +10,7 @@ import pytest
 
 from artifacts.paths import BUNDLED_MODEL, BUNDLED_STORE
 from benchmarks.footprint import held, processes
-from tests.support import ServerProcess, photo, wait_until
+from tests.support import SERVE, ServerProcess, photo, wait_until
 
 MOST_MIB = 700
 
@@ -25,9 +25,8 @@ def test_a_server_at_rest_holds_what_it_needs(start_server: Callable[..., Server
     # By another process: whoever has compiled holds the compiler's libraries, too.
     compiled = [sys.executable, "-m", "cli", "compile", "--backend", "openvino", "-o", str(engine_cache)]
     subprocess.run(compiled, check=True)
-    server = start_server(
-        model=str(BUNDLED_MODEL), store=str(BUNDLED_STORE), backend="openvino", cache=str(engine_cache)
-    )
+    settings = {"model": str(BUNDLED_MODEL), "store": str(BUNDLED_STORE), "cache": str(engine_cache)}
+    server = start_server(SERVE, backend="openvino", **settings)
     wait_until(lambda: proportional(server) < MOST_MIB, "rest")
     with ThreadPoolExecutor(16) as threads:  # batches of every size
         answers = list(threads.map(lambda _: server.infer("lowlight_enhance", photo()), range(64)))

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.support import PATIENCE, ServerProcess, photo, wait_until
+from tests.support import PATIENCE, SERVE, ServerProcess, photo, wait_until
 
 HELD_BUILD = """
 import sys, time
@@ -81,7 +81,7 @@ def test_a_server_that_is_stopped_while_it_builds_ends_at_once(tiny_settings: di
 
 @pytest.mark.slow
 def test_an_engine_that_cannot_be_built_ends_the_server_with_one_line(tiny_settings: dict[str, str]) -> None:
-    server = ServerProcess(**tiny_settings | {"backend": "tensorrt"})
+    server = ServerProcess(SERVE, **tiny_settings | {"backend": "tensorrt"})
     assert server.process.wait(PATIENCE) == 2
     server.stop()
     assert server.lines[-1] == "vtv serve: tensorrt runs on a GPU, not on cpu"
