@@ -8,6 +8,7 @@ from artifacts.pictures.metadata import jpeg_segments
 FRAMES: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 """JPEG's start-of-frame markers (ITU T.81, table B.1)."""
 PROGRESSIVE: Final = frozenset((0xC2, 0xC6, 0xCA, 0xCE))
+ARITHMETIC: Final = frozenset(range(0xC9, 0xD0)) - {0xCC}
 _NEAR: Final = 200
 """JPEG segments in which the frame's is looked for; cameras write a few, with a profile in parts some dozens."""
 

@@ -10,7 +10,7 @@ from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 
 from artifacts.pictures.errors import PILLOW_REFUSES, BrokenPicture
-from artifacts.pictures.header import PROGRESSIVE, jpeg_frame
+from artifacts.pictures.header import ARITHMETIC, PROGRESSIVE, jpeg_frame
 from artifacts.pictures.layers import flattened
 from artifacts.pictures.limits import PictureLimits
 from artifacts.pictures.metadata import Metadata, jpeg_segments
@@ -21,6 +21,8 @@ _SPACES: Final = {"YCbCr": "RGB", "RGB": "RGB", "Gray": "GRAY", "CMYK": "CMYK", 
 """What a file's colours are decoded to where that is not yet sRGB."""
 _INKS: Final = ("CMYK", "YCCK")
 _END, _SCAN = b"\xff\xd9", b"\xff\xda"
+_BEHIND: Final = bytes(16) + b"\x55" * 512
+"""Behind a whole file's pixels. The zeros are what arithmetic coding may leave out at its end."""
 _PLAIN, _CONVERTED, _PROGRESSIVE = 4, 16, 9
 """Bytes a pixel while it is decoded: as it is, into other colours, and beside either for a progressive file's
 coefficients."""
@@ -39,12 +41,14 @@ _LACKING: Final = re.compile(
 
 def read_jpeg(data: bytes, about: Metadata, limits: PictureLimits, at_least: int | None) -> Pixels:
     """RGB uint8 [H,W,3] as stored, in sRGB; raises BrokenPicture or TooLarge. `at_least` as in `read`."""
+    frame = jpeg_frame(data)
     try:
         height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
-    except ValueError:
-        raise BrokenPicture from None
+    except (ValueError, KeyError):
+        return _rare(data, about, limits, at_least)
+    if frame is not None and frame[0] in ARITHMETIC:
+        return _rare(data, about, limits, at_least)
     scale = _scaled(height, width, at_least)
-    frame = jpeg_frame(data)
     progressive = frame is None or frame[0] in PROGRESSIVE
     if progressive:
         limits.check_scans(data.count(_SCAN))
@@ -76,6 +80,25 @@ def _scaled(height: int, width: int, at_least: int | None) -> dict[str, int]:
     enough = shortest if at_least is None else at_least * _DRAFT_MARGIN
     scale = next((scale for scale in _DRAFT_SCALES if shortest >= scale * enough), 1)
     return {"min_height": -(-height // scale), "min_width": -(-width // scale)}
+
+
+def _rare(data: bytes, about: Metadata, limits: PictureLimits, at_least: int | None) -> Pixels:
+    """A file whose subsampling the strict decoder does not know, or to whose header it objects, or in arithmetic
+    coding, of which it does not tell where something lacks. That is seen by what stands behind the pixels: in a whole
+    file it changes none."""
+    frame = jpeg_frame(data)
+    if frame is None or not has_all_scans(data):
+        raise BrokenPicture
+    marker, width, height = frame
+    if marker in PROGRESSIVE:
+        limits.check_scans(data.count(_SCAN))
+    limits.check(width, height, _CONVERTED + _PROGRESSIVE)
+    ends = data.rfind(_END)
+    body = data[:ends] if ends >= 0 else data
+    pixels = _leniently(body + _END, about, at_least)
+    if not np.array_equal(pixels, _leniently(body + _BEHIND + _END, about, at_least)):
+        raise BrokenPicture
+    return pixels
 
 
 def _leniently(data: bytes, about: Metadata, at_least: int | None) -> Pixels:

@@ -20,6 +20,13 @@ _MOST_PARTS: Final = 20_000
 _PROFILE_LIMIT: Final = 4 << 20
 """Bytes; those of printers, the largest, take one or two million."""
 _XMP_ORIENTATION: Final = re.compile(rb'tiff:Orientation(?:="|>)([1-8])')
+_GAMMAS: Final = range(16, 625_000_001)
+"""Those that libpng, and so every viewer, believes."""
+_CODED: Final[dict[bytes, tuple[float | None, tuple[float, ...] | None]]] = {
+    b"\x01\x0d\0\x01": (None, None),
+    b"\x0c\x0d\0\x01": (0.45455, (0.3127, 0.329, 0.68, 0.32, 0.265, 0.69, 0.15, 0.06)),
+}
+"""Gamma and primaries of the colour spaces that PNG's cICP gives by number (ITU-T H.273): sRGB, and Display P3."""
 _EXIF, _XMP, _ICC = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0", b"ICC_PROFILE\0"
 _APP1, _APP2, _START_OF_SCAN, _END_OF_IMAGE = 0xE1, 0xE2, 0xDA, 0xD9
 
@@ -69,14 +76,15 @@ def of_jpeg(data: bytes) -> Metadata:
 
 
 def jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
-    """Marker, and where its payload starts and ends, up to the first scan or whatever is no segment; of what is in
-    thousands of pieces, the first ones."""
+    """Marker, and where its payload starts and ends, up to the first scan; of what is in thousands of pieces, the first
+    ones. What stands between segments is passed over, as decoders do."""
     at = 2
     for _ in range(_MOST_PARTS):
-        if data[at : at + 1] != b"\xff" or at + 4 > len(data):
+        at = data.find(b"\xff", at)
+        if at < 0 or at + 4 > len(data):
             return
         marker = data[at + 1]
-        if marker == 0xFF:  # fill
+        if marker in (0x00, 0xFF):  # no marker, and fill
             at += 1
             continue
         if marker in (_START_OF_SCAN, _END_OF_IMAGE):
@@ -91,14 +99,17 @@ def of_png(data: bytes) -> Metadata:
     chunks: dict[bytes, bytes] = {}
     xmp = b""
     for kind, start, end in png_chunks(data):
-        if kind in (b"eXIf", b"iCCP", b"sRGB", b"gAMA", b"cHRM"):
+        if kind in (b"eXIf", b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM"):
             chunks.setdefault(kind, data[start + 8 : end - 4])
         elif kind == b"iTXt" and data.startswith(b"XML:com.adobe.xmp\0\0", start + 8):
             xmp = data[start + 8 : end - 4]
+    if (coded := _CODED.get(chunks.get(b"cICP", b""))) is not None:
+        return Metadata(chunks.get(b"eXIf", b""), xmp, b"", *coded)
     icc = _inflated(chunks.get(b"iCCP", b""))
     gamma = primaries = None
     if not icc and b"sRGB" not in chunks and len(chunks.get(b"gAMA", b"")) == 4:
-        gamma = int.from_bytes(chunks[b"gAMA"]) / 1e5
+        hundred_thousandths = int.from_bytes(chunks[b"gAMA"])
+        gamma = hundred_thousandths / 1e5 if hundred_thousandths in _GAMMAS else None
         if len(chunks.get(b"cHRM", b"")) == 32:
             primaries = tuple(value / 1e5 for value in struct.unpack(">8I", chunks[b"cHRM"]))
     return Metadata(chunks.get(b"eXIf", b""), xmp, icc, gamma, primaries)

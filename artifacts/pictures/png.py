@@ -16,8 +16,9 @@ from artifacts.pictures.limits import PictureLimits
 from artifacts.pictures.metadata import Metadata, png_chunks
 from engine.geometry import Pixels
 
-_GRAY, _COLOUR, _DEEP = 0, 2, 16
-"""Of the header's colour types, those whose tRNS chunk names one colour that is transparent; bits a sample."""
+_GRAY, _COLOUR, _PALETTE, _DEEP = 0, 2, 3, 16
+"""Of the header's colour types, two whose tRNS chunk names one colour that is transparent, and one whose has a value
+for each entry of the palette; bits a sample."""
 _CLEAR, _SOLID = np.uint8(0), np.uint8(255)
 _BYTES_A_PIXEL: Final = 9
 """While it is decoded: four in Pillow, three of the picture, some in strips."""
@@ -108,19 +109,50 @@ def png_header(data: bytes) -> tuple[int, int, int, int]:
     if len(data) < 16 + _HEADER.size:
         raise BrokenPicture
     width, height, depth, kind = _HEADER.unpack_from(data, 16)
-    if not width or not height:
+    if not width or not height or data[12:16] != b"IHDR":
         raise BrokenPicture
     return width, height, depth, kind
 
 
 def _bare(data: bytes) -> bytes:
-    """Without metadata: Pillow refuses a whole picture for a text that is too long, and for damaged ones. Raises
-    BrokenPicture for a palette that is none, which it fills up with black."""
-    needed = [(start, end) for kind, start, end in png_chunks(data) if kind[:1].isupper() or kind == b"tRNS"]
-    palettes = [end - start - 12 for start, end in needed if data.startswith(b"PLTE", start + 4)]
-    if any(not 0 < size <= _LARGEST_PALETTE or size % 3 for size in palettes):
-        raise BrokenPicture
-    return b"".join((data[:8], *(data[start:end] for start, end in needed)))
+    """Without metadata, for which Pillow refuses a whole picture where it is long or damaged, and without what makes no
+    sense as transparency, for which viewers show the picture. Raises BrokenPicture for a palette that is none, which
+    Pillow fills up with black."""
+    _, _, depth, kind = png_header(data)
+    kept, palette, transparent = [data[:8]], 0, False
+    for name, start, end in png_chunks(data):
+        if name == b"PLTE":
+            if kind != _PALETTE:
+                continue  # a suggestion
+            size = end - start - 12
+            if palette or not 0 < size <= _LARGEST_PALETTE or size % 3:
+                raise BrokenPicture
+            palette = size // 3
+        elif name == b"tRNS":
+            if transparent or not (fitting := _transparency(data[start + 8 : end - 4], depth, kind, palette)):
+                continue
+            transparent = True
+            kept.append(fitting)
+            continue
+        elif not name[:1].isupper():
+            continue
+        kept.append(data[start:end])
+    return b"".join(kept)
+
+
+def _transparency(body: bytes, depth: int, kind: int, palette: int) -> bytes:
+    """A tRNS chunk as viewers understand it: empty where its length is not right or it comes too early; of a colour,
+    the bits that the samples have."""
+    if kind == _PALETTE:
+        return _chunk(b"tRNS", body[:palette]) if body[:palette] else b""
+    if len(body) != {_GRAY: 2, _COLOUR: 6}.get(kind):
+        return b""
+    levels = np.frombuffer(body, ">u2") & (2**depth - 1)
+    return _chunk(b"tRNS", levels.astype(">u2").tobytes())
+
+
+def _chunk(name: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
 
 
 def _alpha(image: Image.Image, key: int | tuple[int, ...], depth: int, file: bytes) -> Image.Image:
