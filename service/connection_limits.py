@@ -2,7 +2,7 @@
 
 from typing import Literal, NamedTuple
 
-Reason = Literal["header_size", "header_time", "body_time", "malformed", "idle", "evicted", "full"]
+Reason = Literal["header_size", "header_time", "body_time", "malformed", "pipelined", "idle", "evicted", "full"]
 """Why a connection is closed."""
 
 

@@ -20,6 +20,7 @@ log: Final = logging.getLogger("vtv.guard")
 _MOST_DIGITS: Final = 18
 """Of a length in bytes; Python reads no number of thousands."""
 _OTHER_HOST: Final = "This server is not known by the name in the Host header: VTV_ALLOWED_HOSTS lists its names."
+_COMPRESSED: Final = "Compressed requests are not understood."
 _STEP: Final = 1 << 20
 """Bytes by which a body of unknown length is counted."""
 _SANE_ID: Final = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
@@ -70,6 +71,7 @@ class RequestGuard:
             return True
         host = headers.get(b"host", b"").decode("latin-1").lower()
         name = host.rpartition(":")[0] if not host.endswith("]") and ":" in host else host
+        name = name.removesuffix(".")  # as the name server is asked
         return name in self._hosts
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send, record: Record, ours: bool) -> None:
@@ -153,7 +155,9 @@ class _Body:
 def _declared(headers: Mapping[bytes, bytes], limit: int) -> int:
     """A body's length, 0 where it is not told."""
     if headers.get(b"content-encoding", b"identity").lower() not in (b"identity", b""):
-        raise UnsupportedMedia("Compressed requests are not understood.")
+        raise UnsupportedMedia(_COMPRESSED)
+    if headers.get(b"transfer-encoding", b"chunked").lower() != b"chunked":
+        raise UnsupportedMedia(_COMPRESSED)
     declared = headers.get(b"content-length", b"0")
     if not declared.isdigit():
         raise InvalidRequest("The Content-Length header is not a number.")

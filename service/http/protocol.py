@@ -24,8 +24,11 @@ _REPLIES: Final[dict[Reason, tuple[HTTPStatus, str]]] = {
     "header_time": (HTTPStatus.REQUEST_TIMEOUT, "The request's headers did not come in time."),
     "body_time": (HTTPStatus.REQUEST_TIMEOUT, "The request's body did not come in time."),
     "malformed": (HTTPStatus.BAD_REQUEST, "This is no HTTP/1.1 request."),
+    "pipelined": (HTTPStatus.BAD_REQUEST, "Too many requests were sent before their answers were read."),
     "full": (HTTPStatus.SERVICE_UNAVAILABLE, "The server has too many connections open."),
 }
+_MOST_PIPELINED: Final = 100
+"""Requests of one connection that wait for the one before them."""
 
 
 class HttpProtocol(HttpToolsProtocol):
@@ -35,8 +38,9 @@ class HttpProtocol(HttpToolsProtocol):
         super().__init__(*arguments, **named)
         self._shared = shared
         self._limits = self._shared.limits
-        self._head_bytes = 0
+        self._head_bytes = self._beside_body = 0
         self._in_head = self._in_body = False
+        self._wishes_other_protocol = False
         self._refused: Reason | None = None
         self.peer = ""
 
@@ -52,33 +56,72 @@ class HttpProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self.transport.is_closing():
             return
-        if not self._in_body:
+        if self._in_body:
+            self._beside_body += len(data)
+        else:
             self._head_bytes += len(data)
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        self._parse(data)
         if self.transport.is_closing():
             return
-        too_long = self._in_head and self._head_bytes > self._limits.header_bytes
-        if too_long or (self.headers is not None and len(self.headers) > self._limits.headers):
+        length = self._head_bytes if self._in_head else self._beside_body
+        too_many = self.headers is not None and len(self.headers) > self._limits.headers
+        if length > self._limits.header_bytes or too_many:
             self._shared.drop(self, "header_size")
         else:
             self._shared.waits(self, self._awaited(), self.loop.time())
 
+    def _parse(self, data: bytes) -> None:
+        """Its requests are begun. One that wishes for another protocol, where the parser stops, goes in again without
+        that wish: it is no error, and is answered in this protocol, body and all."""
+        while data:
+            try:
+                self.parser.feed_data(data)
+                return
+            except httptools.HttpParserError:
+                self.send_400_response("")
+                return
+            except httptools.HttpParserUpgrade as stopped:
+                data = self._head_again() + data[stopped.args[0] :]
+
+    def _head_again(self) -> bytes:
+        """A head as it came, but for the other protocol."""
+        asked = self.parser.get_method() + b" " + self.url + b" HTTP/" + self.parser.get_http_version().encode()
+        kept = [name + b": " + value for name, value in self.headers if name != b"upgrade"]
+        return b"\r\n".join((asked, *kept, b"", b""))
+
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._in_head = True
+        self._in_head, self._wishes_other_protocol = True, False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Spaces behind a value are none of it (RFC 9112, 5)."""
+        super().on_header(name, value.rstrip(b" \t"))
 
     def on_headers_complete(self) -> None:
         too_long = self._head_bytes > self._limits.header_bytes and self._head_size() > self._limits.header_bytes
         if too_long or len(self.headers) > self._limits.headers:
             self._refused = "header_size"
+        elif len(self.pipeline) >= _MOST_PIPELINED:
+            self._refused = "pipelined"
+        elif self.parser.get_method() == b"CONNECT" or [name for name, _ in self.headers].count(b"host") > 1:
+            self._refused = "malformed"
         if self._refused:
             raise httptools.HttpParserError  # so that nothing is begun: `send_400_response` is called
-        self._in_head, self._in_body = False, True
-        super().on_headers_complete()
+        self._wishes_other_protocol = self.parser.should_upgrade()
+        if not self._wishes_other_protocol:
+            self._in_head, self._in_body, self._beside_body = False, True, 0
+            super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """What is no body, trailers and the chunks' own lines, has the same limit as a head between two pieces."""
+        self._beside_body = 0
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
-        self._in_body, self._head_bytes = False, 0
-        super().on_message_complete()
+        if not self._wishes_other_protocol:
+            self._in_body, self._head_bytes, self._beside_body = False, 0, 0
+            super().on_message_complete()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
@@ -101,9 +144,6 @@ class HttpProtocol(HttpToolsProtocol):
         if not replying and reason in _REPLIES:
             self.transport.write(_reply(reason))
         self.transport.close()
-
-    def _unsupported_upgrade_warning(self) -> None:
-        """A wish for another protocol is no error: the request is answered in this one."""
 
     def _awaited(self) -> Waits | None:
         """What is to come from the client before the server has something to do."""
@@ -160,9 +200,9 @@ class _Gathering:
         self._transport.close()
 
     def _flush(self) -> None:
-        if self._written:
+        if self._written and not self._transport.is_closing():
             self._transport.writelines(self._written)
-            self._written = []
+        self._written = []
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
