@@ -2,15 +2,15 @@
 
 import base64
 import binascii
-import re
 from collections.abc import Sequence
 from typing import Final
 
 from service.errors import InvalidImage
 
-_DATA_URI: Final = re.compile(r"data:[^,]{0,200};base64,", re.IGNORECASE)
-_TO_PLAIN: Final = str.maketrans("-_", "+/", " \t\r\n=")
+_TO_PLAIN: Final = str.maketrans("-_", "+/", " \t\r\n\f\v=")
 """The url-safe alphabet to the common one; line breaks and padding left out."""
+_ESCAPED: Final = {"%2B": "+", "%2F": "/", "%3D": "=", "%0A": "", "%0D": "", "%20": ""}
+"""As addresses write them."""
 
 
 def decoded_files(texts: Sequence[str], what: str) -> list[bytes]:
@@ -22,10 +22,16 @@ def decoded_files(texts: Sequence[str], what: str) -> list[bytes]:
 
 
 def _decoded(text: str) -> bytes:
-    """Plain, url-safe, wrapped, without padding, or as a data URI. Raises ValueError."""
+    """Plain, url-safe, wrapped, without padding, or as a data URI (RFC 2397). Raises ValueError."""
     try:
         return base64.b64decode(text, validate=True)
     except binascii.Error:
-        plain = _DATA_URI.sub("", text, count=1) if text[:5].lower() == "data:" else text
-        plain = plain.translate(_TO_PLAIN)
+        text = text.lstrip()
+        if text[:5].lower() == "data:":
+            head, _, text = text.partition(",")
+            if not head.lower().rstrip().endswith("base64"):
+                raise
+            for escaped, character in _ESCAPED.items():
+                text = text.replace(escaped, character).replace(escaped.lower(), character)
+        plain = text.translate(_TO_PLAIN)
         return base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)

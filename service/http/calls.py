@@ -1,7 +1,6 @@
 """Reads the forms of `POST /infer` into one: a Call."""
 
 import asyncio
-from codecs import BOM_UTF8
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -14,7 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from service.errors import ClientClosed, InvalidRequest, UnsupportedMedia
 from service.http.base64_text import decoded_files
-from service.http.json_budget import check_json
+from service.http.json_budget import as_utf8, check_json
 from service.http.schemas import InferRequest
 from service.pipeline.call import Call, Options
 
@@ -81,9 +80,10 @@ def _from_raw(request: Request, body: bytes) -> InferCall:
 
 
 def _from_json(body: bytes, max_images: int) -> InferCall:
+    body = as_utf8(body)
     check_json(body, _FIELDS_AT_MOST + _VALUES_AN_IMAGE * max_images)
     try:
-        asked = InferRequest.model_validate_json(body.removeprefix(BOM_UTF8))
+        asked = InferRequest.model_validate_json(body)
     except ValidationError as error:
         raise InvalidRequest(complaint(error)) from None
     images, masks = decoded_files(asked.images, "An image"), decoded_files(asked.masks or [], "A mask")

@@ -1,10 +1,22 @@
-"""How much a JSON body may hold, counted before it is parsed: each value costs a hundred times its byte."""
+"""JSON bodies before they are parsed: in which encoding they are, and how much they hold, as each value costs a hundred
+times its byte."""
 
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from typing import Final
 
 from service.errors import InvalidRequest
 
 _STRUCTURE: Final = (b",", b":", b"[", b"{")
+
+
+def as_utf8(body: bytes) -> bytes:
+    """Without a byte-order mark, in UTF-8 where the mark says UTF-16. Raises InvalidRequest."""
+    if not body.startswith((BOM_UTF16_BE, BOM_UTF16_LE)):
+        return body.removeprefix(BOM_UTF8)
+    try:
+        return body.decode("utf-16").encode()
+    except UnicodeDecodeError:
+        raise InvalidRequest("The JSON's byte-order mark says UTF-16, which it is not.") from None
 
 
 def check_json(body: bytes, most_values: int) -> None:

@@ -6,7 +6,6 @@ binary, tensors follow the JSON part, and a BYTES element is preceded by its len
 """
 
 import struct
-from codecs import BOM_UTF8
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -20,7 +19,7 @@ from engine.geometry import Pixels
 from service.errors import InvalidImage, InvalidRequest
 from service.http.base64_text import decoded_files
 from service.http.calls import check_masks, complaint, read_options
-from service.http.json_budget import check_json
+from service.http.json_budget import as_utf8, check_json
 from service.oip.schemas import InputTensor, TensorRequest
 from service.pipeline.call import Call
 
@@ -59,9 +58,10 @@ def read_tensors(
     """`json_size` is the header's value; `classifies` tells the kind of the task. Raises InvalidRequest or
     InvalidImage."""
     size = json_part(json_size, len(body))
-    check_json(body[:size], MOST_VALUES)
+    text = as_utf8(body[:size])
+    check_json(text, MOST_VALUES)
     try:
-        asked = TensorRequest.model_validate_json(body[:size].removeprefix(BOM_UTF8))
+        asked = TensorRequest.model_validate_json(text)
     except ValidationError as error:
         raise InvalidRequest(complaint(error)) from None
     if [tensor.name for tensor in asked.inputs] not in (["image"], ["image", "mask"]):

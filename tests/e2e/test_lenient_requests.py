@@ -27,6 +27,10 @@ WRITTEN = {
     "wrapped": base64.encodebytes(PHOTO).decode(),
     "wrapped as in mail": base64.encodebytes(PHOTO).decode().replace("\n", "\r\n"),
     "unpadded": TEXT.rstrip("="),
+    "data URI with spaces": f" data:image/jpeg ; base64 , {TEXT}\n",
+    "data URI, escaped": "data:image/jpeg;base64," + TEXT.replace("+", "%2B").replace("/", "%2f").replace("=", "%3D"),
+    "data URI of many parameters": f"data:image/jpeg;{'x=y;' * 100}base64,{TEXT}",
+    "form feeds": TEXT.replace("A", "A\f"),
     "all at once": "data:;base64,\n" + base64.urlsafe_b64encode(PHOTO).decode().rstrip("="),
 }
 
@@ -77,9 +81,10 @@ def test_json_with_a_byte_order_mark(server: ServerProcess) -> None:
     infer = {"task": "identity", "images": [TEXT]}
     tensors = {"inputs": [{"name": "image", "datatype": "BYTES", "shape": [1], "data": [TEXT]}]}
     for address, asked in (("/infer", infer), ("/v2/models/identity/infer", tensors)):
-        body = b"\xef\xbb\xbf" + json.dumps(asked).encode()
-        reply = server.client.post(address, content=body, headers={"Content-Type": "application/json"})
-        assert reply.status_code == 200
+        text = json.dumps(asked)
+        for body in (b"\xef\xbb\xbf" + text.encode(), text.encode("utf-16"), b"\xfe\xff" + text.encode("utf-16-be")):
+            reply = server.client.post(address, content=body, headers={"Content-Type": "application/json"})
+            assert reply.status_code == 200
 
 
 @pytest.mark.parametrize("coding", ["gzip", "br", "GZIP", "deflate, gzip"])
