@@ -3,7 +3,7 @@
 import json
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import torch
 from torch import Tensor
@@ -47,6 +47,8 @@ SETTING_TYPES: dict[str, tuple[type, ...]] = {
     "threshold": (*_NUMBER, str, type(None)),
 }
 """Of answer settings in a file; a truth value is no number."""
+SCOPE = "answer"
+"""What is decoded: there is no other."""
 FIRST_SETTINGS = ("temperature", "refine", "radius", "eps")
 """Answer settings that every file holds."""
 
@@ -125,10 +127,19 @@ def check_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
 
 def answer_json(answer: AnswerSettings) -> str:
     """Answer settings as stored; decoding is of the answer alone."""
-    stored = {"scope": "answer", **asdict(replace(answer, confidence=None))}
+    stored = {"scope": SCOPE, **asdict(replace(answer, confidence=None))}
     if answer.confidence is not None:
         stored["confidence"] = answer.confidence._asdict()
     return json.dumps(stored, sort_keys=True)
+
+
+def _check_settings(settings: dict[str, Any], scope: object) -> None:
+    """Raises TypeError."""
+    if scope != SCOPE:
+        raise TypeError(f"its scope is not {SCOPE}")
+    for name in settings.keys() & SETTING_TYPES.keys():
+        if type(settings[name]) not in SETTING_TYPES[name]:
+            raise TypeError(f"{name} is of type {type(settings[name]).__name__}")
 
 
 def parse_answer(path: Path, text: str) -> AnswerSettings:
@@ -139,9 +150,7 @@ def parse_answer(path: Path, text: str) -> AnswerSettings:
         if known.get("confidence") is not None:
             known["confidence"] = read_confidence(**known["confidence"])
         settings = {name: data[name] for name in FIRST_SETTINGS} | known
-        for name in settings.keys() & SETTING_TYPES.keys():
-            if type(settings[name]) not in SETTING_TYPES[name]:
-                raise TypeError(f"{name} is of type {type(settings[name]).__name__}")
+        _check_settings(settings, data.get("scope", SCOPE))
         return AnswerSettings(**settings)
     except (KeyError, TypeError, ValueError, EngineError) as error:
         raise ArtifactError(f"{path.name}: answer settings are not understood: {error}") from None

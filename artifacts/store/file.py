@@ -17,13 +17,14 @@ from torch import Tensor
 
 from artifacts.errors import ArtifactError
 from artifacts.store.regular import open_regular
-from artifacts.store.strict_json import is_line, strict_json
+from artifacts.store.strict_json import is_line, strict_json, texts_in
 
 HEADER_LIMIT = 1 << 20
 FILE_LIMIT = 1 << 30
 """Bytes of an artifact; ViT-L's task vectors have four million."""
 NAME_LIMIT = 64
 _SHOWN = 200
+_LARGEST_METRIC = 1e15
 
 
 def write_artifact(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str], required: Sequence[str]) -> str:
@@ -73,9 +74,22 @@ def check_entries(path: Path, metadata: dict[str, str], required: Sequence[str])
         if not (is_line(text) and is_line(name)):
             raise ArtifactError(f"{path.name}: {_shown([name])} is no line of text")
     try:
-        strict_json(metadata["metric"] or "null")
+        _check_metric(strict_json(metadata["metric"] or "null"))
     except ValueError as error:
         raise ArtifactError(f"{path.name}: its metric is not understood: {error}") from None
+
+
+def _check_metric(metric: Any) -> None:
+    """Raises ValueError; what was not measured is null."""
+    if metric is None:
+        return
+    if not isinstance(metric, dict):
+        raise ValueError("it is no object")
+    if not all(map(is_line, texts_in(metric))) or not isinstance(metric.get("name"), str | None):
+        raise ValueError("its name, or another of its texts, is no line of text")
+    value = metric.get("value")
+    if type(value) not in (int, float, type(None)) or abs(value or 0) > _LARGEST_METRIC:
+        raise ValueError("its value is no number that can be told")
 
 
 def _shown(names: Iterable[str]) -> str:

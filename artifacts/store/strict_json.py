@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterator
 from typing import Any
 
 LONGEST, DEEPEST = 1 << 20, 20
@@ -26,6 +27,19 @@ def strict_json(text: str) -> Any:
         raise ValueError(f"it has more than {DEEPEST} lists within lists")
     told.encode()
     return value
+
+
+def texts_in(value: Any) -> Iterator[str]:
+    """All texts of a parsed one, names included."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for name, held in value.items():
+            yield name
+            yield from texts_in(held)
+    elif isinstance(value, list):
+        for held in value:
+            yield from texts_in(held)
 
 
 def _depth(value: Any) -> int:
