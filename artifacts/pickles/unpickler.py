@@ -7,11 +7,11 @@ NumPy and PyTorch write their data.
 import pickle
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable
-from pickletools import genops
 from typing import Any, BinaryIO, Final
 
 from artifacts.errors import OfflineError
 from artifacts.pickles.arrays import array_names
+from artifacts.pickles.sizes import check_sizes
 from artifacts.pickles.tensors import STORAGES, StorageKind, tensor_names
 
 Names = dict[tuple[str, str], Callable[..., Any]]
@@ -20,7 +20,6 @@ _CONTAINERS: Final[Names] = {
     ("collections", "defaultdict"): defaultdict,
     **{(module, name): kind for module in ("builtins", "__builtin__") for name, kind in (("dict", dict), ("set", set))},
 }
-_MEMO: Final = frozenset({"PUT", "BINPUT", "LONG_BINPUT"})
 
 
 class PlainUnpickler(pickle.Unpickler):
@@ -50,15 +49,6 @@ class PlainUnpickler(pickle.Unpickler):
 
     def persistent_load(self, pid: object) -> Any:
         raise OfflineError("it refers to data outside of itself")
-
-
-def check_sizes(stream: BinaryIO) -> None:
-    """Refuse a pickle that asks for more memory than it has bytes, before any is taken. Leaves the stream in place."""
-    start = stream.tell()
-    for so_far, (operation, argument, _) in enumerate(genops(stream)):
-        if operation.name in _MEMO and isinstance(argument, int) and argument > so_far:
-            raise OfflineError("it numbers what it remembers beyond what it holds")
-    stream.seek(start)
 
 
 class _Callable:

@@ -162,6 +162,24 @@ def test_what_a_pickle_remembers_is_bounded_by_its_length(tmp_path: Path) -> Non
         read_pickle(path)
 
 
+@pytest.mark.parametrize(
+    "use",
+    [b"cbuiltins\nset\n]%sa\x85R.", b"}%sK\x01s.", b"(%s\x91.", b"%s."],
+    ids=["set", "dict", "frozenset", "alone"],
+)
+def test_tuples_within_tuples_are_bounded_by_its_length(tmp_path: Path, use: bytes) -> None:
+    """Each holds the one before it twice, and all are looked at when the last one becomes a name or a member."""
+    tuples = b"K\x01\x85" + b"".join(b"q%ch%c\x86" % (number, number) for number in range(60))
+    path = tmp_path / "h.pkl"
+    path.write_bytes(b"\x80\x04" + use % tuples)
+    with pytest.raises(OfflineError, match="tuples within tuples"):
+        read_pickle(path)
+    by_place = b"K\x01\x85" + b"".join(b"\x94h%c\x86" % number for number in range(60))
+    path.write_bytes(b"\x80\x04" + use % by_place)
+    with pytest.raises(OfflineError, match="tuples within tuples"):
+        read_pickle(path)
+
+
 def test_one_array_named_many_times_is_not_so_many_arrays(tmp_path: Path) -> None:
     path = written(tmp_path / "l.pkl", [NUMBERS.repeat(100)] * 100_000, 5)
     with pytest.raises(OfflineError, match="more than 10000000 logits"):
