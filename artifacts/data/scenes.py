@@ -11,6 +11,9 @@ from PIL import Image
 from artifacts.errors import DatasetError
 
 VOID = 255  # VOC's label for object borders
+_CLASSES = 20
+_ASPECT_OFF = 0.05
+"""Share by which a mask's sides may be in another proportion than its picture's, as rounding makes them."""
 TEST_EVERY = 5
 """Where a folder has no lists, which names are for the test."""
 PLAIN = "plain"
@@ -81,21 +84,32 @@ def read_scene(dataset: Path, name: str, side: int) -> tuple[NDArray[np.uint8], 
 
 def read_labelled(dataset: Path, name: str, side: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """One picture [side,side,3] (bicubic) and its class labels [side,side] (nearest); raises DatasetError."""
-    picture, labels = dataset / "JPEGImages" / f"{name}.jpg", mask_folder(dataset) / f"{name}.png"
-    pixels = _read(picture, "RGB", (side, side), Image.Resampling.BICUBIC)
-    return pixels, _read(labels, None, (side, side), Image.Resampling.NEAREST)
+    picture, mask = dataset / "JPEGImages" / f"{name}.jpg", mask_folder(dataset) / f"{name}.png"
+    pixels, (width, height) = _read(picture, "RGB", (side, side), Image.Resampling.BICUBIC)
+    labels, size = _read(mask, None, (side, side), Image.Resampling.NEAREST)
+    if abs(size[0] * height / (size[1] * width) - 1) > _ASPECT_OFF:
+        raise DatasetError(f"{mask} is of {size[0]}x{size[1]} pixels, its picture of {width}x{height}: it does not fit")
+    if (labels == VOID).any() and ((labels > _CLASSES) & (labels < VOID)).any():
+        raise DatasetError(
+            f"{mask} holds gray levels, not class labels: {VOID} is void in VOC's layout, an object is labelled 1 to 20"
+        )
+    return pixels, labels
 
 
-def _read(path: Path, mode: str | None, size: tuple[int, int], how: Image.Resampling) -> NDArray[np.uint8]:
+def _read(
+    path: Path, mode: str | None, size: tuple[int, int], how: Image.Resampling
+) -> tuple[NDArray[np.uint8], tuple[int, int]]:
+    """A picture at another size, and its own width and height."""
     try:
         with Image.open(path) as image:
+            own, loses = image.size, image.format == "JPEG"
             array = np.asarray((image.convert(mode) if mode else image).resize(size, how))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise DatasetError(f"{path} cannot be read: {' '.join(why.split())}") from None
-    if array.dtype != np.uint8 or array.ndim != (3 if mode else 2):
-        raise DatasetError(f"{path} holds no class labels: it must be an 8-bit picture of one channel or a palette")
-    return array
+    if array.dtype != np.uint8 or array.ndim != (3 if mode else 2) or (loses and not mode):
+        raise DatasetError(f"{path} holds no class labels: it must be an 8-bit PNG of one channel or a palette")
+    return array, own
 
 
 def load_scenes(dataset: Path, split: str, side: int, cache: Path | None = None, limit: int | None = None) -> Scenes:

@@ -94,6 +94,25 @@ def test_masks_of_0_and_255_show_no_object(tmp_path: Path) -> None:
         splits(str(tmp_path), GEOMETRY)
 
 
+@pytest.mark.parametrize("fold", [None, 0])
+def test_masks_that_do_not_fit_or_hold_gray_levels_are_named(tmp_path: Path, fold: int | None) -> None:
+    path = voc(tmp_path) / "SegmentationClassAug/2007_000003.png"
+    labels = Image.open(path)
+    labels.resize((SIZE, SIZE // 2), Image.Resampling.NEAREST).save(path)
+    with pytest.raises(DatasetError, match=r"2007_000003\.png is of 48x24 pixels, its picture of 48x48"):
+        splits(str(tmp_path), GEOMETRY, fold)
+    labels.resize((SIZE * 2, SIZE * 2), Image.Resampling.NEAREST).save(path)
+    splits(str(tmp_path), GEOMETRY, fold)
+    smooth = np.asarray(labels).copy()
+    smooth[20:30, 20:30], smooth[20] = 255, 127
+    Image.fromarray(smooth).save(path)
+    with pytest.raises(DatasetError, match=r"2007_000003\.png holds gray levels"):
+        splits(str(tmp_path), GEOMETRY, fold)
+    labels.save(path, "JPEG")
+    with pytest.raises(DatasetError, match=r"2007_000003\.png holds no class labels"):
+        splits(str(tmp_path), GEOMETRY, fold)
+
+
 def test_a_split_of_plain_pictures_has_no_masks(tmp_path: Path) -> None:
     root = voc(tmp_path)
     names = sorted(path.stem for path in (root / "SegmentationClassAug").iterdir())[:3]
