@@ -94,6 +94,9 @@ class _ArchiveUnpickler(_FileUnpickler):
         if len(found) != 1:
             raise OfflineError("it is an archive without one data.pkl")
         self._archive, self._folder = archive, found[0].removesuffix("data.pkl")
+        order = self._folder + "byteorder"
+        if order in archive.namelist() and archive.getinfo(order).file_size < 10 and archive.read(order) != b"little":
+            raise OfflineError("it was written on a machine with another byte order")
         super().__init__(io.BytesIO(self._member("data.pkl")), size, inert)
 
     def numbers(self, key: str, dtype: torch.dtype, count: int) -> Tensor:

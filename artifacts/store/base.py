@@ -129,11 +129,10 @@ class ArtifactStore(ABC):
         held = self._pointer(name)
         if held == RETIRED:
             raise RetiredTask(f"task {name} in {self} is retired")
-        if held is None:
-            published = self.names()
+        if held is None and name not in (published := self.names()):
             meant = did_you_mean(name, published)
             raise ArtifactError(f"no task {name} in {self}; it holds: {', '.join(published) or 'none'}{meant}")
-        if not is_digest(held):
+        if held is None or not is_digest(held):
             raise ArtifactError(f"what {self} holds as task {name} is no hash: publish it again")
         return held
 

@@ -6,6 +6,7 @@ import pickletools
 import resource
 import subprocess
 import sys
+import zipfile
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
@@ -150,6 +151,16 @@ def test_a_tensor_that_leaves_its_storage_is_refused(tmp_path: Path, tensor: Any
     torch.save(hostile, path, _use_new_zipfile_serialization=whole_file)
     with pytest.raises(OfflineError, match=r"h\.pkl"):
         read_torch_file(path)
+
+
+def test_a_checkpoint_of_another_byte_order_is_refused(tmp_path: Path) -> None:
+    written_here, other = tmp_path / "a.pth", tmp_path / "b.pth"
+    torch.save({"a": torch.ones(3)}, written_here)
+    with zipfile.ZipFile(written_here) as archive, zipfile.ZipFile(other, "w") as copy:
+        for name in archive.namelist():
+            copy.writestr(name, b"big" if name.endswith("byteorder") else archive.read(name))
+    with pytest.raises(OfflineError, match="another byte order"):
+        read_torch_file(other)
 
 
 def test_what_a_pickle_remembers_is_bounded_by_its_length(tmp_path: Path) -> None:
