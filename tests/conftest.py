@@ -99,11 +99,11 @@ def tiny_store(tmp_path_factory: pytest.TempPathFactory, tiny_model: tuple[Path,
 
 
 @contextmanager
-def servers(**defaults: str) -> Iterator[Callable[..., ServerProcess]]:
-    """Starts servers, and ends those that it started."""
+def servers(command: Sequence[str] | None = None, **defaults: str) -> Iterator[Callable[..., ServerProcess]]:
+    """Starts servers, and ends those that it started; `command` as `ServerProcess` has it."""
     started: list[ServerProcess] = []
 
-    def start(command: Sequence[str] | None = None, **settings: str) -> ServerProcess:
+    def start(command: Sequence[str] | None = command, **settings: str) -> ServerProcess:
         server = ServerProcess(command, **defaults | settings)
         started.append(server)
         server.wait_ready()
@@ -132,5 +132,5 @@ def start_server(tiny_settings: dict[str, str]) -> Iterator[Callable[..., Server
 @pytest.fixture(scope="session")
 def server(tiny_settings: dict[str, str]) -> Iterator[ServerProcess]:
     """One server for every test that leaves it as it was."""
-    with servers(**tiny_settings) as start:
-        yield start(SERVE)
+    with servers(SERVE, **tiny_settings) as start:
+        yield start()

@@ -67,7 +67,7 @@ def store(tmp_path_factory: pytest.TempPathFactory, tiny_store: Path) -> Store:
 @pytest.fixture(scope="module")
 def served(tiny_settings: dict[str, str], store: Store, tower_folder: Path) -> Iterator[ServerProcess]:
     settings = tiny_settings | {"store": str(store.root), "admin_key": "k", "tower": str(tower_folder)}
-    with servers(**settings, command=SERVER) as start:  # type: ignore[arg-type]
+    with servers(SERVER, **settings) as start:
         yield start()
 
 
