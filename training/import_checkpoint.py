@@ -20,15 +20,17 @@ from engine.config import PUBLISHED, MaeConfig, ModelConfig, VqganConfig
 from engine.errors import CheckpointError
 from engine.mae import sincos_table
 
-UNUSED = ("loss.", "vae.loss.")
-"""Perceptual loss and discriminator: a VQGAN's training carries them, nothing here uses them."""
+UNUSED = ("loss.", "vae.loss.", "model_ema.")
+"""Perceptual loss, discriminator and averages: a VQGAN's training carries them, nothing here uses them."""
 HEADS = {768: 12, 1024: 16, 1280: 16, 64: 4}
 DECODER_HEADS = {512: 16, 48: 4}
 """Head counts by width, which no tensor's shape tells: published models, and the golden numbers' tiny one."""
 NOMINAL_RESOLUTION = 256
 POSITION_TOLERANCE = 1e-5
-WRAPPERS = ("module", "_orig_mod")
-"""What DistributedDataParallel and torch.compile put into the names of the tensors inside them."""
+WRAPPERS = ("module", "_orig_mod", "model")
+"""What DistributedDataParallel, torch.compile and a Lightning module put into the names of the tensors inside them."""
+KEYS = ("model", "state_dict", "module", "model_state_dict")
+"""Under which training code keeps a model's tensors."""
 NEVER = ("builtins", "__builtin__", "os", "posix", "nt", "sys", "subprocess", "importlib", "socket", "ctypes")
 """Modules that no checkpoint has a use for: one that names them is refused, though nothing would be run."""
 
@@ -77,13 +79,18 @@ def read_tensors(path: Path, key: str) -> dict[str, Tensor]:
         data = read_torch_file(path, lambda name: name.partition(".")[0] not in NEVER)
     except OfflineError as error:
         raise CheckpointError(f"cannot be read as a torch checkpoint: {error}") from None
-    held = data.get(key) if isinstance(data, dict) and key in data else data
+    known = [name for name in (key, *KEYS) if isinstance(data, dict) and name in data]
+    held = data[known[0]] if known else data
     if not isinstance(held, dict) or not held or not all(isinstance(value, Tensor) for value in held.values()):
         raise CheckpointError(f"{path} holds no tensors under {key!r}: is it the right file?")
     named = {_unwrapped(str(name)): value for name, value in held.items()}
     if len(named) != len(held):
         raise CheckpointError(f"{path} holds some tensors twice, with and without {' or '.join(WRAPPERS)}")
-    return {name: value for name, value in named.items() if not name.startswith(UNUSED)}
+    used = {name: value for name, value in named.items() if not name.startswith(UNUSED)}
+    for name, value in used.items():
+        if not (value.is_floating_point() and bool(torch.isfinite(value).all())):
+            raise CheckpointError(f"{path}: tensor {name} holds other values than finite numbers of floating point")
+    return used
 
 
 def _unwrapped(name: str) -> str:
@@ -106,10 +113,10 @@ def read_yaml(path: Path | None) -> dict[str, Any]:
 
 def infer_mae(tensors: dict[str, Tensor], heads: int | None, decoder_heads: int | None) -> MaeConfig:
     """The MAE's configuration from its tensors' shapes."""
-    width, decoder_width = _shape(tensors, "cls_token")[-1], _shape(tensors, "mask_token")[-1]
-    patch = _shape(tensors, "patch_embed.proj.weight")[-1]
+    width, decoder_width = _shape(tensors, "cls_token", 3)[-1], _shape(tensors, "mask_token", 3)[-1]
+    patch = _shape(tensors, "patch_embed.proj.weight", 4)[-1]
     return MaeConfig(
-        image_size=math.isqrt(_shape(tensors, "pos_embed")[1] - 1) * patch,
+        image_size=math.isqrt(_shape(tensors, "pos_embed", 3)[1] - 1) * patch,
         patch_size=patch,
         width=width,
         depth=_count(tensors, "blocks"),
@@ -117,23 +124,25 @@ def infer_mae(tensors: dict[str, Tensor], heads: int | None, decoder_heads: int 
         decoder_width=decoder_width,
         decoder_depth=_count(tensors, "decoder_blocks"),
         decoder_heads=_heads(decoder_heads, DECODER_HEADS, decoder_width, "--decoder-heads"),
-        mlp_ratio=_shape(tensors, "blocks.0.mlp.fc1.weight")[0] // width,
-        codes=_shape(tensors, "decoder_pred.weight")[0],
+        mlp_ratio=_shape(tensors, "blocks.0.mlp.fc1.weight", 2)[0] // width,
+        codes=_shape(tensors, "decoder_pred.weight", 2)[0],
     )
 
 
 def infer_vqgan(tensors: dict[str, Tensor], stated: dict[str, Any]) -> VqganConfig:
     """The VQGAN's configuration from its tensors' shapes; what the yaml states must agree."""
-    ch = _shape(tensors, "vae.encoder.conv_in.weight")[0]
+    ch = _shape(tensors, "vae.encoder.conv_in.weight", 4)[0]
     levels = range(_count(tensors, "vae.encoder.down"))
-    resolution = int(stated.get("resolution", NOMINAL_RESOLUTION))
-    codes, code_width = _shape(tensors, "vae.quantize.embedding.weight")
+    resolution = stated.get("resolution", NOMINAL_RESOLUTION)
+    if not isinstance(resolution, int):
+        raise CheckpointError("the VQGAN's yaml states a resolution that is no whole number")
+    codes, code_width = _shape(tensors, "vae.quantize.embedding.weight", 2)
     config = VqganConfig(
         codes=codes,
         code_width=code_width,
-        z_channels=_shape(tensors, "vae.encoder.conv_out.weight")[0],
+        z_channels=_shape(tensors, "vae.encoder.conv_out.weight", 4)[0],
         ch=ch,
-        ch_mult=tuple(_shape(tensors, f"vae.encoder.down.{i}.block.0.conv1.weight")[0] // ch for i in levels),
+        ch_mult=tuple(_shape(tensors, f"vae.encoder.down.{i}.block.0.conv1.weight", 4)[0] // ch for i in levels),
         res_blocks=_count(tensors, "vae.encoder.down.0.block"),
         attention_at=tuple(resolution >> i for i in levels if _count(tensors, f"vae.encoder.down.{i}.attn")),
         resolution=resolution,
@@ -171,10 +180,13 @@ def _check_stated(config: VqganConfig, stated: dict[str, Any]) -> None:
             raise CheckpointError(f"the VQGAN's yaml states {key} {stated[key]}, its tensors have {value}")
 
 
-def _shape(tensors: dict[str, Tensor], key: str) -> tuple[int, ...]:
+def _shape(tensors: dict[str, Tensor], key: str, sides: int) -> tuple[int, ...]:
     if key not in tensors:
         raise CheckpointError(f"tensor {key} is missing: not a MAE-VQGAN checkpoint, or an incomplete one")
-    return tuple(tensors[key].shape)
+    shape = tuple(tensors[key].shape)
+    if len(shape) != sides or 0 in shape:
+        raise CheckpointError(f"tensor {key} has shape {list(shape)}: not a MAE-VQGAN checkpoint")
+    return shape
 
 
 def _count(tensors: dict[str, Tensor], prefix: str) -> int:

@@ -73,7 +73,7 @@ def format_of(data: bytes) -> Format:
 
 def _is_foreign(data: bytes) -> bool:
     within = any(data.startswith(mark, at) for at, mark in _FOREIGN_WITHIN)
-    return data.startswith(_FOREIGN) or within or bool(_BY_PATTERN.match(data)) or _is_svg(data)
+    return data.startswith(_FOREIGN) or within or bool(_BY_PATTERN.match(data, 0, _HEAD)) or _is_svg(data)
 
 
 def _is_svg(data: bytes) -> bool:

@@ -92,7 +92,7 @@ def _rare(data: bytes, about: Metadata, limits: PictureLimits, at_least: int | N
     marker, width, height = frame
     if marker in PROGRESSIVE:
         limits.check_scans(data.count(_SCAN))
-    limits.check(width, height, _CONVERTED + _PROGRESSIVE)
+    limits.check(width, height, _CONVERTED + (_PROGRESSIVE if marker in PROGRESSIVE else 0))
     ends = data.rfind(_END)
     body = data[:ends] if ends >= 0 else data
     pixels = _leniently(body + _END, about, at_least)

@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 import types
+from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -151,7 +152,7 @@ def test_a_yaml_that_disagrees_or_describes_nothing_is_refused(files: Files) -> 
 
 def test_files_in_the_wrong_place_are_refused(files: Files) -> None:
     mae, vqgan, config = files.write()
-    with pytest.raises(CheckpointError, match="holds no tensors under 'model'"):
+    with pytest.raises(CheckpointError, match="cls_token is missing: not a MAE-VQGAN checkpoint"):
         import_checkpoint(vqgan, mae, config, files.out)
     with pytest.raises(CheckpointError, match="cannot be read as a torch checkpoint"):
         import_checkpoint(config, vqgan, config, files.out)
@@ -187,13 +188,46 @@ def test_files_in_the_format_before_the_archive(files: Files) -> None:
     assert mark == files.convert()
 
 
-@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "module._orig_mod.", "_orig_mod.module."])
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "model.", "module._orig_mod.", "_orig_mod.module."])
 def test_names_that_wrappers_have_changed(files: Files, prefix: str) -> None:
     mark = files.convert()
     files.mae = {f"{prefix}{name}".replace("blocks.0.", "blocks.0._orig_mod."): v for name, v in files.mae.items()}
     assert files.convert() == mark
     files.mae |= {"cls_token": files.mae[f"{prefix}cls_token"]}
     with pytest.raises(CheckpointError, match="some tensors twice"):
+        files.convert()
+
+
+@pytest.mark.parametrize("key", ["state_dict", "module", "model_state_dict"])
+def test_the_mae_under_the_names_of_other_trainers(files: Files, key: str) -> None:
+    mark = files.convert()
+    mae, vqgan, config = files.write()
+    ordered = OrderedDict((f"model.{name}", value) for name, value in files.mae.items())
+    ordered._metadata = {"": {"version": 1}}  # type: ignore[attr-defined]  # as PyTorch's own have
+    torch.save({key: ordered, "epoch": 3}, mae)
+    torch.save({"state_dict": files.vqgan | {"model_ema.decay": torch.tensor(0.9)}}, vqgan)
+    assert import_checkpoint(mae, vqgan, config, files.out) == mark
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("cls_token", torch.tensor(1.0), r"cls_token has shape \[\]"),
+        ("cls_token", torch.empty(1, 1, 0), r"cls_token has shape \[1, 1, 0\]"),
+        ("pos_embed", torch.ones(5), r"pos_embed has shape \[5\]"),
+        ("norm.weight", torch.full((64,), torch.nan), r"norm.weight holds other values"),
+        ("norm.weight", torch.ones(64, dtype=torch.int32), r"norm.weight holds other values"),
+    ],
+)
+def test_tensors_of_no_sense_are_refused_by_name(files: Files, name: str, value: torch.Tensor, message: str) -> None:
+    files.mae[name] = value
+    with pytest.raises(CheckpointError, match=message):
+        files.convert()
+
+
+def test_a_yaml_whose_resolution_is_no_number(files: Files) -> None:
+    files.yaml["model"]["params"]["ddconfig"]["resolution"] = "abc"
+    with pytest.raises(CheckpointError, match="resolution that is no whole number"):
         files.convert()
 
 
