@@ -33,7 +33,7 @@ def from_http_exception(error: HTTPException, methods: Sequence[str] = ()) -> Se
             return NotFound()
         case HTTPStatus.METHOD_NOT_ALLOWED:
             own = (error.headers or {}).get("Allow", "")
-            return MethodNotAllowed(methods or [own])
+            return MethodNotAllowed(methods or (["GET", "HEAD"] if own == "GET" else [own]))
         case status if status < HTTPStatus.INTERNAL_SERVER_ERROR:
             return InvalidRequest()
         case _:

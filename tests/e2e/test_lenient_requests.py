@@ -46,7 +46,8 @@ def test_every_get_address_answers_head(server: ServerProcess, address: str) -> 
 def test_head_is_refused_where_get_is(server: ServerProcess) -> None:
     assert server.client.head("/infer").status_code == 405
     assert server.client.head("/tasks/nonesuch").status_code == 404
-    assert server.client.delete("/healthz").headers["allow"] == "GET, HEAD"
+    for address in ("/healthz", "/", "/docs", "/static/style.css"):
+        assert server.client.delete(address).headers["allow"] == "GET, HEAD"
 
 
 @pytest.mark.parametrize("address", ["/tasks/", "/tasks/identity/", "/readyz/", "/v2/", "/v2/models/identity/"])

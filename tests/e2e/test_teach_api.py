@@ -136,6 +136,8 @@ WRONG: dict[str, tuple[Files, dict[str, str], int, str]] = {
     "one class": ([lesson(2)[0]], {"label": "a"}, 400, "2 classes or more"),
     "no label": ([lesson(2)[0]], {"label": " "}, 400, "printable"),
     "unknown field": (lesson(2), {"speed": "1"}, 400, "speed"),
+    "257 pairs": (lesson(1) * 257, {}, 400, "more than 256 pairs"),
+    "a label that is a file": ([*lesson(2), ("label", ("x", b"a", "text/plain"))], {}, 400, "label and output"),
     "wrong force": (lesson(2), {"force": "yes"}, 400, "force"),
 }
 
@@ -146,6 +148,22 @@ def test_a_wrong_lesson_is_refused_by_name(teaching: ServerProcess, what: str) -
     reply = post(teaching, "wrong", files, **fields)
     assert reply.status_code == status
     assert named in reply.json()["detail"]
+
+
+def test_fields_that_a_browser_left_empty_are_not_there(teaching: ServerProcess) -> None:
+    def part(head: str, content: bytes) -> bytes:
+        return f"--x\r\nContent-Disposition: form-data; {head}\r\n\r\n".encode() + content + b"\r\n"
+
+    pictures = [(name, content) for name, (_, content, _) in lesson(4)]
+    pairs = b"".join(part(f'name="{name}"; filename="a.png"', content) for name, content in pictures)
+    inputs = b"".join(part('name="input"; filename="a.png"', content) for name, content in pictures if name == "input")
+    labels = b"".join(part('name="label"', label) for label in (b"a", b"b", b"a", b"b"))
+    empty = part('name="output"; filename=""', b"")
+    headers = KEY | {"Content-Type": "multipart/form-data; boundary=x"}
+    for form in (pairs + empty + part('name="label"', b""), inputs + empty + labels):
+        reply = teaching.client.post("/tasks/browsers/teach", content=form + b"--x--\r\n", headers=headers)
+        assert reply.status_code == 202
+        assert teaching.client.delete(reply.headers["location"], headers=KEY).status_code == 204
 
 
 def test_only_an_admin_teaches_and_hears_of_jobs(teaching: ServerProcess) -> None:

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from fastapi import APIRouter, Depends, Request, Response, Security
 from starlette.datastructures import FormData, UploadFile
+from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException
 from starlette.requests import ClientDisconnect
 
@@ -110,7 +111,7 @@ async def _read_lesson(name: str, request: Request) -> Lesson:
     try:
         async with request.form(max_files=2 * MOST_PAIRS, max_fields=2 * MOST_PAIRS + 1) as form:
             return await _lesson(name, form)
-    except MultiPartException:
+    except (MultiPartException, HTTPException):  # within the framework it is the latter
         raise InvalidRequest(f"The multipart body is malformed, or holds more than {MOST_PAIRS} pairs.") from None
     except ClientDisconnect:
         raise ClientClosed from None
@@ -124,7 +125,7 @@ async def _lesson(name: str, form: FormData) -> Lesson:
     force = form.get("force", "false")
     if force not in ("true", "false"):
         raise InvalidRequest("force: Input should be 'true' or 'false'.")
-    if "label" in form:
+    if any(map(_is_given, form.getlist("label"))):
         return Lesson(name, inputs, outputs, force == "true", _labels(form, len(inputs), len(outputs)))
     if len(inputs) != len(outputs):
         raise InvalidRequest(f"{len(inputs)} input and {len(outputs)} output files: each input needs its output.")
@@ -147,11 +148,18 @@ def _labels(form: FormData, inputs: int, outputs: int) -> tuple[str, ...]:
     return labels
 
 
+def _is_given(part: UploadFile | str) -> bool:
+    """False of a field that was left empty in a browser's form."""
+    return bool(part if isinstance(part, str) else part.filename or part.size)
+
+
 async def _pictures(form: FormData, name: str) -> list[bytes]:
     files = []
     for number, part in enumerate(form.getlist(name), start=1):
         if not isinstance(part, UploadFile):
             raise InvalidRequest(f"The field {name} must be a file.")
+        if not _is_given(part):
+            continue
         content = await part.read()
         try:
             format_of(content)
