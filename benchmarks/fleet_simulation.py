@@ -4,8 +4,9 @@
 
 Requests arrive at random (Poisson), for a second in ten twice as densely. Each goes to the less busy of two servers
 and waits for the batch that the engine takes next: all that waits, up to the largest, in `fixed + each * pictures`
-seconds, as measured (docs/benchmarks.md). Servers fail and come back, and are taken out in turn by a rollout. Prints a
-JSON object for each fleet.
+seconds, as measured (docs/benchmarks.md). Servers fail and come back, and are taken out in turn by a rollout. The
+first fleets are one server without bursts and failures, at rates of benchmarks/results/load-sweep-cpu.json: to be
+compared with what was measured there. Prints a JSON object for each fleet.
 """
 
 import json
@@ -34,7 +35,7 @@ class Fleet:
     burst: float = 2.0
     """For a second in ten, arrivals are this many times as dense."""
     failures_per_hour: float = 1.0
-    """Of each server."""
+    """Of each server; 0 for none."""
     repair: float = 30.0
     rollout: bool = False
     seconds: float = 60.0
@@ -133,7 +134,7 @@ def simulate(fleet: Fleet, seed: int = 0) -> dict[str, Any]:
                 server.listed = True
 
     env.process(arrivals())
-    for server in servers:
+    for server in servers if fleet.failures_per_hour else []:
         env.process(failures(server))
     if fleet.rollout:
         env.process(rollout())
@@ -150,6 +151,7 @@ def simulate(fleet: Fleet, seed: int = 0) -> dict[str, Any]:
 
 
 FLEETS = (
+    *(Fleet(1, rate / Fleet(1, 1).best, burst=1, failures_per_hour=0, seconds=300) for rate in (29, 58, 81, 87, 92)),
     *(Fleet(count, load) for count in (1, 3, 10, 100) for load in (0.4, 0.6, 0.8, 0.95)),
     *(Fleet(10, 0.8, queue_limit=limit) for limit in (16, 32, 64, 128)),
     Fleet(100, 0.6, rollout=True),

@@ -120,6 +120,16 @@ def test_every_variable_is_a_setting() -> None:
     assert Settings(**ours, api_keys="key").store == "s3://models/vtv"  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_a_store_that_is_away_takes_no_pod_out(overlay: str) -> None:
+    """A Service whose pods are all stale would answer nobody."""
+    (container,) = one(overlay, "Deployment")["spec"]["template"]["spec"]["containers"]
+    runtime = yaml.safe_load((DEPLOY / "kserve/servingruntime.yaml").read_text())["spec"]["containers"][0]
+    named = {entry["name"] for each in (container, runtime) for entry in each["env"]}
+    assert "VTV_STORE" in named | one(overlay, "ConfigMap")["data"].keys()
+    assert "VTV_STALE_SECONDS" not in named | one(overlay, "ConfigMap")["data"].keys()
+
+
 def test_kserve_runs_the_same_container() -> None:
     runtime, service = (
         yaml.safe_load((DEPLOY / "kserve" / name).read_text())
