@@ -82,7 +82,12 @@ def bench(asked: Namespace, folder: Path) -> Report:
     about = read_about(asked.tower)
     slots = asked.tasks + _SPARE_SLOTS
     classifier = TowerPlan(
-        asked.tower, slots=slots, classes=asked.classes, backend=asked.backend, device=best_device()
+        asked.tower,
+        slots=slots,
+        classes=asked.classes,
+        backend=asked.backend,
+        device=best_device(),
+        precision="bfloat16",
     ).build(say)
     classifier.warm_up()
     batch = classifier.spec.buckets[-1]

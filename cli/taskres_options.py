@@ -31,6 +31,16 @@ def add_tower(command: Container) -> None:
     )
 
 
+def add_precision(command: Container) -> None:
+    """`--precision`."""
+    command.add_argument(
+        "--precision",
+        choices=["bfloat16", "float32"],
+        default="bfloat16",
+        help="what a server computes features in (VTV_TOWER_PRECISION): bfloat16 is float32 where a CPU lacks it",
+    )
+
+
 def add_class_data(command: Container, *, required: bool = True) -> None:
     """`--dataset` and how it is looked at."""
     layouts = "class folders (train/CLASS/*, test/CLASS/*), or one of CoOp's split files (.json)"
@@ -91,9 +101,11 @@ def feature_source(a: Namespace, splits: "dict[str, Labelled]") -> "FeatureSourc
     from artifacts.console import say
     from artifacts.taskres.features import DEFAULT_CACHE, FeatureCache
     from artifacts.taskres.labelled_features import FeatureSource
+    from engine.encoder import Encoder
     from engine.towers.folder import load_tower
 
-    return FeatureSource(FeatureCache(load_tower(a.tower), a.cache or DEFAULT_CACHE), splits, say, a.views)
+    encoder = Encoder(load_tower(a.tower), a.precision)
+    return FeatureSource(FeatureCache(encoder, a.cache or DEFAULT_CACHE), splits, say, a.views)
 
 
 def data_name(path: Path) -> str:

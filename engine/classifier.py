@@ -1,8 +1,7 @@
 """Classification at work: a compiled tower, its bank of heads, any mix of tasks in one batch.
 
-A tower computes in float32 on every backend, so that a picture is told the same class here as offline. Asked to be
-quick, on a processor that computes in bfloat16, it computes a batch in that first, and again in float32 what that
-leaves undecided.
+On a CPU a tower computes as `engine/host_tower.py` says, on a GPU in float32: a picture is told the same class here as
+offline.
 """
 
 import logging
@@ -22,12 +21,12 @@ from engine.classification.bank import HeadBank
 from engine.classification.head import Head, scores, unit
 from engine.cuda_device import CudaDevice
 from engine.cuda_graphs import GraphRunner
-from engine.device import describe, exact_float32
+from engine.device import describe, exact_float32, leave_cores
 from engine.errors import EngineError
 from engine.geometry import Pixels
 from engine.gpu import Gpu
 from engine.host_runner import HostRunner
-from engine.quick_tower import LARGEST_ERROR, MARGIN, QuickFeatures
+from engine.host_tower import Precision, exact_runner, quick_runner
 from engine.runner import Answers, Done, Pending, Progress, Runner
 from engine.staging import Staging
 from engine.tolerance import check_picture
@@ -43,8 +42,8 @@ _CHECKED_CLASSES: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class TowerSpec:
-    """What is to be compiled: heads of up to `classes` classes in `slots` rows, batches of `buckets` pictures; `quick`:
-    in bfloat16 first, where the backend computes in it on a CPU."""
+    """What is to be compiled: heads of up to `classes` classes in `slots` rows, batches of `buckets` pictures.
+    `precision`: `bfloat16` where a CPU's backend computes in it."""
 
     tower: Tower
     device: torch.device
@@ -55,7 +54,7 @@ class TowerSpec:
     progress: Progress = lambda line: None
     lean: bool = False
     """Keep buckets as `HostRunner.rest` does once they are checked."""
-    quick: bool = False
+    precision: Precision = "float32"
 
 
 class Classifier:
@@ -68,17 +67,11 @@ class Classifier:
         with gpu.current() if gpu else nullcontext():
             self.bank = HeadBank(spec.tower.fingerprint, spec.slots, spec.classes, spec.tower.width, spec.device)
         self._staging = Staging(gpu, self.bank.row_bytes, len(self.bank.tensors())) if gpu else None
-        self._runner = self._compiled(TowerScores(self.tower, spec.classes) if gpu else TowerFeatures(self.tower))
-        self._quick: Runner | None = None
+        self.precision: Precision = "float32"
+        """What the tower computes in."""
+        self._runner: Runner = self._captured(gpu) if gpu else self._on_host()
         # On a CPU buckets are compiled as they are needed: `warm_up` makes and checks the others.
         self._check(spec.buckets if gpu else spec.buckets[:1])
-        if spec.quick and gpu is None and backend.dtype == torch.bfloat16:
-            self._quick = self._checked_quick()
-
-    @property
-    def quick(self) -> bool:
-        """Whether a batch is computed in bfloat16 first."""
-        return self._quick is not None
 
     def write_slot(self, slot: int, head: Head) -> None:
         """Install a head in place; batches submitted later see it. Raises EngineError, ModelMismatch."""
@@ -94,72 +87,55 @@ class Classifier:
             raise EngineError(f"{len(pixels)} pictures need a slot of 1..{self.bank.slots - 1} each, not {list(slots)}")
         if self.gpu is not None:
             return self._runner.submit(pixels, slots)
-        return Done(self._exact(pixels, slots) if self._quick is None else self._decided(self._quick, pixels, slots))
+        return Done(self._compared(pixels, slots))
 
     def warm_up(self) -> None:
         """Make every bucket ready and check it against float32 eager; raises EngineError."""
         with exact_float32():
             self._runner.prepare()
-        quick, self._quick = self._quick, None
         self._check(self.spec.buckets)
-        if quick is not None:
-            quick.prepare()
-            self._quick = quick
-        if self.spec.lean and self.backend.lowers_itself:
-            for runner in (self._runner, self._quick):
-                if isinstance(runner, HostRunner):
-                    runner.rest()
+        if self.spec.lean and self.backend.lowers_itself and isinstance(self._runner, HostRunner):
+            self._runner.rest()
+            self._runner.network.to("meta")
             self.tower.to("meta")
 
     @torch.inference_mode()
-    def _exact(self, pixels: Pixels, slots: Sequence[int]) -> Answers:
+    def _compared(self, pixels: Pixels, slots: Sequence[int]) -> Answers:
         features = torch.from_numpy(self._runner.submit(pixels, ()).result())
+        if self.spec.lean and self.backend.lowers_itself:
+            leave_cores()
         found: Answers = self.bank.scores(features, slots).numpy()
         return found
 
-    @torch.inference_mode()
-    def _decided(self, quick: Runner, pixels: Pixels, slots: Sequence[int]) -> Answers:
-        """Quick scores, but for rows that they leave undecided."""
-        scores = self.bank.scores(torch.from_numpy(quick.submit(pixels, ()).result()), slots)
-        answers: Answers = scores.numpy()
-        if rows := self.bank.undecided(scores, slots, MARGIN):
-            answers[rows] = self._exact(pixels[rows], [slots[row] for row in rows])
-        return answers
-
-    def _checked_quick(self) -> Runner | None:
-        """The tower in bfloat16; None where its features are too far from float32 eager's, as of random weights."""
-        runner = self._compiled(QuickFeatures(self.tower), torch.bfloat16)
-        picture = check_picture(self.tower.size)[None]
-        with exact_float32(), torch.inference_mode():
-            wanted = unit(TowerFeatures(self.tower)(torch.from_numpy(picture)))
-        error = float((unit(torch.from_numpy(runner.submit(picture, ()).result())) - wanted).norm())
-        if error <= LARGEST_ERROR:
-            return runner
-        log.info("the image tower computes in float32 alone: in bfloat16 its features are %.2f off", error)
-        return None
-
-    def _compiled(self, network: TowerFeatures, dtype: torch.dtype = torch.float32) -> Runner:
+    def _on_host(self) -> Runner:
         spec = self.spec
+        asked = self.tower, self.backend, spec.buckets, spec.cache, spec.progress
+        if spec.precision == "bfloat16" and (quick := quick_runner(*asked)):
+            self.precision = "bfloat16"
+            return quick
+        return exact_runner(*asked)
+
+    def _captured(self, gpu: Gpu) -> Runner:
+        spec, network = self.spec, TowerScores(self.tower, self.spec.classes)
         spec.progress(f"building {network.name} with {self.backend.name}")
         key = Key(
             spec.tower.fingerprint,
             network.name,
             f"{network.row[0]} columns",
-            str(dtype).removeprefix("torch."),
-            spec.slots if self.gpu else 0,
+            "float32",
+            spec.slots,
             spec.buckets,
             self.backend.name,
             self.backend.version,
             describe(spec.device),
         )
-        with self.gpu.current() if self.gpu else nullcontext():
+        with gpu.current():
             compiled = self.backend.compile(network.eval(), spec.buckets, key, spec.cache)
-        kind = HostRunner if self.gpu is None else partial(GraphRunner, gpu=self.gpu)
-        bank = self.bank.tensors() if self.gpu else ()
-        return kind(network, compiled, spec.buckets, bank=bank, progress=spec.progress)
+        return GraphRunner(network, compiled, spec.buckets, bank=self.bank.tensors(), gpu=gpu, progress=spec.progress)
 
     def _check(self, buckets: Sequence[int]) -> None:
-        """Make each of `buckets` ready and hold it against float32 eager, neighbours in slots of their own.
+        """Make each of `buckets` ready and hold it against float32 eager, neighbours in slots of their own; in bfloat16
+        against what the smallest tells, whose features were held against float32 eager's when it was made.
 
         Raises EngineError, also where a head was written before.
         """
@@ -170,7 +146,8 @@ class Classifier:
         for slot, head in heads.items():
             self.write_slot(slot, head)
         picture = check_picture(self.tower.size)[None]
-        wanted = {slot: self.reference(picture, head) for slot, head in heads.items()}
+        told = self.reference if self.precision == "float32" else self._told_alone
+        wanted = {slot: told(picture, slot, head) for slot, head in heads.items()}
         with exact_float32():  # what is captured stays so
             for bucket in buckets:
                 own = [slots[row % len(slots)] for row in range(bucket)]
@@ -179,9 +156,13 @@ class Classifier:
                     _hold(f"bucket {bucket}, slot {slot}", answer, wanted[slot])
         self._empty(slots)
 
+    def _told_alone(self, picture: Pixels, slot: int, head: Head) -> Answers:
+        own: Answers = self.submit(picture, [slot]).result()[0, : len(head.labels)]
+        return own
+
     @torch.inference_mode()
-    def reference(self, picture: Pixels, head: Head) -> Answers:
-        """What float32 eager answers to one picture uint8 [1,S,S,3]: scores float32 [K]."""
+    def reference(self, picture: Pixels, slot: int, head: Head) -> Answers:
+        """What float32 eager answers to one picture uint8 [1,S,S,3] by the head in a slot: scores float32 [K]."""
         with exact_float32():
             features = TowerFeatures(self.tower)(torch.from_numpy(picture).to(self.spec.device))
             found: Answers = scores(features, head.matrix.to(self.spec.device), head.scale)[0].cpu().numpy()
@@ -201,7 +182,8 @@ def build_classifier(spec: TowerSpec, backend: str) -> Classifier:
     classifier, choice = choose(backend, spec.device, partial(_compile, spec))
     for line in choice.passed_over:
         log.warning("backend passed over for the image tower: %s", line)
-    log.info("image tower %s: %s on %s", spec.tower.fingerprint[:12], choice.name, spec.device)
+    mark = spec.tower.fingerprint[:12]
+    log.info("image tower %s: %s on %s in %s", mark, choice.name, spec.device, classifier.precision)
     return classifier
 
 

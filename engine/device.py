@@ -47,6 +47,20 @@ def _told(*names: str) -> str:
     return next((line.partition(":")[2].strip() for line in lines if line.startswith(names)), "")
 
 
+@cache
+def host_threads() -> int:
+    """How many threads an engine on the CPU computes on: torch's, as they were when the first was made."""
+    return torch.get_num_threads()
+
+
+def leave_cores() -> None:
+    """From now on torch computes on the calling thread alone: for a thread whose engine computes elsewhere, and which
+    has little left for torch. Its other threads would wait for more, busily, for milliseconds."""
+    host_threads()
+    if torch.get_num_threads() > 1:
+        torch.set_num_threads(1)
+
+
 @contextmanager
 def exact_float32() -> Iterator[None]:
     """float32 in all its digits: by default cuDNN rounds the factors of convolutions to TF32's ten bits."""

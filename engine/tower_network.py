@@ -28,7 +28,7 @@ class TowerFeatures(Network):
         return (TensorSpec("pixels", (BATCH, self.side, self.side, 3), torch.uint8),)
 
     def forward(self, pixels: Tensor) -> Tensor:
-        features: Tensor = self.tower(pixels.permute(0, 3, 1, 2).float() / 255)
+        features: Tensor = self.tower(pixels)
         return features
 
 

@@ -10,6 +10,7 @@ from engine.backends.choice import AUTO
 from engine.cache import EngineCache, default_root
 from engine.classification import DEFAULT_CLASSES
 from engine.classifier import Classifier, TowerSpec, build_classifier
+from engine.host_tower import Precision
 from engine.runner import Progress
 from engine.towers.folder import TowerAbout, load_tower, read_about
 
@@ -33,14 +34,15 @@ class TowerPlan:
         device: str = "cpu",
         cache: Path | None = None,
         lean: bool = False,
-        quick: bool = False,
+        precision: Precision = "float32",
     ) -> None:
-        """Heads of up to `classes` classes in `slots` slots; `lean` and `quick` as in `TowerSpec`."""
+        """Heads of up to `classes` classes in `slots` slots; `lean` and `precision` as in `TowerSpec`."""
         self.about: TowerAbout = read_about(path)
         self.classes = classes
         self.device = torch.device(device)
         self.buckets = tuple(sorted(set(buckets or DEFAULT_BUCKETS[self.device.type])))
-        self._path, self._slots, self._backend, self._lean, self._quick = path, slots, backend, lean, quick
+        self._path, self._slots, self._backend = path, slots, backend
+        self._lean, self._precision = lean, precision
         self._cache = EngineCache(cache or default_root())
 
     def build(self, progress: Progress) -> Classifier:
@@ -55,6 +57,6 @@ class TowerPlan:
             self._cache,
             progress,
             self._lean,
-            self._quick,
+            self._precision,
         )
         return build_classifier(spec, self._backend)

@@ -15,6 +15,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from artifacts.store.base import ArtifactStore
+from engine.cache import default_root
 from engine.runner import Progress
 from service.batching.engine import BuiltEngine, ServedEngine
 from service.codec.workers.fork_server import ForkServer
@@ -78,7 +79,14 @@ def create_app(
     beat = LoopBeat(settings.stall_seconds, metrics.loop_lag)
     watchdog = Watchdog([*pipeline.checks, beat], end_now)
     tower = settings.tower if isinstance(settings.tower, Path) else None
-    teacher = Teacher(settings.model, tower, plan.device.type, settings.max_pixels)
+    teacher = Teacher(
+        settings.model,
+        tower,
+        plan.device.type,
+        settings.max_pixels,
+        settings.precision_taught,
+        settings.cache or default_root(),
+    )
     jobs = TeachJobs(teacher, watcher.install, settings.teach_jobs, metrics)
     metrics.observe(pipeline.batcher, registry.slots, registry.faulty)
 

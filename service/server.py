@@ -111,7 +111,7 @@ def engine_plan(settings: Settings) -> EnginePlan:
     }
     tower = None
     if isinstance(settings.tower, Path):
-        asked_too = {"quick": settings.tower_precision == "bfloat16"} | asked
+        asked_too = {"precision": settings.tower_precision} | asked
         tower = TowerPlan(settings.tower, classes=settings.max_classes, buckets=settings.tower_buckets, **asked_too)
     return EnginePlan(settings.model, buckets=settings.buckets, tower=tower, **asked)
 

@@ -1,4 +1,4 @@
-"""Features of picture files, computed once: kept on disk by tower, kind of crop and content of the file."""
+"""Features of picture files, computed once: kept on disk by tower, precision, kind of crop and content of the file."""
 
 import hashlib
 from collections.abc import Sequence
@@ -14,8 +14,7 @@ from artifacts.pictures.limits import COMMANDS_LIMITS, PictureLimits
 from artifacts.pictures.read import read_file
 from artifacts.progress import Progress, Steps
 from artifacts.taskres.crops import Crop, middle
-from engine.device import best_device
-from engine.towers.tower import Tower
+from engine.encoder import Encoder
 
 BATCH = 32
 DEFAULT_CACHE = Path.home() / ".cache" / "vtv" / "features"
@@ -24,12 +23,13 @@ DEFAULT_CACHE = Path.home() / ".cache" / "vtv" / "features"
 class FeatureCache:
     """A tower's features of pictures, float32 [D] each, in a folder that any number of data sets share.
 
-    A file `<tower>/<crop>/<SHA-256 of the picture>.npy` for each, written whole or not at all: what was computed
-    before an interruption is there after it.
+    A file `<tower>-<precision>/<crop>/<SHA-256 of the picture>.npy` for each, written whole or not at all: what was
+    computed before an interruption is there after it.
     """
 
-    def __init__(self, tower: Tower, root: Path = DEFAULT_CACHE, limits: PictureLimits = COMMANDS_LIMITS) -> None:
-        self.tower, self.folder, self.limits = tower, root / tower.fingerprint[:16], limits
+    def __init__(self, encoder: Encoder, root: Path = DEFAULT_CACHE, limits: PictureLimits = COMMANDS_LIMITS) -> None:
+        self.encoder, self.tower, self.limits = encoder, encoder.tower, limits
+        self.folder = root / f"{self.tower.fingerprint[:16]}-{encoder.precision}"
 
     def features(self, files: Sequence[Path], progress: Progress, crop: Crop = middle) -> Tensor:
         """Features [N,D] of pictures as `crop` shows them; raises OfflineError for a file that is no picture."""
@@ -42,25 +42,14 @@ class FeatureCache:
 
     def _compute(self, missing: dict[Path, Path], crop: Crop, progress: Progress) -> None:
         """Write the features of pictures: where they are kept, and the picture's file."""
-        device = torch.device(best_device())
-        tower = self.tower.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         steps = Steps("features", len(missing), 0, progress)
         wanted = list(missing.items())
         for part in (wanted[start : start + BATCH] for start in range(0, len(wanted), BATCH)):
             squares = [crop.square(read_file(file, limits=self.limits), self.tower, path.stem) for path, file in part]
-            for (path, _), row in zip(part, forward(tower, np.stack(squares)).cpu().numpy(), strict=True):
+            for (path, _), row in zip(part, self.encoder.features(np.stack(squares)).numpy(), strict=True):
                 _write(path, row)
             steps.update("pictures", len(part))
         steps.close()
-
-
-@torch.inference_mode()
-def forward(tower: Tower, squares: NDArray[np.uint8]) -> Tensor:
-    """Features [B,D] of uint8 [B,S,S,3], where the tower is."""
-    device = next(tower.parameters()).device
-    planes = torch.from_numpy(squares).to(device).permute(0, 3, 1, 2)
-    features: Tensor = tower(planes.contiguous(memory_format=torch.channels_last).float() / 255)
-    return features
 
 
 def _content_hash(file: Path) -> str:

@@ -83,8 +83,8 @@ def teach_classes(
     floors = {alone: float(right_answers(base, test).mean()), COMMONEST: commonest}
     beside = ", ".join(f"{floor} {share:.3f}" for floor, share in floors.items())
     progress(f"{name}: accuracy {accuracy} on {len(judges)} pictures held out; {beside}")
-    told = sentence(value.labels)
-    metadata = describe(name, "task residual", shots, seed, f"{len(pictures)} pictures", told, _metric(right, floors))
+    told, metric = sentence(value.labels), _metric(right, cache.encoder.precision, floors)
+    metadata = describe(name, "task residual", shots, seed, f"{len(pictures)} pictures", told, metric)
     return TaughtClasses(value, metadata, accuracy, floors)
 
 
@@ -139,6 +139,6 @@ def _rows(features: LabelledFeatures, rows: list[int]) -> LabelledFeatures:
     return LabelledFeatures(features.features[rows], features.labels[rows])
 
 
-def _metric(right: NDArray[np.bool_], floors: dict[str, float]) -> dict[str, object]:
+def _metric(right: NDArray[np.bool_], precision: str, floors: dict[str, float]) -> dict[str, object]:
     beside = {name.replace(" ", "_"): round(share, 4) for name, share in floors.items()}
-    return accuracy_metric(right, f"{len(right)} pictures held out") | beside
+    return accuracy_metric(right, precision, f"{len(right)} pictures held out") | beside

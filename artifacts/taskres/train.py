@@ -46,8 +46,8 @@ def right_answers(value: TaskResidual, test: LabelledFeatures) -> NDArray[np.boo
     return right
 
 
-def accuracy_metric(right: NDArray[np.bool_], split: str = "test") -> dict[str, object]:
-    """As artifacts hold it: value, 95 % interval and number of pictures."""
+def accuracy_metric(right: NDArray[np.bool_], precision: str, split: str = "test") -> dict[str, object]:
+    """As artifacts hold it: value, 95 % interval, number of pictures, and what their features were computed in."""
     found = interval(right.astype(np.float64))
     return {
         "name": "accuracy",
@@ -55,4 +55,5 @@ def accuracy_metric(right: NDArray[np.bool_], split: str = "test") -> dict[str, 
         "interval": [round(found.low, 4), round(found.high, 4)],
         "episodes": len(right),
         "split": split,
+        "precision": precision,
     }

@@ -3,11 +3,15 @@
 import json
 from argparse import Namespace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from artifacts.console import say
 from cli import options, values
 from cli.parser import Commands
-from cli.taskres_options import BUNDLED_TOWER
+from cli.taskres_options import BUNDLED_TOWER, add_precision
+
+if TYPE_CHECKING:
+    from engine.tower_plan import TowerPlan
 
 ABOUT = """\
 The first start then takes seconds. Compiled engines are found by everything that shaped them: serve with the same
@@ -40,6 +44,7 @@ def add(commands: Commands) -> None:
         metavar="DIR",
         help="image tower of classification tasks, or none (default: bundled)",
     )
+    add_precision(parser)
     options.add_output(
         parser, "serve from it with VTV_CACHE (default: ~/.cache/vtv/engines)", folder=True, required=False
     )
@@ -51,7 +56,6 @@ def run(a: Namespace) -> int:
     from engine.cache import default_root
     from engine.device import best_device
     from engine.runtime import Engine
-    from engine.tower_plan import TowerPlan
 
     device = a.device or best_device()
     cache: Path = a.output or default_root()
@@ -59,8 +63,7 @@ def run(a: Namespace) -> int:
     engine = Engine.load(a.model, slots=a.slots, buckets=a.buckets, backend=a.backend, device=device, cache=cache)
     engine.warm_up()
     if a.tower != "none":
-        tower = TowerPlan(a.tower, slots=a.slots, backend=a.backend, device=device, cache=cache)
-        tower.build(say).warm_up()
+        _plan(a, device, cache).build(say).warm_up()
     for line in engine.fallbacks:
         say(f"passed over: {line}")
     size = sum(path.stat().st_size for path in cache.rglob("*") if path.is_file()) if cache.is_dir() else 0
@@ -76,3 +79,9 @@ def run(a: Namespace) -> int:
     words = f"{engine.backend} in {entry['dtype']} on {device}, buckets {list(engine.buckets)}: {size / 1e6:.0f} MB"
     print(json.dumps(entry) if a.json else f"{words} in {cache}")
     return 0
+
+
+def _plan(a: Namespace, device: str, cache: Path) -> "TowerPlan":
+    from engine.tower_plan import TowerPlan
+
+    return TowerPlan(a.tower, slots=a.slots, backend=a.backend, precision=a.precision, device=device, cache=cache)

@@ -83,6 +83,7 @@ def add(commands: Commands) -> None:
     options.add_model(parser)
     options.add_store(parser)
     taskres_options.add_tower(parser)
+    taskres_options.add_precision(parser)
     options.add_json(parser)
 
 
@@ -171,7 +172,7 @@ def _tell(a: Namespace, summary: "Summary") -> None:
 def _classify(a: Namespace, artifact: "ResidualArtifact") -> int:
     from artifacts.classify import classify_file
 
-    told = classify_file(a.tower, artifact, a.pictures)[: a.top_k or TOP_K]
+    told = classify_file(a.tower, artifact, a.pictures, a.precision)[: a.top_k or TOP_K]
     if a.json:
         classes = [{"label": label, "score": score} for label, score in told]
         print(json.dumps({"task": a.task, "artifact": artifact.hash, "classes": classes}))

@@ -41,6 +41,7 @@ def add(commands: Commands) -> None:
     options.add_model(parser)
     options.add_device(parser)
     taskres_options.add_tower(parser)
+    taskres_options.add_precision(parser)
     options.add_json(parser)
 
 
@@ -73,12 +74,13 @@ def _teach_pairs(a: Namespace) -> int:
 
 
 def _teach_classes(a: Namespace) -> int:
-    from artifacts.taskres.features import DEFAULT_CACHE, FeatureCache
+    from artifacts.taskres.features import FeatureCache
     from artifacts.taskres.labelled import load_classes
     from artifacts.taskres.teach import publish, refusal, teach_classes
+    from engine.encoder import Encoder
     from engine.towers.folder import load_tower
 
-    cache, pictures = FeatureCache(load_tower(a.tower), DEFAULT_CACHE), load_classes(a.examples)
+    cache, pictures = FeatureCache(Encoder(load_tower(a.tower), a.precision)), load_classes(a.examples)
     taught = teach_classes(cache, a.tower, a.name, pictures, say, a.seed)
     found = publish(taught, a.store).hash if taught.better or a.force else None
     return _tell(a, taught.metadata, found, refusal(taught))

@@ -9,6 +9,7 @@ from torch import Tensor
 from engine.backends.onnx_graph import load_onnx
 from engine.backends.protocol import BackendUnavailable, Launch
 from engine.cache import EngineCache, Key
+from engine.device import host_threads
 from engine.mapped_files import forget_pages
 from engine.network import Buffers, Network
 
@@ -43,7 +44,7 @@ class OpenVinoNetwork:
         self.core, self.network, self.key, self.cache = core, network, key, cache
         self.options = {
             "INFERENCE_PRECISION_HINT": {"bfloat16": "bf16", "float32": "f32"}[key.dtype],
-            "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+            "INFERENCE_NUM_THREADS": host_threads(),
             "NUM_STREAMS": 1,
         }
 

@@ -78,18 +78,6 @@ class HeadBank:
                 logits[rows, : len(head)] = turned[rows] @ head.T
         return torch.softmax(logits.mul_(self.scale[list(slots), None]), dim=-1)
 
-    def undecided(self, scores: Tensor, slots: Sequence[int], margin: float) -> list[int]:
-        """Which rows of scores [B,C] are nearer than `margin` to the border between their two best classes, in the
-        space of features of norm 1. None of one class, and none that is not finite."""
-        if self.matrix.shape[1] < 2:
-            return []
-        own = torch.tensor(slots)
-        (best, second), (first, other) = (found.unbind(1) for found in scores.topk(2, dim=1))
-        gap = (best.log() - second.log()) / self.scale[own]  # of cosines: infinite where there is no second class
-        between = (self.matrix[own, first] - self.matrix[own, other]).norm(dim=1)
-        near: list[int] = (gap < margin * between).nonzero()[:, 0].tolist()
-        return near
-
     def check_integrity(self) -> None:
         """Raise EngineError unless no tensor has moved and every resident row is finite and of norm 1.
 

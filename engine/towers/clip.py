@@ -27,7 +27,7 @@ INSTALL = "pip install 'visual-task-vectors[clip]'"
 
 
 class ClipTower(Tower):
-    """`vision` has the entries of `SHAPE`; `mean` and `std` are of the three channels in 0..1."""
+    """`vision` has the entries of `SHAPE`; `mean` and `std` are of the three channels of pixels over 255."""
 
     architecture = "clip-vit"
 
@@ -47,7 +47,8 @@ class ClipTower(Tower):
         self.shift: Tensor
         self.gain: Tensor
 
-    def forward(self, pictures: Tensor) -> Tensor:
+    def forward(self, pixels: Tensor) -> Tensor:
+        pictures = pixels.permute(0, 3, 1, 2).float() / 255
         pooled: Tensor = self.vision_model(pixel_values=(pictures - self.shift) / self.gain).pooler_output
         features: Tensor = self.visual_projection(pooled)
         return features

@@ -22,8 +22,8 @@ STAGES = (
 )
 """Blocks, kernel, stride of the first block, expansion, channels out."""
 STRIDE = 32
-MEAN, DEVIATION = 127 / 255, 128 / 255
-"""What pictures in 0..1 are normalised by, every channel alike."""
+MEAN, DEVIATION = 127, 128
+"""What pixels are normalised by, every channel alike: what comes of it bfloat16 holds exactly."""
 
 
 class Convolution(nn.Module):
@@ -70,8 +70,10 @@ class Lite0(Tower):
         self.blocks = nn.Sequential(*_blocks())
         self.head = Convolution(STAGES[-1][-1], WIDTH, 1)
 
-    def forward(self, pictures: Tensor) -> Tensor:
-        x = F.relu6(self.stem((pictures - MEAN) / DEVIATION))
+    def forward(self, pixels: Tensor) -> Tensor:
+        # Before the channels are moved: OpenVINO then writes the picture once where it would three times.
+        pictures = ((pixels.float() - MEAN) / DEVIATION).permute(0, 3, 1, 2)
+        x = F.relu6(self.stem(pictures))
         return F.relu6(self.head(self.blocks(x))).mean((2, 3))
 
 

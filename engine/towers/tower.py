@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 class Tower(nn.Module, ABC):
-    """Pictures float32 [B,3,size,size] in 0..1, RGB -> features float32 [B,width], not normalised.
+    """Pictures uint8 [B,size,size,3], RGB -> features float32 [B,width], not normalised.
 
     `artifacts.pictures.resize.middle_square` makes these of a picture of any shape: its shorter edge becomes
     `shorter_edge` pixels, of which the middle `size` are taken. Whatever else the encoder wants it does itself.
@@ -22,7 +22,7 @@ class Tower(nn.Module, ABC):
         self.size, self.shorter_edge, self.width = size, shorter_edge, width
 
     @abstractmethod
-    def forward(self, pictures: Tensor) -> Tensor:
+    def forward(self, pixels: Tensor) -> Tensor:
         """Features of pictures."""
 
     def config(self) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from artifacts.data.pairs import INPUT, OUTPUT
 from artifacts.pictures.formats import format_of
+from engine.host_tower import Precision
 from service.teach.job import Lesson
 from service.teach.worker import ARTIFACT, LABELS
 
@@ -42,12 +43,14 @@ def write_lesson(lesson: Lesson, folder: Path) -> None:
 @dataclass(frozen=True, slots=True)
 class Teacher:
     """What every lesson is learnt with: the served model and image tower, where the model computes, pixels of a picture
-    at most."""
+    at most; what the tower computes in, and where what was compiled of it is kept."""
 
     model: Path
     tower: Path | None
     device: str
     max_pixels: int
+    precision: Precision
+    cache: Path
 
 
 async def learn(
@@ -61,9 +64,10 @@ async def learn(
         raise LessonFailed(_NO_TOWER)
     learner = teacher.tower if lesson.labels else teacher.model
     words = [str(folder), str(learner), teacher.device, str(teacher.max_pixels), lesson.task]
+    words += ["force" if lesson.force else "judge", teacher.precision, str(teacher.cache)]
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-m", "service.teach.worker", *words, "force" if lesson.force else "judge"),
+        *("-m", "service.teach.worker", *words),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         env=os.environ | {"OMP_NUM_THREADS": "1"},

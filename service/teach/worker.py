@@ -1,4 +1,4 @@
-"""A teach job's process: `python -m service.teach.worker FOLDER MODEL DEVICE MAX_PIXELS NAME FORCE`.
+"""A teach job's process: `python -m service.teach.worker FOLDER MODEL DEVICE MAX_PIXELS NAME FORCE PRECISION CACHE`.
 
 FOLDER holds the pairs, and gets the artifact. What it has to say goes to standard output, a JSON object a line:
 `{"stage", "progress"}` on the way, then `{"error"}` or `{"artifact", "metric"}`. It runs at a low priority, and
@@ -18,6 +18,7 @@ from artifacts.errors import OfflineError
 
 if TYPE_CHECKING:
     from artifacts.stages import Follower
+    from engine.host_tower import Precision
 
 ARTIFACT: Final = "taught.safetensors"
 LABELS: Final = "labels.json"
@@ -32,17 +33,20 @@ def main() -> None:
     threading.Thread(target=_end_with_the_server, daemon=True).start()
     os.nice(_NICENESS)
     torch.set_num_threads(1)
-    folder, learner, device, max_pixels, name, force = sys.argv[1:]
-    teach = _classes if (Path(folder) / LABELS).is_file() else _pairs
+    folder, learner, device, max_pixels, name, force, precision, cache = sys.argv[1:]
+    lesson = Path(folder), int(max_pixels), name, force == "force"
     try:
-        _say(teach(Path(folder), Path(learner), device, int(max_pixels), name, force == "force"))
+        if (Path(folder) / LABELS).is_file():
+            _say(_classes(*lesson, Path(learner), "bfloat16" if precision == "bfloat16" else "float32", Path(cache)))
+        else:
+            _say(_pairs(*lesson, Path(learner), device))
     except ModuleNotFoundError:
         _say({"error": _NO_PACKAGES})
     except OfflineError as error:
         _say({"error": str(error).replace(f"{folder}{os.sep}", "")})
 
 
-def _pairs(folder: Path, path: Path, device: str, max_pixels: int, name: str, force: bool) -> dict[str, Any]:
+def _pairs(folder: Path, max_pixels: int, name: str, force: bool, path: Path, device: str) -> dict[str, Any]:
     # A server without the packages of the offline job starts all the same, and says so here.
     from artifacts.data.pairs import load_pairs
     from artifacts.job import frozen_model
@@ -58,18 +62,22 @@ def _pairs(folder: Path, path: Path, device: str, max_pixels: int, name: str, fo
     return _result(folder, taught.metadata, refusal(taught))
 
 
-def _classes(folder: Path, tower: Path, device: str, max_pixels: int, name: str, force: bool) -> dict[str, Any]:
+def _classes(
+    folder: Path, max_pixels: int, name: str, force: bool, tower: Path, precision: "Precision", kept: Path
+) -> dict[str, Any]:
     from artifacts.data.pairs import INPUT
     from artifacts.pictures.limits import PictureLimits
     from artifacts.store.residual import save_residual
     from artifacts.taskres.features import FeatureCache
     from artifacts.taskres.labelled import of_labels
     from artifacts.taskres.teach import refusal, teach_classes
+    from engine.encoder import Encoder
     from engine.towers.folder import load_tower
 
     files = sorted((folder / INPUT).iterdir(), key=lambda file: int(file.stem))
     pictures = of_labels(files, json.loads((folder / LABELS).read_text()))
-    cache = FeatureCache(load_tower(tower), folder / "features", PictureLimits(max_pixels))
+    encoder = Encoder(load_tower(tower), precision, kept)
+    cache = FeatureCache(encoder, folder / "features", PictureLimits(max_pixels))
     taught = teach_classes(cache, tower, name, pictures, _follower())
     if taught.better or force:
         save_residual(folder / ARTIFACT, taught.value, taught.metadata)

@@ -3,16 +3,26 @@
 import io
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from artifacts.paths import BUNDLED_DEMO, BUNDLED_MODEL
+from artifacts.paths import BUNDLED_DEMO, BUNDLED_MODEL, BUNDLED_STORE, BUNDLED_TOWERS
+from artifacts.pictures.read import read_file
+from artifacts.pictures.resize import middle_square
+from artifacts.store.folder import Store
 from cli.main import main as vtv
+from engine.classification.head import scores
+from engine.encoder import Encoder
+from engine.host_tower import Precision
+from engine.towers.folder import load_tower
 from tests.support import ANSWERS, SERVE, ServerProcess, image_file
 
+ROUNDING = 1e-4
+"""Of scores: products of a batch and of one row may be summed up in another order."""
 pytestmark = pytest.mark.skipif(not BUNDLED_MODEL.is_dir(), reason="no model is bundled")
 
 
@@ -44,11 +54,34 @@ def test_the_classification_tasks_are_there_and_tell_what_the_command_tells(
     bundled: ServerProcess, task: str, label: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     picture = BUNDLED_DEMO / "JPEGImages" / "train_000027.jpg"
-    assert vtv(["infer", str(picture), "--task", task, "--json"]) == 0
+    assert vtv(["infer", str(picture), "--task", task, "--json", "--precision", precision_of(bundled)]) == 0
     told = json.loads(capsys.readouterr().out)["classes"]
     served = bundled.infer(task, picture.read_bytes()).json()["outputs"][0]["classes"]
     assert [entry["label"] for entry in served] == [entry["label"] for entry in told]
-    assert served[0] == {"label": label, "score": pytest.approx(told[0]["score"], abs=1e-3)}
+    assert served[0] == {"label": label, "score": pytest.approx(told[0]["score"], abs=ROUNDING)}
+
+
+@pytest.mark.parametrize("task", ["imagenet", "cifar10"])
+def test_every_picture_is_told_what_it_is_told_offline(bundled: ServerProcess, task: str, engine_cache: Path) -> None:
+    """In what each side computes in by default, the server in batches."""
+    files = sorted((BUNDLED_DEMO / "JPEGImages").iterdir())[::26]
+    tower = load_tower(BUNDLED_TOWERS / "lite0")
+    squares = np.stack([middle_square(read_file(file), tower.size, tower.shorter_edge) for file in files])
+    head = Store(BUNDLED_STORE).read_residual(task).value.head()
+    features = Encoder(tower, precision_of(bundled), engine_cache).features(squares)
+    offline = scores(features, head.matrix, head.scale)
+    with ThreadPoolExecutor(4) as crowd:
+        replies = crowd.map(lambda file: bundled.infer(task, file.read_bytes(), top_k="2").json(), files)
+        served = [reply["outputs"][0]["classes"] for reply in replies]
+    for told, row in zip(served, offline, strict=True):
+        likeliest = row.topk(2)
+        assert [entry["label"] for entry in told] == [head.labels[place] for place in likeliest.indices]
+        np.testing.assert_allclose([entry["score"] for entry in told], likeliest.values, atol=ROUNDING)
+
+
+def precision_of(server: ServerProcess) -> Precision:
+    """What a server computes features in where the processor allows: the command's default but for other backends."""
+    return "bfloat16" if server.settings["backend"] == "auto" else "float32"
 
 
 def test_a_mask_is_brighter_on_the_object_than_off_it(bundled: ServerProcess) -> None:

@@ -2,7 +2,6 @@
 
 import random
 from collections.abc import Callable
-from dataclasses import replace
 from functools import cache
 from itertools import combinations
 from pathlib import Path
@@ -11,13 +10,15 @@ import numpy as np
 import pytest
 import torch
 
-from artifacts.taskres.features import forward
+from artifacts.paths import BUNDLED_TOWERS
 from engine.backends.eager import Eager
 from engine.cache import EngineCache
 from engine.classification.head import Head, scores, unit
 from engine.classifier import TOLERANCE, Classifier, TowerSpec
+from engine.encoder import Encoder
 from engine.errors import BankFull, EngineError, ModelMismatch
 from engine.geometry import Pixels
+from engine.host_tower import Precision, quick_runner
 from engine.runner import Row
 from engine.runtime import Engine
 from engine.slots import SlotTable
@@ -33,7 +34,7 @@ from tests.support import random_vector
 ON_GPU = ("eager", "inductor", "tensorrt", "torch_tensorrt")
 SLOTS, MOST_CLASSES = 6, 9
 QUICK_TOLERANCE = 0.1
-"""Of a score where a batch is computed in bfloat16 first."""
+"""Of a score in bfloat16."""
 STEPS, PICTURES = 10_000, 4
 GetClassifier = Callable[..., Classifier]
 
@@ -74,9 +75,14 @@ def head_for(tower: str, features: torch.Tensor, classes: int, seed: int) -> Hea
     return Head(unit(mixed).contiguous(), 10.0, tuple(f"{seed}-{row}" for row in range(classes)), tower)
 
 
+@torch.inference_mode()
+def features_of(classifier: Classifier, seen: Pixels) -> torch.Tensor:
+    return TowerFeatures(classifier.tower)(torch.from_numpy(seen).to(classifier.spec.device)).cpu()
+
+
 def heads_and_pictures(classifier: Classifier, classes: list[int]) -> tuple[list[Head], Pixels, torch.Tensor]:
     seen = pictures(PICTURES)
-    features = forward(classifier.tower, seen).cpu()
+    features = features_of(classifier, seen)
     mark = classifier.tower.fingerprint
     return [head_for(mark, features, count, seed) for seed, count in enumerate(classes)], seen, features
 
@@ -113,26 +119,47 @@ class EagerAsBfloat16(Eager):
         self.dtype = torch.bfloat16
 
 
-def test_what_the_quick_tower_leaves_undecided_is_computed_in_float32(tower_folder: Path, engine_cache: Path) -> None:
-    device = torch.device("cpu")
-    sizes = (4,), SLOTS, MOST_CLASSES
-    exact, quick = (
-        Classifier(TowerSpec(load_tower(tower_folder), device, *sizes, EngineCache(engine_cache), quick=asked), backend)
-        for asked, backend in ((True, Eager(device)), (True, EagerAsBfloat16(device)))
-    )
-    assert (exact.quick, quick.quick) == (False, True)
-    assert not Classifier(replace(exact.spec, quick=False), EagerAsBfloat16(device)).quick
-    seen = pictures(PICTURES)
-    features = unit(forward(exact.tower, seen))
-    # Classes 1 and 2 are as like to picture 0 as can be, and far from picture 1's.
-    aside = unit(torch.randn(1, features.shape[1], generator=torch.Generator().manual_seed(0)))[0]
-    near = unit(torch.stack([features[1], features[0] + 1e-4 * aside, features[0] - 1e-4 * aside]))
-    for classifier in (exact, quick):
-        classifier.write_slot(1, Head(near.contiguous(), 20.0, ("a", "b", "c"), classifier.tower.fingerprint))
-    wanted, found = (classifier.submit(seen[:2], [1, 1]).result() for classifier in (exact, quick))
-    assert np.array_equal(found[0], exact.submit(seen[:1], [1]).result()[0])
-    assert not np.array_equal(found[1], wanted[1])
+def test_bfloat16_is_for_what_computes_in_it_and_stays_near(
+    tower_folder: Path, engine_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device, seen = torch.device("cpu"), pictures(PICTURES)
+
+    def made(precision: Precision, backend: Eager) -> Classifier:
+        tower, cache = load_tower(tower_folder), EngineCache(engine_cache)
+        own = Classifier(TowerSpec(tower, device, (2, 4), SLOTS, MOST_CLASSES, cache, precision=precision), backend)
+        own.warm_up()
+        own.write_slot(1, heads_and_pictures(own, [MOST_CLASSES])[0][0])
+        return own
+
+    exact, quick = made("bfloat16", Eager(device)), made("bfloat16", EagerAsBfloat16(device))
+    asked = made("float32", EagerAsBfloat16(device))
+    assert [own.precision for own in (exact, quick, asked)] == ["float32", "bfloat16", "float32"]
+    wanted, found, same = (own.submit(seen, [1] * PICTURES).result() for own in (exact, quick, asked))
+    assert np.array_equal(same, wanted)
+    assert not np.array_equal(found, wanted)
     np.testing.assert_allclose(found, wanted, atol=QUICK_TOLERANCE)
+    monkeypatch.setattr("engine.host_tower.LARGEST_ERROR", 0.0)
+    too_far = made("bfloat16", EagerAsBfloat16(device))
+    assert too_far.precision == "float32"
+    assert np.array_equal(too_far.submit(seen, [1] * PICTURES).result(), wanted)
+
+
+@pytest.mark.slow
+def test_a_picture_has_the_same_feature_in_every_batch(engine_cache: Path) -> None:
+    """To the bit: what is served in bfloat16 is what offline commands compute."""
+    backend = backend_or_skip("openvino", "cpu")
+    if backend.dtype != torch.bfloat16:
+        pytest.skip("this processor does not compute in bfloat16")
+    tower = load_tower(BUNDLED_TOWERS / "lite0")
+    runner = quick_runner(tower, backend, (1, 2, 4, 8), EngineCache(engine_cache), lambda line: None)
+    assert runner is not None
+    seen = pictures(8, tower.size)
+    alone = np.concatenate([runner.submit(seen[row : row + 1], ()).result() for row in range(8)])
+    for size in (2, 3, 4, 7, 8):
+        assert np.array_equal(runner.submit(seen[:size], ()).result(), alone[:size])
+    encoder = Encoder(tower, "bfloat16", engine_cache)
+    assert encoder.precision == "bfloat16"
+    assert np.array_equal(encoder.features(np.concatenate([seen, seen[:3]])).numpy()[:8], alone)
 
 
 def test_captured_graphs_give_what_grouped_products_give(classifier_of: GetClassifier) -> None:

@@ -33,7 +33,8 @@ def test_what_was_compiled_is_not_compiled_again(
 
     monkeypatch.setattr(onnx_graph, "export", refuse)
     Engine.load(tiny_model[0], buckets=(4,), slots=3, backend="openvino", cache=engine_cache).warm_up()
-    TowerPlan(tower_folder, slots=3, backend="openvino", cache=engine_cache).build(lambda line: None).warm_up()
+    tower = TowerPlan(tower_folder, slots=3, backend="openvino", cache=engine_cache, precision="bfloat16")
+    tower.build(lambda line: None).warm_up()
 
 
 def test_eager_compiles_nothing(

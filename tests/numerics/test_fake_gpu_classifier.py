@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 
-from artifacts.taskres.features import forward
 from engine.cache import EngineCache
 from engine.classification.head import Head, scores, unit
 from engine.classifier import TOLERANCE, Classifier, TowerSpec
@@ -33,7 +32,8 @@ class MeanTower(Tower):
         super().__init__(8, 8, 48)
         self.gain = torch.nn.Parameter(torch.ones(1))
 
-    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        pictures = pixels.permute(0, 3, 1, 2).float() / 255
         return self.gain * torch.cat((pictures.mean(2), pictures.mean(3)), 1).flatten(1)
 
 
@@ -59,7 +59,7 @@ def test_installs_and_batches_keep_their_order_however_late_the_stream_is(seed: 
     assert backend.compiled[0].bound == [4, 2, 1]
     draw, heads = random.Random(seed), [head(number) for number in range(TASKS)]
     seen = np.random.default_rng(seed).integers(0, 256, (PICTURES, 8, 8, 3), np.uint8)
-    features = forward(classifier.tower, seen)
+    features = classifier.tower(torch.from_numpy(seen))
     alone = {(n, k): scores(features[k : k + 1], heads[n].matrix, heads[n].scale)[0].numpy()
              for n in range(TASKS) for k in range(PICTURES)}  # fmt: skip
     table, flying = SlotTable(SLOTS), list[tuple[InFlight, list[tuple[int, int, int]]]]()

@@ -1,5 +1,7 @@
 """What is known of the processor, and what is computed on it in bfloat16."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -39,3 +41,10 @@ def test_a_system_that_tells_nothing(cpuinfo: Path) -> None:
     with device.fast_autocast(torch.device("cpu")):
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
     assert device.processor()
+
+
+def test_a_thread_that_leaves_the_cores_does_not_slow_engines_made_later() -> None:
+    told = "import torch; from engine.device import host_threads, leave_cores; torch.set_num_threads(3); leave_cores()"
+    told += "; print(torch.get_num_threads(), host_threads())"
+    done = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["1", "3"]

@@ -16,16 +16,22 @@ from artifacts.taskres.crops import middle, random_crop
 from artifacts.taskres.features import FeatureCache
 from artifacts.taskres.labelled import load_labelled
 from artifacts.taskres.labelled_features import FeatureSource
+from engine.encoder import Encoder
 from engine.towers.folder import load_tower
 from engine.towers.tower import Tower
 from tests.unit.taskres_data import make_class_folders, make_tower_folder
 
 
 @pytest.fixture(scope="module")
-def tower(tmp_path_factory: pytest.TempPathFactory) -> Tower:
+def encoder(tmp_path_factory: pytest.TempPathFactory) -> Encoder:
     folder = tmp_path_factory.mktemp("tower")
     make_tower_folder(folder)
-    return load_tower(folder)
+    return Encoder(load_tower(folder), "float32")
+
+
+@pytest.fixture
+def tower(encoder: Encoder) -> Tower:
+    return encoder.tower
 
 
 @pytest.fixture
@@ -33,15 +39,15 @@ def files(tmp_path: Path) -> list[Path]:
     return sorted(make_class_folders(tmp_path / "data").rglob("*.png"))
 
 
-def test_features_are_the_towers(tower: Tower, files: list[Path], tmp_path: Path) -> None:
-    found = FeatureCache(tower, tmp_path / "cache").features(files, keep_quiet)
+def test_features_are_the_towers(encoder: Encoder, tower: Tower, files: list[Path], tmp_path: Path) -> None:
+    found = FeatureCache(encoder, tmp_path / "cache").features(files, keep_quiet)
     square = torch.from_numpy(middle_square(read_file(files[7]), tower.size, tower.shorter_edge))
-    torch.testing.assert_close(found[7], tower(square.permute(2, 0, 1)[None] / 255)[0], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(found[7], tower(square[None])[0], rtol=1e-4, atol=1e-5)
 
 
-def test_what_is_known_is_not_computed_again(tower: Tower, files: list[Path], tmp_path: Path) -> None:
+def test_what_is_known_is_not_computed_again(encoder: Encoder, files: list[Path], tmp_path: Path) -> None:
     """Nor for the same picture under another name; a run that was cut short goes on."""
-    cache = FeatureCache(tower, tmp_path / "cache")
+    cache = FeatureCache(encoder, tmp_path / "cache")
     first = cache.features(files[:5], keep_quiet)
     told: list[str] = []
     cache.features(files, told.append)
@@ -52,8 +58,8 @@ def test_what_is_known_is_not_computed_again(tower: Tower, files: list[Path], tm
     assert told == []
 
 
-def test_another_tower_and_another_crop_have_their_own(tower: Tower, files: list[Path], tmp_path: Path) -> None:
-    cache = FeatureCache(tower, tmp_path)
+def test_another_tower_and_another_crop_have_their_own(encoder: Encoder, files: list[Path], tmp_path: Path) -> None:
+    cache = FeatureCache(encoder, tmp_path)
     seen = [cache.features(files[:1], keep_quiet, crop) for crop in (middle, random_crop(0), random_crop(1))]
     assert not torch.equal(seen[0], seen[1])
     assert not torch.equal(seen[1], seen[2])
@@ -64,21 +70,21 @@ def test_another_tower_and_another_crop_have_their_own(tower: Tower, files: list
     "damage", [lambda path: path.write_bytes(b"cut"), lambda path: np.save(path, np.zeros(3, np.float32))]
 )
 def test_a_damaged_entry_is_named(
-    tower: Tower, files: list[Path], tmp_path: Path, damage: Callable[[Path], None]
+    encoder: Encoder, files: list[Path], tmp_path: Path, damage: Callable[[Path], None]
 ) -> None:
-    cache = FeatureCache(tower, tmp_path)
+    cache = FeatureCache(encoder, tmp_path)
     cache.features(files[:1], keep_quiet)
     damage(next(tmp_path.rglob("*.npy")))
     with pytest.raises(OfflineError, match=r"is damaged.*: delete it"):
         cache.features(files[:1], keep_quiet)
 
 
-def test_what_is_no_picture_is_named(tower: Tower, tmp_path: Path) -> None:
+def test_what_is_no_picture_is_named(encoder: Encoder, tmp_path: Path) -> None:
     (tmp_path / "a.png").write_text("no picture")
     with pytest.raises(OfflineError, match=r"a\.png is not a picture"):
-        FeatureCache(tower, tmp_path).features([tmp_path / "a.png"], keep_quiet)
+        FeatureCache(encoder, tmp_path).features([tmp_path / "a.png"], keep_quiet)
     with pytest.raises(OfflineError, match=r"b\.png cannot be read"):
-        FeatureCache(tower, tmp_path).features([tmp_path / "b.png"], keep_quiet)
+        FeatureCache(encoder, tmp_path).features([tmp_path / "b.png"], keep_quiet)
 
 
 def test_random_crops_are_parts_of_the_picture(tower: Tower) -> None:
@@ -101,9 +107,9 @@ def test_a_strip_too_narrow_for_any_crop_gives_its_middle(tower: Tower) -> None:
     assert (random_crop(0).square(strip, tower, "x") == 255).all()
 
 
-def test_draws_have_views_and_validation_pictures(tower: Tower, tmp_path: Path) -> None:
+def test_draws_have_views_and_validation_pictures(encoder: Encoder, tmp_path: Path) -> None:
     splits = load_labelled(make_class_folders(tmp_path / "data"))
-    cache = FeatureCache(tower, tmp_path / "cache")
+    cache = FeatureCache(encoder, tmp_path / "cache")
     shots = FeatureSource(cache, splits, keep_quiet, views=2).draw(2, seed=1)
     assert [own.features.shape for own in shots.passes] == [(6, 1280)] * 2
     assert not torch.equal(shots.passes[0].features, shots.passes[1].features)

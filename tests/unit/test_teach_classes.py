@@ -15,9 +15,11 @@ from artifacts.taskres.labelled import load_classes
 from artifacts.taskres.teach import COMMONEST, NAMES_ALONE, PICTURES_ALONE, hold_out, teach_classes
 from artifacts.taskres.text_map import TextMap, save_text_map
 from cli.main import main as vtv
+from engine.encoder import Encoder
 from engine.towers.folder import load_tower, read_fingerprint
 from tests.support import image_file
 
+PLAIN = ["--precision", "float32"]
 COLOURS = {"blue": (40, 60, 200), "green": (40, 180, 60), "red": (200, 50, 40)}
 
 
@@ -45,7 +47,7 @@ def test_classes_become_a_published_task(
 ) -> None:
     monkeypatch.setattr("artifacts.taskres.features.DEFAULT_CACHE", tmp_path / "cache")
     folder = write_classes(tmp_path / "colours", dict.fromkeys(COLOURS, 6))
-    words = ["teach", "colours", "--examples", str(folder), "--tower", str(tower_folder), "--store"]
+    words = ["teach", "colours", "--examples", str(folder), "--tower", str(tower_folder), *PLAIN, "--store"]
     assert vtv([*words, str(tmp_path / "store"), "--json"]) == 0
     told = capsys.readouterr()
     entry = json.loads(told.out)
@@ -69,7 +71,9 @@ def test_the_base_is_of_class_names_where_the_tower_has_texts(tower_folder: Path
     rows = torch.randn(3, tower.width, generator=torch.Generator().manual_seed(0)).half().float()
     save_text_map(TextMap(rows, torch.zeros(384), torch.zeros(384, tower.width), tuple(COLOURS), 20.0, mark), folder)
     pictures = load_classes(write_classes(tmp_path / "colours", dict.fromkeys(COLOURS, 3)))
-    taught = teach_classes(FeatureCache(tower, tmp_path / "features"), folder, "colours", pictures, keep_quiet)
+    taught = teach_classes(
+        FeatureCache(Encoder(tower, "float32"), tmp_path / "features"), folder, "colours", pictures, keep_quiet
+    )
     assert list(taught.floors) == [NAMES_ALONE, COMMONEST]
     assert torch.equal(taught.value.base, rows)
     assert taught.value.residual.any()
@@ -81,8 +85,9 @@ def test_the_base_is_of_class_names_where_the_tower_has_texts(tower_folder: Path
 )
 def test_too_little_is_refused_by_name(tower_folder: Path, tmp_path: Path, counts: dict[str, int], says: str) -> None:
     pictures = load_classes(write_classes(tmp_path / "colours", counts))
+    cache = FeatureCache(Encoder(load_tower(tower_folder), "float32"), tmp_path)
     with pytest.raises(DatasetError, match=says):
-        teach_classes(FeatureCache(load_tower(tower_folder), tmp_path), tower_folder, "x", pictures, keep_quiet)
+        teach_classes(cache, tower_folder, "x", pictures, keep_quiet)
 
 
 def test_what_is_no_better_than_guessing_is_not_published(
@@ -96,7 +101,7 @@ def test_what_is_no_better_than_guessing_is_not_published(
     (tmp_path / "same").mkdir()
     for name in ("one", "other"):
         (tmp_path / name).rename(tmp_path / "same" / name)
-    words = ["teach", "same", "--examples", str(tmp_path / "same"), "--tower", str(tower_folder), "--store"]
+    words = ["teach", "same", "--examples", str(tmp_path / "same"), "--tower", str(tower_folder), *PLAIN, "--store"]
     assert vtv([*words, str(tmp_path / "store")]) == 1
     assert "same is not published: accuracy" in capsys.readouterr().err
     assert not (tmp_path / "store").exists()

@@ -37,7 +37,7 @@ def test_what_is_saved_comes_back(folder: Path) -> None:
     assert tower.fingerprint == read_fingerprint(folder)
     assert not tower.training
     assert not any(parameter.requires_grad for parameter in tower.parameters())
-    pictures = torch.rand(2, 3, 32, 32)
+    pictures = torch.randint(0, 256, (2, 32, 32, 3), dtype=torch.uint8)
     features = tower(pictures)
     assert features.shape == (2, 1280)
     assert torch.equal(features, again(pictures))

@@ -58,6 +58,7 @@ def add(commands: Commands) -> None:
     )
     options.add_output(parser, "the task's file; with --tune also FILE.projection, in the public format")
     taskres_options.add_tower(parser)
+    taskres_options.add_precision(parser)
     parser.add_argument(
         "--clip", type=values.input_folder, metavar="DIR", help="the CLIP whose image tower --tower is (default: none)"
     )

@@ -57,6 +57,7 @@ def add(commands: Commands) -> None:
     taskres_options.add_learning(parser)
     options.add_output(parser, "of --base: also write the table as JSON (default: none)", required=False)
     taskres_options.add_tower(parser)
+    taskres_options.add_precision(parser)
     options.add_json(parser)
 
 
@@ -75,8 +76,9 @@ def _measure(a: Namespace) -> int:
     artifact = load_residual(a.task, read_fingerprint(a.tower))
     splits = taskres_options.class_data(a, artifact.value.labels if a.server else None)
     value = artifact.value.rows(splits["test"].names)
-    test = taskres_options.feature_source(a, splits).test()
-    metric = accuracy_metric(right_answers(value, test))
+    source = taskres_options.feature_source(a, splits)
+    test = source.test()
+    metric = accuracy_metric(right_answers(value, test), source.cache.encoder.precision)
     entry: dict[str, Any] = {"task": artifact.task, "dataset": taskres_options.data_name(a.dataset), **metric}
     if a.server:
         entry["server"] = _ask(a.server, artifact.task, value, splits["test"], test)

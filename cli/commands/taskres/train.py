@@ -36,6 +36,7 @@ def add(commands: Commands) -> None:
     parser.add_argument("--description", metavar="TEXT", help="what the task does (default: the base's)")
     options.add_output(parser, "the task's file")
     taskres_options.add_tower(parser)
+    taskres_options.add_precision(parser)
     options.add_json(parser)
 
 
@@ -62,7 +63,7 @@ def run(a: Namespace) -> int:
         learn_alpha=a.learn_alpha,
     )
     trained = train(source, artifact.value, a.shots, settings, a.alpha == "auto")
-    metric = accuracy_metric(right_answers(trained.value, source.test()))
+    metric = accuracy_metric(right_answers(trained.value, source.test()), source.cache.encoder.precision)
     data, told = taskres_options.data_name(a.dataset), a.description or artifact.description
     digest = save_residual(
         a.output, trained.value, describe(name, "task residual", a.shots, a.seed, data, told, metric)

@@ -15,6 +15,7 @@ from PIL import Image
 from artifacts.store.folder import Store
 from artifacts.taskres.features import FeatureCache
 from engine.classification.head import Head, scores
+from engine.encoder import Encoder
 from engine.towers.folder import load_tower
 from tests.conftest import servers
 from tests.support import ServerProcess, make_residual, photo
@@ -49,7 +50,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, tiny_store: Path, tower_fold
         files.append(folder / f"{seed}")
         files[-1].write_bytes(photo(width, height, seed, ("JPEG", "PNG", "WEBP")[seed % 3]))
     tower = load_tower(tower_folder)
-    features = FeatureCache(tower, folder / "features").features(files, lambda line: None)
+    features = FeatureCache(Encoder(tower, "float32"), folder / "features").features(files, lambda line: None)
     offline: dict[str, list[Told]] = {}
     for seed, (task, classes) in enumerate(CLASSES.items()):
         # Random rows would say the same class of every picture.

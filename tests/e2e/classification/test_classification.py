@@ -43,7 +43,8 @@ def test_the_command_holds_a_server_against_the_file(
             (tmp_path / "data" / folder).mkdir(parents=True, exist_ok=True)
             (tmp_path / "data" / folder / str(number)).write_bytes(picture)
     words = ["taskres", "evaluate", "--dataset", str(tmp_path / "data"), "--cache", str(tmp_path / "features")]
-    words += ["--tower", str(tower_folder), "--server", served.url, "--json", "--task"]
+    words += ["--tower", str(tower_folder), "--server", served.url, "--json"]
+    words += ["--precision", "float32", "--task"]  # what the backend of the tests computes in
     assert vtv([*words, str(residual_file(world.store, "tools"))]) == 0
     entry = json.loads(capsys.readouterr().out)
     assert entry["server"] == {"url": served.url, "value": entry["value"], "differing": 0}
@@ -193,7 +194,8 @@ def test_the_command_tells_what_the_server_tells(
     world: World, tower_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "picture").write_bytes(world.pictures[2])
-    asked = ["infer", str(tmp_path / "picture"), "--task", "plants", "--store", str(world.store), "--tower"]
+    asked = ["infer", str(tmp_path / "picture"), "--task", "plants", "--store", str(world.store)]
+    asked += ["--precision", "float32", "--tower"]
     assert vtv([*asked, str(tower_folder), "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["task"], told["artifact"]) == ("plants", Store(world.store).hash_of("plants"))
