@@ -10,6 +10,9 @@ PYTEST = $(BIN)/python -m pytest -q -n $(PROCESSES) --dist loadfile $(OPTIONS)
 STAMP := $(VENV)/.installed
 COMPILED := $(VENV)/.compiled
 
+# Where it is set, as in many images for containers, each of some hundred processes would compile all that it imports.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: test-slow help setup serve test test-all test-gpu coverage mutation lint types check chaos soak fuzz bench
 
