@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from artifacts.errors import ArtifactError, StoreAway
+from artifacts.objects import Held
 from artifacts.store.base import PublishedMeanwhile, RetiredTask
 from artifacts.store.objects import ObjectStore
 from tests.object_storage.conftest import URL
@@ -56,16 +57,22 @@ def test_a_mark_changes_when_what_its_name_means_does(store: ObjectStore, tmp_pa
 def test_of_two_publishers_at_once_one_wins_and_the_other_is_told(
     store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Both have seen the name before either writes it."""
+    """Both have seen the name before either writes it; one after the other, as this S3 server checks a condition and
+    writes in two steps."""
     paths = [made(tmp_path, seed) for seed in (1, 2)]
-    both, told = threading.Barrier(2), list[str]()
-    upload = ObjectStore.put_blob
+    both, told, writing = threading.Barrier(2), list[str](), threading.Lock()
+    upload, point = ObjectStore.put_blob, ObjectStore._point
 
     def after_both_looked(self: ObjectStore, content: bytes, digest: str) -> None:
         both.wait(30)
         upload(self, content, digest)
 
+    def alone(self: ObjectStore, name: str, text: str, before: Held | None) -> None:
+        with writing:
+            point(self, name, text, before)
+
     monkeypatch.setattr(ObjectStore, "put_blob", after_both_looked)
+    monkeypatch.setattr(ObjectStore, "_point", alone)
 
     def publish(path: Path) -> str | None:
         try:
