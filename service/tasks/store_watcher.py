@@ -165,6 +165,7 @@ class StoreWatcher:
             self._calls.step()
             if self._retry_at.get(name, now) > now:
                 findings.unread[name] = ""
+                findings.hidden |= self._hidden & {name}
                 continue
             try:
                 findings.loaded[name] = self._read(name)
@@ -203,6 +204,7 @@ class StoreWatcher:
         self._reached()
         if seen is not None:
             self._apply(seen)
+        self._hidden = seen.hidden if seen is not None else set()
         if not self._hidden or self._seen_at is None:
             self._seen_at = began
 
@@ -221,7 +223,7 @@ class StoreWatcher:
         for name in findings.retired & set(served):
             self._remove(name)
             log.info("task %s: retired", name)
-        self._note_unread(findings)
+        self._note_unread(findings.unread)
         self._note_missing(set(self._registry.names()) - findings.marks.keys())
         self._marks = {name: mark for name, mark in findings.marks.items() if name not in findings.unread}
 
@@ -229,9 +231,7 @@ class StoreWatcher:
         self._registry.remove(name)
         self._metrics.task_retired(name)
 
-    def _note_unread(self, findings: Findings) -> None:
-        unread, waiting = findings.unread, {name for name, why in findings.unread.items() if not why}
-        self._hidden = findings.hidden | self._hidden & waiting
+    def _note_unread(self, unread: dict[str, str]) -> None:
         for name, why in unread.items():
             if why:
                 self._metrics.store_failed()

@@ -192,6 +192,19 @@ def test_who_sees_that_a_task_changed_but_cannot_read_it_grows_stale(watched: Wa
     assert not watcher.waits_for
 
 
+def test_what_could_not_be_read_and_is_there_no_more_makes_nobody_stale(watched: Watched, proxy: FaultyProxy) -> None:
+    watcher = impatient_watcher(watched)
+    watched.publish("inpaint", 2)
+    proxy.always, proxy.only = "truncate", "tasks/inpaint"
+    asyncio.run(watcher.sync())
+    proxy.heal()
+    watched.store.take_out("tasks/inpaint")
+    began = time.monotonic()
+    while time.monotonic() < began + 0.7:
+        asyncio.run(watcher.sync())
+    assert not watcher.waits_for
+
+
 def test_a_blob_that_the_store_has_lost_makes_nobody_stale(watched: Watched, proxy: FaultyProxy) -> None:
     """Nobody can read it: all servers would be stale for good."""
     watcher = impatient_watcher(watched)
