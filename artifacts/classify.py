@@ -6,9 +6,9 @@ from artifacts.errors import OfflineError
 from artifacts.pictures.read import read_file
 from artifacts.pictures.resize import middle_square
 from artifacts.store.residual import ResidualArtifact
+from engine.classification import Precision
 from engine.classification.head import scores
 from engine.encoder import Encoder
-from engine.host_tower import Precision
 from engine.towers.folder import load_tower, read_fingerprint
 
 Ranking = list[tuple[str, float]]

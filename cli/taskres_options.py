@@ -3,10 +3,11 @@
 from argparse import Namespace
 from argparse import _ActionsContainer as Container
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from artifacts.paths import BUNDLED_TOWERS
 from cli import values
+from engine.classification import Precision
 
 if TYPE_CHECKING:
     from artifacts.taskres.labelled import Labelled
@@ -35,7 +36,7 @@ def add_precision(command: Container) -> None:
     """`--precision`."""
     command.add_argument(
         "--precision",
-        choices=["bfloat16", "float32"],
+        choices=get_args(Precision),
         default="bfloat16",
         help="what a server computes features in (VTV_TOWER_PRECISION): bfloat16 is float32 where a CPU lacks it",
     )

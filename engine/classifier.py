@@ -17,6 +17,7 @@ import torch
 from engine.backends.choice import choose
 from engine.backends.protocol import Backend
 from engine.cache import EngineCache, Key
+from engine.classification import Precision
 from engine.classification.bank import HeadBank
 from engine.classification.head import Head, scores, unit
 from engine.cuda_device import CudaDevice
@@ -26,7 +27,7 @@ from engine.errors import EngineError
 from engine.geometry import Pixels
 from engine.gpu import Gpu
 from engine.host_runner import HostRunner
-from engine.host_tower import Precision, exact_runner, quick_runner
+from engine.host_tower import exact_runner, quick_runner
 from engine.runner import Answers, Done, Pending, Progress, Runner
 from engine.staging import Staging
 from engine.tolerance import check_picture
@@ -146,8 +147,7 @@ class Classifier:
         for slot, head in heads.items():
             self.write_slot(slot, head)
         picture = check_picture(self.tower.size)[None]
-        told = self.reference if self.precision == "float32" else self._told_alone
-        wanted = {slot: told(picture, slot, head) for slot, head in heads.items()}
+        wanted = {slot: self._wanted(picture, slot, head) for slot, head in heads.items()}
         with exact_float32():  # what is captured stays so
             for bucket in buckets:
                 own = [slots[row % len(slots)] for row in range(bucket)]
@@ -156,13 +156,15 @@ class Classifier:
                     _hold(f"bucket {bucket}, slot {slot}", answer, wanted[slot])
         self._empty(slots)
 
-    def _told_alone(self, picture: Pixels, slot: int, head: Head) -> Answers:
+    def _wanted(self, picture: Pixels, slot: int, head: Head) -> Answers:
+        if self.precision == "float32":
+            return self.reference(picture, head)
         own: Answers = self.submit(picture, [slot]).result()[0, : len(head.labels)]
         return own
 
     @torch.inference_mode()
-    def reference(self, picture: Pixels, slot: int, head: Head) -> Answers:
-        """What float32 eager answers to one picture uint8 [1,S,S,3] by the head in a slot: scores float32 [K]."""
+    def reference(self, picture: Pixels, head: Head) -> Answers:
+        """What float32 eager answers to one picture uint8 [1,S,S,3]: scores float32 [K]."""
         with exact_float32():
             features = TowerFeatures(self.tower)(torch.from_numpy(picture).to(self.spec.device))
             found: Answers = scores(features, head.matrix.to(self.spec.device), head.scale)[0].cpu().numpy()

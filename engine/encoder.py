@@ -11,10 +11,11 @@ from torch import Tensor
 from engine.backends.choice import AUTO, choose
 from engine.backends.protocol import Backend
 from engine.cache import EngineCache, default_root
+from engine.classification import Precision
 from engine.device import best_device
 from engine.geometry import Pixels
 from engine.host_runner import HostRunner
-from engine.host_tower import Precision, quick_runner
+from engine.host_tower import quick_runner
 from engine.towers.tower import Tower
 
 log: Final = logging.getLogger("vtv.engine")

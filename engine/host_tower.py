@@ -5,12 +5,13 @@ a server tells in bfloat16 is what offline commands compute in bfloat16.
 """
 
 import logging
-from typing import Final, Literal
+from typing import Final
 
 import torch
 
 from engine.backends.protocol import Backend
 from engine.cache import EngineCache, Key
+from engine.classification import Precision
 from engine.classification.head import unit
 from engine.device import describe, exact_float32
 from engine.host_runner import HostRunner
@@ -21,7 +22,6 @@ from engine.tower_network import TowerFeatures
 from engine.towers.tower import Tower
 
 log: Final = logging.getLogger("vtv.engine")
-Precision = Literal["bfloat16", "float32"]
 _CPU: Final = torch.device("cpu")
 
 

@@ -8,9 +8,8 @@ import torch
 
 from engine.backends.choice import AUTO
 from engine.cache import EngineCache, default_root
-from engine.classification import DEFAULT_CLASSES
+from engine.classification import DEFAULT_CLASSES, Precision
 from engine.classifier import Classifier, TowerSpec, build_classifier
-from engine.host_tower import Precision
 from engine.runner import Progress
 from engine.towers.folder import TowerAbout, load_tower, read_about
 

@@ -11,7 +11,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from artifacts.paths import BUNDLED_MODEL, BUNDLED_STORE, BUNDLED_TOWERS
 from artifacts.pictures.limits import PictureLimits
 from artifacts.store.address import StoreAddress, store_address
-from engine.classification import DEFAULT_CLASSES
+from engine.classification import DEFAULT_CLASSES, Precision
 from service.connection_limits import ConnectionLimits
 
 PREFIX = "VTV_"
@@ -68,7 +68,7 @@ class Settings(BaseSettings):
     """Batch sizes to compile, separated by commas; unset leaves the choice to the engine."""
     tower_buckets: Annotated[tuple[int, ...] | None, NoDecode, BeforeValidator(_split)] = None
     """The same for the image tower."""
-    tower_precision: Literal["bfloat16", "float32"] = "bfloat16"
+    tower_precision: Precision = "bfloat16"
     """What the image tower computes in. With `bfloat16`, as `vtv taskres` does by default too: in float32 where that is
     not a CPU that has it, with `openvino`. In `float32` everywhere: slower, the same answers on every machine."""
 
@@ -208,7 +208,7 @@ class Settings(BaseSettings):
         return PictureLimits(self.max_pixels, self.max_aspect, self.max_scans, self.max_image_bytes)
 
     @property
-    def precision_taught(self) -> Literal["bfloat16", "float32"]:
+    def precision_taught(self) -> Precision:
         """What classification tasks are taught in: what they are then served in."""
         return self.tower_precision if self.backend in ("auto", "openvino") else "float32"
 

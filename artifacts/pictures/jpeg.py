@@ -45,9 +45,9 @@ def read_jpeg(data: bytes, about: Metadata, limits: PictureLimits, at_least: int
     try:
         height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
     except (ValueError, KeyError):
-        return _rare(data, about, limits, at_least)
+        return _rare(data, frame, about, limits, at_least)
     if frame is not None and frame[0] in ARITHMETIC:
-        return _rare(data, about, limits, at_least)
+        return _rare(data, frame, about, limits, at_least)
     scale = _scaled(height, width, at_least)
     progressive = frame is None or frame[0] in PROGRESSIVE
     if progressive:
@@ -82,11 +82,12 @@ def _scaled(height: int, width: int, at_least: int | None) -> dict[str, int]:
     return {"min_height": -(-height // scale), "min_width": -(-width // scale)}
 
 
-def _rare(data: bytes, about: Metadata, limits: PictureLimits, at_least: int | None) -> Pixels:
+def _rare(
+    data: bytes, frame: tuple[int, int, int] | None, about: Metadata, limits: PictureLimits, at_least: int | None
+) -> Pixels:
     """A file whose subsampling the strict decoder does not know, or to whose header it objects, or in arithmetic
     coding, of which it does not tell where something lacks. That is seen by what stands behind the pixels: in a whole
     file it changes none."""
-    frame = jpeg_frame(data)
     if frame is None or not has_all_scans(data):
         raise BrokenPicture
     marker, width, height = frame

@@ -14,6 +14,7 @@ from artifacts.pictures.errors import PILLOW_REFUSES, BrokenPicture
 from artifacts.pictures.layers import flattened
 from artifacts.pictures.limits import PictureLimits
 from artifacts.pictures.metadata import Metadata, png_chunks
+from artifacts.pictures.write_png import chunk
 from engine.geometry import Pixels
 
 _GRAY, _COLOUR, _PALETTE, _DEEP = 0, 2, 3, 16
@@ -144,15 +145,11 @@ def _transparency(body: bytes, depth: int, kind: int, palette: int) -> bytes:
     """A tRNS chunk as viewers understand it: empty where its length is not right or it comes too early; of a colour,
     the bits that the samples have."""
     if kind == _PALETTE:
-        return _chunk(b"tRNS", body[:palette]) if body[:palette] else b""
+        return b"".join(chunk(b"tRNS", body[:palette])) if body[:palette] else b""
     if len(body) != {_GRAY: 2, _COLOUR: 6}.get(kind):
         return b""
     levels = np.frombuffer(body, ">u2") & (2**depth - 1)
-    return _chunk(b"tRNS", levels.astype(">u2").tobytes())
-
-
-def _chunk(name: bytes, body: bytes) -> bytes:
-    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+    return b"".join(chunk(b"tRNS", levels.astype(">u2").tobytes()))
 
 
 def _alpha(image: Image.Image, key: int | tuple[int, ...], depth: int, file: bytes) -> Image.Image:

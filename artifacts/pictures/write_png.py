@@ -35,7 +35,7 @@ def write_png(pixels: NDArray[np.uint8]) -> bytes:
         return bytes(fpng.from_ndarray(np.ascontiguousarray(pixels)))
     packed = isal_zlib.compress(_filtered(pixels), _LEVEL)
     header = struct.pack(">II", width, height) + _RGB
-    return b"".join((_SIGNATURE, *_chunk(b"IHDR", header), *_chunk(b"IDAT", packed), *_chunk(b"IEND", b"")))
+    return b"".join((_SIGNATURE, *chunk(b"IHDR", header), *chunk(b"IDAT", packed), *chunk(b"IEND", b"")))
 
 
 def _filtered(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -49,6 +49,7 @@ def _filtered(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return rows
 
 
-def _chunk(kind: bytes, data: bytes) -> tuple[bytes, bytes, bytes, bytes]:
+def chunk(kind: bytes, data: bytes) -> tuple[bytes, bytes, bytes, bytes]:
+    """Length, kind, data and checksum, as they follow each other in a file."""
     checksum = isal_zlib.crc32(data, isal_zlib.crc32(kind))
     return struct.pack(">I", len(data)), kind, data, struct.pack(">I", checksum)

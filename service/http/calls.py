@@ -127,8 +127,12 @@ async def _files(form: FormData, name: str) -> list[bytes]:
     files = [part for part in parts if isinstance(part, UploadFile)]
     if len(files) != len(parts):
         raise InvalidRequest(f"The field {name} must be a file.")
-    # A browser sends a file field that was left empty, too: without a name and without a byte.
-    return [await part.read() for part in files if part.filename or part.size]
+    return [await part.read() for part in files if is_given(part)]
+
+
+def is_given(part: UploadFile) -> bool:
+    """A browser sends a file field that was left empty, too: without a name and without a byte."""
+    return bool(part.filename or part.size)
 
 
 def read_options(values: Mapping[str, object]) -> Options:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from artifacts.data.pairs import INPUT, OUTPUT
 from artifacts.pictures.formats import format_of
-from engine.host_tower import Precision
+from engine.classification import Precision
 from service.teach.job import Lesson
 from service.teach.worker import ARTIFACT, LABELS
 

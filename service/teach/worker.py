@@ -18,7 +18,7 @@ from artifacts.errors import OfflineError
 
 if TYPE_CHECKING:
     from artifacts.stages import Follower
-    from engine.host_tower import Precision
+    from engine.classification import Precision
 
 ARTIFACT: Final = "taught.safetensors"
 LABELS: Final = "labels.json"

@@ -15,9 +15,9 @@ from artifacts.pictures.read import read_file
 from artifacts.pictures.resize import middle_square
 from artifacts.store.folder import Store
 from cli.main import main as vtv
+from engine.classification import Precision
 from engine.classification.head import scores
 from engine.encoder import Encoder
-from engine.host_tower import Precision
 from engine.towers.folder import load_tower
 from tests.support import ANSWERS, SERVE, ServerProcess, image_file
 

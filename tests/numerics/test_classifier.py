@@ -13,12 +13,13 @@ import torch
 from artifacts.paths import BUNDLED_TOWERS
 from engine.backends.eager import Eager
 from engine.cache import EngineCache
+from engine.classification import Precision
 from engine.classification.head import Head, scores, unit
 from engine.classifier import TOLERANCE, Classifier, TowerSpec
 from engine.encoder import Encoder
 from engine.errors import BankFull, EngineError, ModelMismatch
 from engine.geometry import Pixels
-from engine.host_tower import Precision, quick_runner
+from engine.host_tower import quick_runner
 from engine.runner import Row
 from engine.runtime import Engine
 from engine.slots import SlotTable

@@ -15,6 +15,7 @@ from artifacts.pictures.formats import format_of
 from artifacts.store.file import check_name
 from service.errors import ClientClosed, InvalidImage, InvalidRequest, UnsupportedMedia
 from service.http.auth import API_KEY, BEARER, Authenticator
+from service.http.calls import is_given
 from service.http.openapi import BINARY, PROBLEM
 from service.http.schemas import JobList
 from service.teach.job import JobInfo, Lesson
@@ -150,7 +151,7 @@ def _labels(form: FormData, inputs: int, outputs: int) -> tuple[str, ...]:
 
 def _is_given(part: UploadFile | str) -> bool:
     """False of a field that was left empty in a browser's form."""
-    return bool(part if isinstance(part, str) else part.filename or part.size)
+    return bool(part) if isinstance(part, str) else is_given(part)
 
 
 async def _pictures(form: FormData, name: str) -> list[bytes]:
@@ -158,7 +159,7 @@ async def _pictures(form: FormData, name: str) -> list[bytes]:
     for number, part in enumerate(form.getlist(name), start=1):
         if not isinstance(part, UploadFile):
             raise InvalidRequest(f"The field {name} must be a file.")
-        if not _is_given(part):
+        if not is_given(part):
             continue
         content = await part.read()
         try:
