@@ -11,6 +11,7 @@ from engine.geometry import WHITE, Geometry, Pixels, Quadrant
 from engine.mae import Edit
 from engine.model import MaeVqgan
 from engine.overrides import write
+from engine.program import Scope
 from engine.refine import refine_batch
 from engine.refine_picture import refine
 from engine.task_vector import ONE_BY_ONE, AnswerSettings, TaskVector
@@ -40,7 +41,7 @@ def run_logits(
 ) -> Tensor:
     """uint8 canvases or tiles of one batch -> float32 logits of the answer's patches [B,half*half,codes]."""
     planes = model.normalise(to_planes(pixels, device_of(model)))
-    return model.answer_logits(name, model.logits(name, planes, *edits)).float()
+    return model.logits(name, planes, *edits, scope=Scope.ANSWER).float()
 
 
 def vector_edits(vector: TaskVector, device: torch.device) -> tuple[Edit, Edit]:

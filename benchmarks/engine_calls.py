@@ -31,7 +31,7 @@ class Bare(OneShot):
         model = self.model
         planes = model.normalise(pixels.float().permute(0, 3, 1, 2) / 255).to(model.vae.codebook.dtype)
         heat = pixels.new_full((pixels.shape[0],), AnswerSettings().temperature, dtype=torch.float32)
-        vectors = model.vectors(model.logits("zero_shot", planes).float(), heat)
+        vectors = model.vectors(model.logits("zero_shot", planes, scope=self.scope).float(), heat)
         cell = model.answer_cell(model.decode("zero_shot", vectors, self.scope)).float()
         return (cell * 255).round().permute(0, 2, 3, 1).to(torch.uint8)
 

@@ -152,8 +152,11 @@ class Mae(nn.Module):
             x = block(x, index, edit)
         return cast(Tensor, self.norm(x))
 
-    def decode(self, latent: Tensor, order: Tensor, places: Tensor, edit: Edit | None = None) -> Tensor:
-        """Encoder output [B,1+V,width] -> logits [B,1+P,codes] for the class token and P positions.
+    def decode(
+        self, latent: Tensor, order: Tensor, places: Tensor, edit: Edit | None = None, wanted: Tensor | None = None
+    ) -> Tensor:
+        """Encoder output [B,1+V,width] -> logits [B,1+P,codes] for the class token and P positions, or for those tokens
+        only that are `wanted` (int64 [W]).
 
         `order` ([1+P] or [B,1+P], int64) says which latent stands at each position, 1+V meaning the mask token;
         `places` [P] are the positions' patch numbers. One gather: no data-dependent shapes.
@@ -166,4 +169,6 @@ class Mae(nn.Module):
         x = x + torch.cat([self.decoder_pos_embed[:, :1], self.decoder_pos_embed[:, places + 1]], 1)
         for index, block in enumerate(self.decoder_blocks):
             x = block(x, index, edit)
+        if wanted is not None:
+            x = x.index_select(1, wanted)
         return cast(Tensor, self.decoder_pred(self.decoder_norm(x)))

@@ -2,7 +2,6 @@
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from engine import program as programs
 from engine.config import ModelConfig
@@ -48,13 +47,19 @@ class MaeVqgan(nn.Module):
         return (pixels - self.mean) / self.std
 
     def logits(
-        self, name: str, pixels: Tensor, encoder_edit: Edit | None = None, decoder_edit: Edit | None = None
+        self,
+        name: str,
+        pixels: Tensor,
+        encoder_edit: Edit | None = None,
+        decoder_edit: Edit | None = None,
+        *,
+        scope: Scope = Scope.CANVAS,
     ) -> Tensor:
-        """Normalised pixels -> logits [B,P,codes] over the program's covered patches (no class token).
+        """Normalised pixels -> logits [B,P,codes] of the program's covered patches, or of the answer's alone.
 
         `one_shot` takes canvases [B,3,S,S]; `zero_shot` takes query tiles [B,3,S/2,S/2].
         """
-        return self.logits_of(name, self.latent(name, pixels, encoder_edit), decoder_edit)
+        return self.logits_of(name, self.latent(name, pixels, encoder_edit), decoder_edit, scope=scope)
 
     def latent(self, name: str, pixels: Tensor, edit: Edit | None = None) -> Tensor:
         """Normalised pixels as `logits` takes them -> the encoder's output [B,1+V,width], class token first."""
@@ -64,13 +69,12 @@ class MaeVqgan(nn.Module):
             patches = patches.index_select(1, visible)
         return self.mae.encode(self.mae.embed(patches, visible), edit)
 
-    def logits_of(self, name: str, latent: Tensor, edit: Edit | None = None) -> Tensor:
+    def logits_of(self, name: str, latent: Tensor, edit: Edit | None = None, *, scope: Scope = Scope.CANVAS) -> Tensor:
         """The encoder's output -> logits as `logits` gives them."""
-        return self.mae.decode(latent, self._index(name, "order"), self._index(name, "places"), edit)[:, 1:]
-
-    def answer_logits(self, name: str, logits: Tensor) -> Tensor:
-        """Logits [B,P,codes] of a program -> those of the answer's patches [B,half*half,codes]."""
-        return logits[:, self._index(name, "answer")]
+        order, places = self._index(name, "order"), self._index(name, "places")
+        if scope is Scope.ANSWER:
+            return self.mae.decode(latent, order, places, edit, self._index(name, "answer") + 1)
+        return self.mae.decode(latent, order, places, edit)[:, 1:]
 
     def vectors(self, logits: Tensor, temperature: Tensor) -> Tensor:
         """Logits [B,P,codes] -> code vectors [B,P,code_width].
@@ -79,19 +83,23 @@ class MaeVqgan(nn.Module):
         code, softmax(logits / temperature) times the codebook.
         """
         book = self.vae.codebook
-        hard = F.embedding(logits.argmax(-1), book)
-        soft = torch.softmax(logits / temperature.clamp(min=1e-3)[:, None, None], -1) @ book.to(logits.dtype)
-        return torch.where(temperature[:, None, None] > 0, soft.to(hard.dtype), hard)
+        # The first of the largest: `argmax`, for which OpenVINO would sort, and take ten times as long.
+        codes = logits.shape[-1]
+        number = torch.arange(codes, dtype=torch.int32, device=logits.device)
+        likeliest = torch.where(logits >= logits.amax(-1, keepdim=True), number, codes).amin(-1, keepdim=True)
+        soft = torch.softmax(logits / temperature.clamp(min=1e-3)[:, None, None], -1)
+        weights = torch.where(temperature[:, None, None] > 0, soft, (number == likeliest).to(soft.dtype))
+        return (weights @ book.to(weights.dtype)).to(book.dtype)
 
     def decode(self, name: str, vectors: Tensor, scope: Scope) -> Tensor:
-        """Code vectors [B,P,code_width] of all covered patches -> pixels in [0, 1].
+        """Code vectors [B,P,code_width] of the patches that `logits` gives with this scope -> pixels in [0, 1].
 
         `answer`: the answer's tile [B,3,S/2,S/2]. `canvas`: [B,3,S,S], where zero-shot stacks its half canvas on
         itself, as the public code does.
         """
         half, grid = self.geometry.half, self.geometry.grid
         if scope is Scope.ANSWER:
-            return self.vae.decode_vectors(vectors.index_select(1, self._index(name, "answer")), half, half)
+            return self.vae.decode_vectors(vectors, half, half)
         if vectors.shape[1] < self.geometry.patches:
             vectors = torch.cat([vectors, vectors], 1)
         return self.vae.decode_vectors(vectors, grid, grid)

@@ -153,6 +153,7 @@ class ZeroShot(_MaeVqganNetwork):
             self._planes(pixels),
             write_slots(encoder_value, encoder_mask, slot),
             write_slots(decoder_value, decoder_mask, slot),
+            scope=self.scope,
         )
         return self._answer(logits, temperature.index_select(0, slot))
 
@@ -172,7 +173,7 @@ class OneShot(_MaeVqganNetwork):
         return (TensorSpec("pixels", (BATCH, self.side, self.side, 3), torch.uint8),)
 
     def forward(self, pixels: Tensor) -> Tensor:
-        logits = self.model.logits(self.name, self._planes(pixels))
+        logits = self.model.logits(self.name, self._planes(pixels), scope=self.scope)
         temperature = pixels.new_full((pixels.shape[0],), AnswerSettings().temperature, dtype=torch.float32)
         return self._answer(logits, temperature)
 

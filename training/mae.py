@@ -21,6 +21,7 @@ from engine.config import MaeConfig
 from engine.device import fast_autocast
 from engine.geometry import Quadrant
 from engine.model import MaeVqgan
+from engine.program import Scope
 from training.average import Average
 from training.batches import Drawn, Part, SceneSampler
 from training.checkpoint import load_state, save_state
@@ -157,7 +158,7 @@ class MaeTrainer:
             edits = self.means.edits(self.model, pair, some)
         source = pixels if name == "one_shot" else pixels[..., rows, columns]
         latent = self.model.latent(name, source, edits[0])
-        logits = self.model.answer_logits(name, self.model.logits_of(name, latent, edits[1]))
+        logits = self.model.logits_of(name, latent, edits[1], scope=Scope.ANSWER)
         if kind == "one_shot":
             self.means.learn(pair, encoder, decoder)
         loss = self.codes.of_answers(logits, canvases)

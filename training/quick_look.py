@@ -45,7 +45,7 @@ def _score(model: MaeVqgan, cells: tuple[Tensor, ...], metric: str, temperature:
             rows, columns = geometry.cell_box(quadrant)
             canvas[..., rows, columns] = cell
         with fast_autocast(device):
-            logits = model.logits("one_shot", model.normalise(canvas.to(device)))
+            logits = model.logits("one_shot", model.normalise(canvas.to(device)), scope=Scope.ANSWER)
         vectors = model.vectors(logits.float(), torch.full((len(canvas),), temperature, device=device))
         answers = model.answer_cell(model.decode("one_shot", vectors, Scope.ANSWER))
         scores.append(METRICS[metric].score(to_uint8(answers), to_uint8(part[3])))

@@ -20,6 +20,7 @@ from artifacts.resume import Checkpoint, State, work_key
 from artifacts.tasks.task import Task
 from engine.model import MaeVqgan
 from engine.overrides import record
+from engine.program import Scope
 
 SELECTION_TEMPERATURE = 0.5
 SELECTIONS = ("best", "unique", "random")
@@ -155,7 +156,7 @@ class _Collection:
 def ranked_scores(model: MaeVqgan, metric: str, part: Episodes) -> Tensor:
     """Of a batch's one-shot answers, float64 [B]."""
     planes = model.normalise(to_planes(one_shot_input(model.geometry, part), device_of(model)))
-    logits = model.answer_logits("one_shot", model.logits("one_shot", planes))
+    logits = model.logits("one_shot", planes, scope=Scope.ANSWER)
     painted = to_pixels(answer_cells(model, logits, SELECTION_TEMPERATURE))
     return torch.from_numpy(METRICS[metric].score(painted, part.answer)).double()
 

@@ -17,6 +17,7 @@ from engine.geometry import Pixels
 from engine.mae import Edit
 from engine.model import MaeVqgan
 from engine.overrides import write
+from engine.program import Scope
 
 TEMPERATURE = 0.5  # while searching: the expected code tells neighbouring masks apart better than argmax
 Values = tuple[Tensor, Tensor]
@@ -106,7 +107,7 @@ def gate_loss(
     edits = [gated(v, m.to(device), s.to(device)) for v, m, s in zip(values, masks, slopes, strict=True)]
     planes = model.normalise(to_planes(model.geometry.query_tile(asked.queries[place]), device))
     with fast_autocast(device):
-        found = model.answer_logits("zero_shot", model.logits("zero_shot", planes, *edits)).float()
+        found = model.logits("zero_shot", planes, *edits, scope=Scope.ANSWER).float()
         if asked.codes is not None:
             return F.cross_entropy(found.flatten(0, 1), asked.codes[torch.from_numpy(place)].to(device).flatten())
         painted = answer_cells(model, found, TEMPERATURE).float()

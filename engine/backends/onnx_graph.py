@@ -24,24 +24,26 @@ from engine.network import BATCH, SLOTS, Network, examples
 FILE: Final = "network.onnx"
 OUTPUT: Final = "answers"
 T = TypeVar("T")
-_OPSET: Final = 21
-"""The first that has group normalisation as an operator; before, each one is five."""
 _ROWS, _SLOTS = 3, 4
 """Example sizes: any but 1, which the exporter takes for a constant."""
 
 
-def load_onnx(network: Network, bank_dtype: torch.dtype, key: Key, cache: EngineCache, load: Callable[[Path], T]) -> T:
+def load_onnx(
+    network: Network, bank_dtype: torch.dtype, opset: int, key: Key, cache: EngineCache, load: Callable[[Path], T]
+) -> T:
     """`load` the file that holds `network` with a bank of `bank_dtype`; exported first where it is not cached."""
-    own = replace(key, backend=f"onnx {network.dtype}", version=torch.__version__, device="any", slots=0, buckets=())
+    name = f"onnx {opset} {network.dtype}"
+    own = replace(key, backend=name, version=torch.__version__, device="any", slots=0, buckets=())
 
     def build(folder: Path) -> None:
-        export(network, bank_dtype, folder / FILE)
+        export(network, bank_dtype, opset, folder / FILE)
 
     return cache.load(own, build, lambda folder: load(folder / FILE))
 
 
-def export(network: Network, bank_dtype: torch.dtype, path: Path) -> None:
-    """Write an ONNX file, its weights beside it. Raises EngineError that names what cannot be exported."""
+def export(network: Network, bank_dtype: torch.dtype, opset: int, path: Path) -> None:
+    """Write an ONNX file of an opset from 18 on, its weights beside it. Raises EngineError that names what cannot be
+    exported."""
     if missing := [name for name in ("onnx", "onnxscript") if find_spec(name) is None]:
         raise BackendUnavailable(f"to export the model {', '.join(missing)} must be there: pip install onnx onnxscript")
     # Always on the CPU: attention is written out there, and the graph is the one that tests without a GPU check.
@@ -52,7 +54,7 @@ def export(network: Network, bank_dtype: torch.dtype, path: Path) -> None:
                 network.eval(),
                 examples(network, _ROWS, _SLOTS, bank_dtype, network.device),
                 dynamo=True,
-                opset_version=_OPSET,
+                opset_version=opset,
                 verbose=False,
                 input_names=list(network.inputs),
                 output_names=[OUTPUT],

@@ -5,7 +5,7 @@ It needs only TensorRT itself, of any release, and shares the graph that OpenVIN
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import torch
 
@@ -15,6 +15,9 @@ from engine.backends.tensorrt_build import build_engine
 from engine.backends.tensorrt_runtime import FILE, TensorRtNetwork, TensorRtRuntime, load_tensorrt
 from engine.cache import EngineCache, Key
 from engine.network import Network
+
+OPSET: Final = 21
+"""The first that has group normalisation as an operator; before, each one is five."""
 
 
 class TensorRt:
@@ -36,7 +39,7 @@ class TensorRt:
 
         def build(folder: Path) -> None:
             dtype = getattr(torch, key.dtype)
-            blob = load_onnx(network, dtype, key, cache, self._build(key))
+            blob = load_onnx(network, dtype, OPSET, key, cache, self._build(key))
             (folder / FILE).write_bytes(blob)
 
         engine = cache.load(key, build, self._runtime.read)

@@ -32,7 +32,7 @@ def plain(model: MaeVqgan, tile: Pixels, vector: TaskVector | None) -> Pixels:
             write(vector.encoder_value.to(device), vector.encoder_mask.to(device)),
             write(vector.decoder_value.to(device), vector.decoder_mask.to(device)),
         )
-    logits = model.logits("zero_shot", model.normalise(pixels), *edits)
+    logits = model.logits("zero_shot", model.normalise(pixels), *edits, scope=Scope.ANSWER)
     heat = torch.tensor([(vector.answer if vector else AnswerSettings()).temperature], device=device)
     cell = model.answer_cell(model.decode("zero_shot", model.vectors(logits, heat), Scope.ANSWER))
     return (cell[0] * 255).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from engine.backends.onnx_graph import FILE, OUTPUT, export
+from engine.backends.tensorrt import OPSET
 from engine.bank import Bank
 from engine.errors import EngineError
 from engine.network import OneShot, ZeroShot, buffers, in_dtype
@@ -32,7 +33,7 @@ def network() -> ZeroShot:
 def file(network: ZeroShot, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The zero-shot program in float16, as TensorRT is given it."""
     path = tmp_path_factory.mktemp("onnx") / FILE
-    export(network, torch.float16, path)
+    export(network, torch.float16, OPSET, path)
     return path
 
 
@@ -90,10 +91,10 @@ class Bessel(OneShot):
 
 def test_an_operator_that_cannot_be_exported_is_named(tmp_path: Path) -> None:
     with pytest.raises(EngineError, match=r"one_shot cannot be exported: .*bessel_j0"):
-        export(Bessel(tiny_network().model, Scope.ANSWER), torch.float32, tmp_path / FILE)
+        export(Bessel(tiny_network().model, Scope.ANSWER), torch.float32, OPSET, tmp_path / FILE)
 
 
 def test_a_missing_exporter_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("engine.backends.onnx_graph.find_spec", lambda name: None)
     with pytest.raises(EngineError, match="pip install onnx onnxscript"):
-        export(tiny_network(), torch.float32, tmp_path / FILE)
+        export(tiny_network(), torch.float32, OPSET, tmp_path / FILE)

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from engine.backends.onnx_graph import FILE, export
+from engine.backends.tensorrt import OPSET
 from engine.backends.tensorrt_build import build_engine, parse
 from engine.backends.tensorrt_runtime import load_tensorrt
 from engine.cache import Key
@@ -40,7 +41,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "one_shot": OneShot(in_dtype(model, torch.float16), Scope.ANSWER),
     }
     for name, network in wanted.items():
-        export(network, network.model.vae.codebook.dtype, root / f"{name}.onnx")
+        export(network, network.model.vae.codebook.dtype, OPSET, root / f"{name}.onnx")
     return {name: root / f"{name}.onnx" for name in wanted}
 
 

@@ -65,9 +65,8 @@ def test_decoding_stacks_a_half_canvas_on_itself() -> None:
 
 def test_both_scopes_give_the_answer_cell() -> None:
     model = random_model()
-    vectors = torch.randn(1, 98, 8)
-    for scope, side in ((Scope.CANVAS, 224), (Scope.ANSWER, 112)):
-        decoded = model.decode("zero_shot", vectors, scope)
+    for scope, patches, side in ((Scope.CANVAS, 98, 224), (Scope.ANSWER, 49, 112)):
+        decoded = model.decode("zero_shot", torch.randn(1, patches, 8), scope)
         assert decoded.shape == (1, 3, side, side)
         assert torch.equal(model.answer_cell(decoded), decoded[..., side - 111 :, side - 111 :])
 
@@ -84,5 +83,16 @@ def test_temperature_chooses_per_row() -> None:
 
 def test_answer_logits_are_those_of_the_answer() -> None:
     model = random_model()
-    logits = torch.arange(98.0)[None, :, None].expand(1, 98, 64)
-    assert model.answer_logits("zero_shot", logits)[0, :, 0].tolist() == [float(i) for i in ZERO.answer]
+    pixels = torch.rand(2, 3, 112, 112)
+    every = model.logits("zero_shot", pixels)
+    assert every.shape == (2, 98, 64)
+    answer = model.logits("zero_shot", pixels, scope=Scope.ANSWER)
+    assert torch.allclose(answer, every[:, list(ZERO.answer)], atol=1e-5)
+
+
+def test_of_codes_that_are_alike_likely_the_first_is_taken() -> None:
+    model = random_model()
+    logits = torch.zeros(1, 3, 64)
+    logits[0, 1, [5, 9]] = 2.0
+    vectors = model.vectors(logits, torch.zeros(1))
+    assert torch.equal(vectors[0], model.vae.codebook[[0, 5, 0]])
