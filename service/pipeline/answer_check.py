@@ -31,8 +31,8 @@ def looks_bad(answer: Row, pixels: Pixels) -> bool:
 
 def one_colour(answer: Row) -> bool:
     """Of an answer uint8 [111, 111, 3]."""
-    colour = answer[0, 0]
-    return not ((answer[::_STEP, ::_STEP] != colour).any() or (answer != colour).any())
+    glance = answer[::_STEP, ::_STEP].tobytes()  # compared as bytes, which NumPy would take ten times as long for
+    return glance == glance[:3] * (len(glance) // 3) and not (answer != answer[0, 0]).any()
 
 
 def none_is_an_answer(answers: list[Row]) -> bool:
