@@ -17,13 +17,17 @@ UNIT_TOLERANCE = 1e-4
 LARGEST_SCALE = 1e6
 """Ten thousand times CLIP's; far beyond it float32 would have no number for scaled cosines."""
 
+LEAST_APART = 1e-3
+"""Scaled distance of two rows: scores of what is closer are the same in three digits."""
+
 
 @dataclass(frozen=True)
 class Head:
     """A classifier as it is served: `matrix` float32 [K,D] of unit rows, `scale` the factor on the cosines.
 
     `labels` name the K rows, `tower` is the fingerprint of the image encoder whose features it takes.
-    Raises EngineError for shapes that do not belong together, two equal labels, and rows that are not finite and unit.
+    Raises EngineError for shapes that do not belong together, two equal labels, rows that are not finite and unit, and
+    classes that get the same score whatever the features.
     """
 
     matrix: Tensor
@@ -39,6 +43,10 @@ class Head:
         if bool(wrong.any()):
             label = self.labels[int(wrong.nonzero()[0])]
             raise EngineError(f"the row of class {label!r} is not a finite vector of norm 1")
+        # The difference of two scaled cosines is at most the scaled distance of the rows: no picture needs be shown.
+        apart = self.scale * float((self.matrix - self.matrix[0]).norm(dim=1).max())
+        if len(self.labels) > 1 and apart < LEAST_APART:
+            raise EngineError("its classes cannot be told apart: each gets the same score, whatever the picture")
 
 
 def check_labels(labels: tuple[str, ...], rows: Tensor) -> None:

@@ -1,9 +1,10 @@
 """Who is to blame for an answer that looks bad: the picture, the slot's memory, the vector, or the engine.
 
-An answer of one colour may be right, as a mask of nothing is, and clients choose the pictures. So only pictures of the
-server's own count as evidence. They go through the same slot. Where one of them is answered, the slot is sound. Where
-none is, the slot is written again from what was installed; where that does not help, and the same pictures are answered
-without a vector, the vector is bad itself, and its task is taken out of service alone.
+An answer of one colour may be right, as a mask of nothing is, and so may the answer that another picture just got;
+clients choose the pictures. So only pictures of the server's own count as evidence. They go through the same slot.
+Where one of them is answered otherwise, the slot is sound. Where none is, the slot is written again from what was
+installed; where that does not help, and the same pictures are answered without a vector, the vector is bad itself, and
+its task is taken out of service alone.
 """
 
 import asyncio
@@ -23,6 +24,7 @@ from engine.tolerance import check_picture
 from service.batching.batcher import Batcher
 from service.batching.jobs import Job
 from service.pipeline.answer_check import looks_bad, none_is_an_answer
+from service.pipeline.last_answers import LastAnswers
 from service.tasks.installed import InstalledTask
 from service.tasks.registry import TaskRegistry
 from service.telemetry.metrics import Metrics
@@ -44,8 +46,8 @@ def own_pictures(side: int) -> list[Pixels]:
 class _Found:
     """What is known of a slot; of jobs launched before these, in time.monotonic() seconds."""
 
-    sound: float = 0.0
-    written: float = 0.0
+    sound: float = float("-inf")
+    written: float = float("-inf")
     """As it was found bad."""
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -60,6 +62,7 @@ class SlotChecks:
         """`tower_side` is of the pictures that the image tower takes, where there is one."""
         self._batcher, self._registry, self._metrics = batcher, registry, metrics
         self._geometry, self._tower_side = geometry, tower_side
+        self._last: Final = LastAnswers()
         self._found: defaultdict[int, _Found] = defaultdict(_Found)
 
     async def is_bad(self, answer: Row, job: Job, task: InstalledTask | None) -> bool:
@@ -68,38 +71,45 @@ class SlotChecks:
 
         The slot must be pinned.
         """
-        if not looks_bad(answer, job.pixels):
-            return False
         found = self._found[job.slot]
+        if not (looks_bad(answer, job.pixels) or self._repeats(answer, job, task)):
+            return False
         async with found.lock:
             known = task is not None and self._known_bad(found, job, task)
-            if not known and await self._is_sound(found, job):
+            if not known and await self._is_sound(found, answer, job):
                 return False
             self._metrics.bad_answer()
             log.error("task %s: the engine made no answer, whatever the picture shows", job.task or "of the request")
             if task is not None and not known:
-                await self._mend(found, job, task)
+                await self._mend(found, answer, job, task)
         return True
+
+    def _repeats(self, answer: Row, job: Job, task: InstalledTask | None) -> bool:
+        """Whether another picture got this answer just before. Scores are passed over: a class that is certain has the
+        same for many pictures, and a head that tells no classes apart is refused when it is read."""
+        version = task.hash if task else ""
+        return answer.ndim > 1 and self._last.repeats(answer, job.pixels, job.slot, version)
 
     def _known_bad(self, found: _Found, job: Job, task: InstalledTask) -> bool:
         """Whether what an answer came from was found bad meanwhile: there is nothing left to do."""
         return (job.launched_at or 0.0) <= found.written or self._registry.is_faulty(task)
 
-    async def _is_sound(self, found: _Found, job: Job) -> bool:
+    async def _is_sound(self, found: _Found, answer: Row, job: Job) -> bool:
         """Whether the slot that an answer came from answers the server's own pictures, now or since."""
         if (job.launched_at or 0.0) <= found.sound:
             return True
         began = monotonic()
-        if not await self._answers(job, job.slot):
+        if not await self._answers(job, job.slot, answer):
             return False
         found.sound = began
+        self._last.trust(job.slot)
         return True
 
-    async def _mend(self, found: _Found, job: Job, task: InstalledTask) -> None:
+    async def _mend(self, found: _Found, answer: Row, job: Job, task: InstalledTask) -> None:
         """Write a bad slot again; where that does not help, find out why."""
         self._batcher.write(job.slot, task.content)
         found.written = monotonic()
-        if await self._answers(job, job.slot):
+        if await self._answers(job, job.slot, answer):
             log.warning("task %s: its slot had gone bad, and is right since it was written again", task.name)
         elif isinstance(task.content, Head) or not await self._answers(job, NO_SLOT):
             # A head's numbers are bounded when it is installed: what it cannot tell, the image tower cannot.
@@ -111,14 +121,14 @@ class SlotChecks:
                 task.hash[:12],
             )
 
-    async def _answers(self, job: Job, slot: int) -> bool:
-        """Whether the engine makes an answer of one of the server's own pictures, or of one another than of the rest,
-        with what lies in a slot."""
-        answers: list[Row] = []
+    async def _answers(self, job: Job, slot: int, *before: Row) -> bool:
+        """Whether the engine makes an answer of one of the server's own pictures, or of one another than of the rest
+        and than `before`, with what lies in a slot."""
+        answers = [*before]
         for pixels in self._pictures(job.program):
             own = Job(job.ticket, job.program, pixels, slot, job.task, job.deadline)
             answers.append(await self._batcher.infer(own))
-            if not none_is_an_answer(answers):
+            if len(answers) > 1 and not none_is_an_answer(answers):
                 return True
         return False
 

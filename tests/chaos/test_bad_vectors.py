@@ -17,13 +17,15 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from artifacts.store.artifact import load_artifact, save_artifact
 from artifacts.store.folder import Store
+from engine.task_vector import PUBLISHED_ANSWER
 from engine.towers.folder import load_tower
 from tests.conftest import servers
-from tests.support import ServerProcess, image_file, make_artifact, make_residual, photo, wait_until
+from tests.support import SERVE, ServerProcess, image_file, make_artifact, make_residual, photo, wait_until
 
 ADMIN = {"Authorization": "Bearer k"}
 BAD, GOOD = "lowlight_enhance", ("colorization", "inpaint", "segmentation")
@@ -88,6 +90,21 @@ def version(tiny_model: tuple[Path, str], tmp_path: Path) -> Callable[[int, bool
     return make
 
 
+@pytest.fixture
+def dead(tiny_model: tuple[Path, str], tmp_path: Path) -> Path:
+    """A version of finite values that outweigh any picture: it paints one picture of many colours."""
+    path = tmp_path / "dead"
+    make_artifact(path, BAD, tiny_model[1], 90)
+    made = load_artifact(path)
+    parts = {name: getattr(made.vector, name) for name in ("encoder_value", "decoder_value")}
+    values = {
+        name: torch.randn(part.shape, generator=torch.Generator().manual_seed(0)) * 100 for name, part in parts.items()
+    }
+    masks = {name: torch.ones_like(getattr(made.vector, name)) for name in ("encoder_mask", "decoder_mask")}
+    save_artifact(path, replace(made.vector, **values, **masks, answer=PUBLISHED_ANSWER), made.metadata)
+    return path
+
+
 def put(server: ServerProcess, path: Path) -> None:
     server.client.put(f"/tasks/{BAD}", content=path.read_bytes(), headers=ADMIN).raise_for_status()
 
@@ -145,8 +162,34 @@ def test_a_vector_that_is_bad_itself_is_taken_out_alone(
     assert {task: served.infer(task, photo()).content for task in GOOD} == right
 
 
+def test_a_finite_vector_that_paints_one_picture_is_taken_out_alone(
+    start_server: Callable[..., ServerProcess],
+    tiny_settings: dict[str, str],
+    store: Store,
+    version: Callable[[int, bool], Path],
+    dead: Path,
+) -> None:
+    server = start_server(SERVE, **tiny_settings | {"store": str(store.root), "admin_key": "k"})
+    right = {task: server.infer(task, photo()).content for task in GOOD}
+    put(server, dead)
+    same = [server.infer(BAD, photo()) for _ in range(3)]
+    assert [reply.status_code for reply in same] == [200] * 3, "one picture has one answer"
+    assert len(np.unique(np.asarray(Image.open(io.BytesIO(same[0].content))))) > 50, "no picture of one colour"
+    assert server.infer(BAD, photo(seed=1)).status_code == 500
+    assert refused(server.infer(BAD, photo()))
+    assert server.metric("vtv_bad_answers_total") == 1
+    assert server.log.count("is out of service, as it paints the same") == 1
+    assert {task: server.infer(task, photo()).content for task in GOOD} == right
+    put(server, version(91, False))
+    for level in (0, 255, 0, 128, 255):
+        assert server.infer(BAD, image_file(np.full((64, 64, 3), level, np.uint8))).status_code == 200
+    assert (server.metric("vtv_bad_answers_total"), server.metric("vtv_tasks_faulty")) == (1, 0)
+
+
 def test_no_picture_takes_a_good_task_out(served: ServerProcess) -> None:
     before = served.metric("vtv_bad_answers_total")
+    for level in (0, 255, 0, 128, 255):
+        assert served.infer("identity", image_file(np.full((64, 64, 3), level, np.uint8))).status_code == 200
     for _ in range(5):
         assert served.infer("identity", white_on_the_left()).status_code == 200
     assert served.infer("identity", photo()).status_code == 200

@@ -44,12 +44,19 @@ def test_scores_are_the_softmax_of_the_logits() -> None:
         ({"matrix": torch.zeros(2, WIDTH)}, "class 'a' is not a finite vector"),
         ({"matrix": torch.full((2, WIDTH), torch.nan)}, "class 'a' is not a finite vector"),
         ({"matrix": torch.zeros(2)}, "do not fit a matrix"),
+        ({"matrix": unit(torch.ones(2, WIDTH))}, "cannot be told apart"),
+        ({"scale": 1e-6}, "cannot be told apart"),
     ],
 )
 def test_a_head_that_is_none_is_refused(change: dict[str, object], message: str) -> None:
     good: dict[str, object] = {"matrix": unit(draw(2, WIDTH, seed=1)), "scale": 1.0, "labels": ("a", "b")}
     with pytest.raises(EngineError, match=message):
         Head(**{**good, **change}, tower=TOWER)  # type: ignore[arg-type]
+
+
+def test_a_head_of_one_class_is_one() -> None:
+    head = Head(unit(torch.ones(1, WIDTH)), 1.0, ("a",), TOWER)
+    assert scores(head.matrix, head.matrix, head.scale).tolist() == [[1.0]]
 
 
 def test_the_largest_scale_that_a_head_may_have_gives_scores() -> None:

@@ -26,6 +26,7 @@ from tests.support import PATIENCE, make_artifact, make_residual
 GEOMETRY = Geometry()
 SIDE, SLOT = 32, 1
 BLACK = np.zeros((111, 111, 3), np.uint8)
+COLOURS = np.random.default_rng(0).integers(0, 256, (111, 111, 3), np.uint8)
 NO_SCORES = np.full(3, np.nan, np.float32)
 Answer = Callable[[Pixels, int], Row]
 
@@ -65,9 +66,11 @@ class World:
     metrics: Metrics
     checks: SlotChecks
 
-    async def asks(self, task: InstalledTask | None, program: EngineProgram = "zero_shot", client: str = "") -> bool:
-        """Whether the answer to a client's picture of black and white halves is bad."""
-        job = client_job(program, client)
+    async def asks(
+        self, task: InstalledTask | None, program: EngineProgram = "zero_shot", client: str = "", white: float = 0.25
+    ) -> bool:
+        """Whether the answer to a client's picture of black and white parts is bad."""
+        job = client_job(program, client, white)
         return await self.checks.is_bad(await self.batcher.infer(job), job, task)
 
     @property
@@ -75,10 +78,10 @@ class World:
         return self.metrics.registry.get_sample_value("vtv_bad_answers_total") or 0.0
 
 
-def client_job(program: EngineProgram = "zero_shot", client: str = "") -> Job:
+def client_job(program: EngineProgram = "zero_shot", client: str = "", white: float = 0.25) -> Job:
     side = {"zero_shot": GEOMETRY.tile, "one_shot": GEOMETRY.image_size, "classify": SIDE}[program]
     pixels = np.zeros((side, side, 3), np.uint8)
-    pixels[:, : side // 4] = 255
+    pixels[:, : int(side * white)] = 255
     return Job(Ticket(1, client), program, pixels, 0 if program == "one_shot" else SLOT, "t", monotonic() + PATIENCE)
 
 
@@ -122,6 +125,16 @@ def broken(pixels: Pixels, slot: int) -> Row:
     return BLACK
 
 
+def stuck(pixels: Pixels, slot: int) -> Row:
+    """Of a vector that paints one picture of many colours, whatever it is shown."""
+    return COLOURS if slot == SLOT else itself(pixels, slot)
+
+
+def tables(pixels: Pixels, slot: int) -> Row:
+    """That picture for whoever shows black and white parts, one beside the other."""
+    return COLOURS if bool((pixels[-100:, :20] == 255).all()) else itself(pixels, slot)
+
+
 def itself(pixels: Pixels, slot: int) -> Row:
     return pixels[-111:, :111]
 
@@ -146,6 +159,47 @@ def test_an_honest_answer_of_one_colour_is_one_and_harms_no_task(painted: Instal
 
     world = within(SaidEngine(honest), test)
     assert (world.bad_answers, world.engine.written, world.registry.faulty) == (0, [], {})
+
+
+def test_one_picture_of_many_colours_for_everything_is_no_answer(painted: InstalledTask) -> None:
+    async def test(world: World) -> None:
+        world.registry.install(painted)
+        assert [await world.asks(painted) for _ in range(3)] == [False] * 3, "the same picture"
+        assert await world.asks(painted, white=0.4)
+        assert world.registry.is_faulty(painted)
+
+    world = within(SaidEngine(stuck), test)
+    assert (world.bad_answers, world.engine.written) == (1, [SLOT])
+
+
+def test_a_slot_that_got_stuck_is_written_again_and_nothing_more(painted: InstalledTask) -> None:
+    async def test(world: World) -> None:
+        world.registry.install(painted)
+        assert [await world.asks(painted, white=white) for white in (0.2, 0.4, 0.2)] == [False, True, False]
+
+    world = within(SaidEngine(stuck, mended=itself), test)
+    assert (world.engine.written, world.registry.faulty) == ([SLOT], {})
+
+
+def test_pictures_that_are_answered_alike_harm_no_task_and_cost_once(painted: InstalledTask) -> None:
+    async def test(world: World) -> None:
+        world.registry.install(painted)
+        assert [await world.asks(painted, white=white) for white in (0.2, 0.4) * 10] == [False] * 20
+
+    world = within(SaidEngine(tables), test)
+    assert (world.bad_answers, world.engine.written, world.registry.faulty) == (0, [], {})
+    assert len(world.engine.asked) == 20 + 1
+
+
+def test_the_last_answer_of_another_version_is_no_reason(painted: InstalledTask, tmp_path: Path) -> None:
+    make_artifact(tmp_path / "new", "painted", "m", 2)
+    other = InstalledTask.of(load_any(tmp_path / "new"))
+
+    async def test(world: World) -> None:
+        assert not await world.asks(painted, white=0.2)
+        assert not await world.asks(other, white=0.4)
+
+    assert len(within(SaidEngine(stuck), test).engine.asked) == 2
 
 
 def test_a_slot_that_went_bad_is_written_again_and_nothing_more(painted: InstalledTask) -> None:
