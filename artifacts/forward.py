@@ -98,9 +98,9 @@ def _refined_batches(
 
 def answer_cells(model: MaeVqgan, logits: Tensor, temperature: float) -> Tensor:
     """Answer logits [B,P,codes] -> cells [B,3,cell,cell] in [0, 1], decoded alone."""
-    heat = torch.full((len(logits),), temperature, device=logits.device)
+    vectors = model.expected(logits, temperature) if temperature > 0 else model.likeliest(logits)
     half = model.geometry.half
-    return model.answer_cell(model.vae.decode_vectors(model.vectors(logits, heat), half, half))
+    return model.answer_cell(model.vae.decode_vectors(vectors, half, half))
 
 
 @torch.inference_mode()

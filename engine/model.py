@@ -1,7 +1,10 @@
 """A whole MAE-VQGAN: pixels to code logits for either program, logits to pixels."""
 
+from typing import Final
+
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from engine import program as programs
 from engine.config import ModelConfig
@@ -12,6 +15,9 @@ from engine.vqgan import Vqgan
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+
+_COLDEST: Final = 1e-3
+"""Below which softmax would overflow; what is likeliest has all the weight there."""
 
 
 class MaeVqgan(nn.Module):
@@ -79,17 +85,23 @@ class MaeVqgan(nn.Module):
     def vectors(self, logits: Tensor, temperature: Tensor) -> Tensor:
         """Logits [B,P,codes] -> code vectors [B,P,code_width].
 
-        `temperature` [B] chooses per row: 0 takes the most likely code, as published; above it the expected
-        code, softmax(logits / temperature) times the codebook.
+        `temperature` [B] chooses per row: 0 takes the likeliest code, as published; above it the expected code.
         """
-        book = self.vae.codebook
-        # The first of the largest: `argmax`, for which OpenVINO would sort, and take ten times as long.
-        codes = logits.shape[-1]
-        number = torch.arange(codes, dtype=torch.int32, device=logits.device)
-        likeliest = torch.where(logits >= logits.amax(-1, keepdim=True), number, codes).amin(-1, keepdim=True)
-        soft = torch.softmax(logits / temperature.clamp(min=1e-3)[:, None, None], -1)
-        weights = torch.where(temperature[:, None, None] > 0, soft, (number == likeliest).to(soft.dtype))
-        return (weights @ book.to(weights.dtype)).to(book.dtype)
+        expected = self.expected(logits, temperature[:, None, None])
+        return torch.where(temperature[:, None, None] > 0, expected, self.likeliest(logits))
+
+    def likeliest(self, logits: Tensor) -> Tensor:
+        """Logits [B,P,codes] -> the vector of the likeliest code, of several alike the first: [B,P,code_width]."""
+        last = logits.shape[-1] - 1
+        number = torch.arange(last + 1, dtype=torch.int32, device=logits.device)
+        # In place of `argmax`, for which OpenVINO would sort, and take ten times as long.
+        first = torch.where(logits >= logits.amax(-1, keepdim=True), number, last).amin(-1)
+        return F.embedding(first, self.vae.codebook)
+
+    def expected(self, logits: Tensor, temperature: Tensor | float) -> Tensor:
+        """Logits [B,P,codes] -> softmax(logits / temperature) times the codebook, [B,P,code_width]."""
+        book, divisor = self.vae.codebook, torch.as_tensor(temperature, device=logits.device).clamp(min=_COLDEST)
+        return (torch.softmax(logits / divisor, -1) @ book.to(logits.dtype)).to(book.dtype)
 
     def decode(self, name: str, vectors: Tensor, scope: Scope) -> Tensor:
         """Code vectors [B,P,code_width] of the patches that `logits` gives with this scope -> pixels in [0, 1].
