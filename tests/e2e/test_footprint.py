@@ -22,7 +22,7 @@ def proportional(server: ServerProcess) -> float:
 @pytest.mark.slow
 def test_a_server_at_rest_holds_what_it_needs(start_server: Callable[..., ServerProcess], engine_cache: Path) -> None:
     pytest.importorskip("openvino")
-    # By another process: whoever has compiled holds the compiler's libraries, too.
+    # Ahead, as a first start takes longer than a test waits.
     compiled = [sys.executable, "-m", "cli", "compile", "--backend", "openvino", "-o", str(engine_cache)]
     subprocess.run(compiled, check=True)
     settings = {"model": str(BUNDLED_MODEL), "store": str(BUNDLED_STORE), "cache": str(engine_cache)}

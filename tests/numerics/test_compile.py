@@ -31,7 +31,7 @@ def test_what_was_compiled_is_not_compiled_again(
     def refuse(network: ZeroShot | TowerFeatures, *_: object) -> None:
         raise AssertionError(f"{network.name} is exported again")
 
-    monkeypatch.setattr(onnx_graph, "export", refuse)
+    monkeypatch.setattr(onnx_graph, "export_apart", refuse)
     Engine.load(tiny_model[0], buckets=(4,), slots=3, backend="openvino", cache=engine_cache).warm_up()
     tower = TowerPlan(tower_folder, slots=3, backend="openvino", cache=engine_cache, precision="bfloat16")
     tower.build(lambda line: None).warm_up()

@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine.backends.onnx_graph import FILE, OUTPUT, export
+from engine.backends.onnx_export import OUTPUT, export
+from engine.backends.onnx_graph import FILE
 from engine.backends.tensorrt import OPSET
 from engine.bank import Bank
 from engine.errors import EngineError
@@ -95,6 +96,6 @@ def test_an_operator_that_cannot_be_exported_is_named(tmp_path: Path) -> None:
 
 
 def test_a_missing_exporter_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.backends.onnx_graph.find_spec", lambda name: None)
+    monkeypatch.setattr("engine.backends.onnx_export.find_spec", lambda name: None)
     with pytest.raises(EngineError, match="pip install onnx onnxscript"):
         export(tiny_network(), torch.float32, OPSET, tmp_path / FILE)

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import torch
 
-from engine.backends.onnx_graph import FILE, export
+from engine.backends.onnx_export import export
+from engine.backends.onnx_graph import FILE
 from engine.backends.tensorrt import OPSET
 from engine.backends.tensorrt_build import build_engine, parse
 from engine.backends.tensorrt_runtime import load_tensorrt
