@@ -21,6 +21,7 @@ def classify_file(tower: Path, artifact: ResidualArtifact, image: Path, precisio
     if mark != wanted:
         raise OfflineError(f"{artifact.task} was made for image tower {wanted[:12]}, {tower} is {mark[:12]}")
     encoder, head = Encoder(load_tower(tower), precision), artifact.value.head()
-    square = middle_square(read_file(image), encoder.tower.size, encoder.tower.shorter_edge)
+    pixels = read_file(image, encoder.tower.shorter_edge)
+    square = middle_square(pixels, encoder.tower.size, encoder.tower.shorter_edge)
     found = scores(encoder.features(square[None]), head.matrix, head.scale)[0].tolist()
     return sorted(zip(head.labels, found, strict=True), key=lambda pair: -pair[1])

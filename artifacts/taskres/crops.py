@@ -20,15 +20,17 @@ TRIES = 10
 class Crop:
     """A square [size,size,3] of a picture [H,W,3], uint8, for a tower. `name` tells the features apart.
 
-    The third argument is the hash of the picture's file, to draw from.
+    The third argument is the hash of the picture's file, to draw from. `scaled`: files are read scaled down to what the
+    tower sees, for which a random part would be too small.
     """
 
     name: str
     square: Callable[[Pixels, Tower, str], Pixels]
+    scaled: bool = False
 
 
-middle = Crop("middle", lambda pixels, tower, _: middle_square(pixels, tower.size, tower.shorter_edge))
-"""What is served."""
+middle = Crop("middle-scaled", lambda pixels, tower, _: middle_square(pixels, tower.size, tower.shorter_edge), True)
+"""What is served. Features of files that were not read scaled down are kept under another name, `middle`."""
 
 
 def random_crop(number: int) -> Crop:

@@ -15,6 +15,7 @@ from artifacts.pictures.read import read_file
 from artifacts.progress import Progress, Steps
 from artifacts.taskres.crops import Crop, middle
 from engine.encoder import Encoder
+from engine.geometry import Pixels
 
 BATCH = 32
 DEFAULT_CACHE = Path.home() / ".cache" / "vtv" / "features"
@@ -45,11 +46,15 @@ class FeatureCache:
         steps = Steps("features", len(missing), 0, progress)
         wanted = list(missing.items())
         for part in (wanted[start : start + BATCH] for start in range(0, len(wanted), BATCH)):
-            squares = [crop.square(read_file(file, limits=self.limits), self.tower, path.stem) for path, file in part]
+            squares = [self._square(file, crop, path.stem) for path, file in part]
             for (path, _), row in zip(part, self.encoder.features(np.stack(squares)).numpy(), strict=True):
                 _write(path, row)
             steps.update("pictures", len(part))
         steps.close()
+
+    def _square(self, file: Path, crop: Crop, content: str) -> Pixels:
+        pixels = read_file(file, self.tower.shorter_edge if crop.scaled else None, self.limits)
+        return crop.square(pixels, self.tower, content)
 
 
 def _content_hash(file: Path) -> str:

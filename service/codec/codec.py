@@ -62,7 +62,8 @@ class Codec:
     def decode(self, spec: ImageSpec) -> Decoded:
         """Read an image and lay it out as the engine takes it. Raises InvalidImage or UnsupportedMedia."""
         if spec.square is not None:
-            return Decoded("classify", middle_square(self._read(spec.source), *spec.square), None)
+            pixels = self._read(spec.source, spec.square.shorter_edge)
+            return Decoded("classify", middle_square(pixels, *spec.square), None)
         if spec.size == "original" or spec.has_hole:
             images.check_painting(self._size(spec.source), self.limits, spec.has_hole)
         if spec.has_hole:

@@ -66,7 +66,8 @@ def test_every_picture_is_told_what_it_is_told_offline(bundled: ServerProcess, t
     """In what each side computes in by default, the server in batches."""
     files = sorted((BUNDLED_DEMO / "JPEGImages").iterdir())[::26]
     tower = load_tower(BUNDLED_TOWERS / "lite0")
-    squares = np.stack([middle_square(read_file(file), tower.size, tower.shorter_edge) for file in files])
+    read = [read_file(file, tower.shorter_edge) for file in files]
+    squares = np.stack([middle_square(pixels, tower.size, tower.shorter_edge) for pixels in read])
     head = Store(BUNDLED_STORE).read_residual(task).value.head()
     features = Encoder(tower, precision_of(bundled), engine_cache).features(squares)
     offline = scores(features, head.matrix, head.scale)

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 
 from artifacts.console import keep_quiet
 from artifacts.errors import OfflineError
+from artifacts.pictures.limits import COMMANDS_LIMITS
 from artifacts.pictures.read import read_file
 from artifacts.pictures.resize import middle_square
 from artifacts.taskres.crops import middle, random_crop
@@ -17,8 +19,13 @@ from artifacts.taskres.features import FeatureCache
 from artifacts.taskres.labelled import load_labelled
 from artifacts.taskres.labelled_features import FeatureSource
 from engine.encoder import Encoder
+from engine.geometry import Geometry
+from engine.task_vector import AnswerSettings
 from engine.towers.folder import load_tower
 from engine.towers.tower import Tower
+from service.codec.codec import Codec
+from service.codec.spec import ImageSpec, Square
+from tests.support import photo
 from tests.unit.taskres_data import make_class_folders, make_tower_folder
 
 
@@ -43,6 +50,22 @@ def test_features_are_the_towers(encoder: Encoder, tower: Tower, files: list[Pat
     found = FeatureCache(encoder, tmp_path / "cache").features(files, keep_quiet)
     square = torch.from_numpy(middle_square(read_file(files[7]), tower.size, tower.shorter_edge))
     torch.testing.assert_close(found[7], tower(square[None])[0], rtol=1e-4, atol=1e-5)
+
+
+def test_a_large_photograph_is_read_scaled_down_as_it_is_served(encoder: Encoder, tower: Tower, tmp_path: Path) -> None:
+    """But not for random crops, which may be of a small part."""
+    file = tmp_path / "large.jpg"
+    file.write_bytes(photo(400, 300))
+    small = read_file(file, tower.shorter_edge)
+    assert small.shape == (75, 100, 3)
+    square = Square(tower.size, tower.shorter_edge)
+    spec = ImageSpec(file.read_bytes(), None, None, "native", "png", True, AnswerSettings(), square)
+    served = Codec(Geometry(), COMMANDS_LIMITS).decode(spec).pixels
+    assert np.array_equal(served, middle_square(small, *square))
+    content = sha256(file.read_bytes()).hexdigest()
+    for crop, wanted in (middle, served), (random_crop(0), random_crop(0).square(read_file(file), tower, content)):
+        found = FeatureCache(encoder, tmp_path / "cache").features([file], keep_quiet, crop)
+        assert torch.equal(found, encoder.features(wanted[None]))
 
 
 def test_what_is_known_is_not_computed_again(encoder: Encoder, files: list[Path], tmp_path: Path) -> None:
