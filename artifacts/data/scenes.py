@@ -55,6 +55,11 @@ def names_of(dataset: Path, split: str) -> list[str]:
         raise DatasetError(f"{dataset} is not in VOC2012 layout: ImageSets/Segmentation/{split}.txt is missing")
     masks = {path.stem for path in mask_folder(dataset).glob("*.png")}
     names = sorted(masks.intersection(path.stem for path in (dataset / "JPEGImages").glob("*.jpg")))
+    if not names and not (dataset / "JPEGImages").is_dir():
+        raise DatasetError(
+            f"{dataset} is no data set: that has JPEGImages/NAME.jpg and SegmentationClass/NAME.png (VOC2012 layout), "
+            "or input/NAME.* and output/NAME.* (pairs); pictures alone do not show where the objects are"
+        )
     if not names:
         raise DatasetError(
             f"{dataset} is not in VOC2012 layout: JPEGImages and {mask_folder(dataset).name} share no name"

@@ -9,16 +9,21 @@ _STORES: Final = frozenset({"PUT", "BINPUT", "LONG_BINPUT"})
 _FETCHES: Final = frozenset({"GET", "BINGET", "LONG_BINGET"})
 _TUPLES: Final = frozenset({"TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "FROZENSET"})
 _MOST_WITHIN: Final = 10_000_000
+_MOST_OPERATIONS: Final = 1_000_000
+"""Some seconds' work; an array takes about 30."""
 _MARK: Final = 0
 """On the stack of weights."""
 
 
 def check_sizes(stream: BinaryIO) -> None:
-    """Refuse a pickle that asks for more memory, or for more of the processor's time, than it has bytes. Leaves the
-    stream in place. Raises OfflineError, and whatever a damaged one does."""
+    """Refuse a pickle that asks for more memory, or for more of the processor's time, than it has bytes, and one of
+    more than a million instructions. Leaves the stream in place. Raises OfflineError, and whatever a damaged one
+    does."""
     start = stream.tell()
     weights = _Weights()
     for so_far, (operation, argument, _) in enumerate(pickletools.genops(stream)):
+        if so_far == _MOST_OPERATIONS:
+            raise OfflineError(f"it has more than {_MOST_OPERATIONS:,} instructions: save numbers as arrays")
         if operation.name in _STORES and isinstance(argument, int) and argument > so_far:
             raise OfflineError("it numbers what it remembers beyond what it holds")
         if weights.after(operation, argument) > _MOST_WITHIN:

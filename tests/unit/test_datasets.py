@@ -226,3 +226,9 @@ def test_tasks_are_found_by_name() -> None:
         find_task("nothing", "demo")
     with pytest.raises(DatasetError, match="VOC2012 layout"):
         splits("/nowhere", GEOMETRY)
+
+
+def test_a_folder_of_pictures_alone_is_told_what_is_missing(tmp_path: Path) -> None:
+    Image.fromarray(np.zeros((SIZE, SIZE, 3), np.uint8)).save(tmp_path / "a.jpg")
+    with pytest.raises(DatasetError, match=r"JPEGImages/NAME\.jpg and SegmentationClass/NAME\.png .* pictures alone"):
+        load_scenes(tmp_path, "train", 32)
