@@ -5,30 +5,18 @@ the output projection, as `[B,N,H,d]`, to one `edit` per block: that is where ta
 where means are recorded.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
-from typing import Final, cast
+from collections.abc import Callable
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from engine.config import MaeConfig
+from engine.operators import native
 
 Edit = Callable[[int, Tensor], Tensor]
 """(block number, heads [B,N,H,d]) -> heads, called once per block in ascending order."""
-_fused: Final = ContextVar("fused attention", default=False)
-
-
-@contextmanager
-def fused_attention() -> Iterator[None]:
-    """Attention as PyTorch's one operator on any device: to be exported for a compiler that has it natively."""
-    token = _fused.set(True)
-    try:
-        yield
-    finally:
-        _fused.reset(token)
 
 
 def sincos_table(width: int, grid: int) -> Tensor:
@@ -52,7 +40,7 @@ def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
 
     At a few hundred tokens plain products are faster on a CPU than the fused kernel, four times so backwards.
     """
-    if query.is_cuda or _fused.get():
+    if native(query):
         return F.scaled_dot_product_attention(query, key, value)
     weights = torch.softmax((query * query.shape[-1] ** -0.5) @ key.transpose(-2, -1), dim=-1)
     return weights @ value

@@ -15,8 +15,8 @@ from engine.backends.tensorrt_build import WORKSPACE_BYTES, add_profiles, requir
 from engine.backends.tensorrt_runtime import load_tensorrt
 from engine.cache import Key
 from engine.errors import EngineError, first_cause
-from engine.mae import fused_attention
 from engine.network import BATCH, Network, TensorSpec, examples
+from engine.operators import native_operators
 
 _ROWS: Final = 3
 """Of the example batch: any number but 1, which an export takes for a constant."""
@@ -77,7 +77,7 @@ def export(network: Network, key: Key) -> torch.export.ExportedProgram:
     rows = torch.export.Dim("batch", min=1, max=max(key.buckets[-1], _ROWS))
     opened = tuple({0: rows} if spec.sizes[0] == BATCH else None for spec in specs)
     given = examples(network, _ROWS, key.slots, getattr(torch, key.dtype), torch.device("cpu"))
-    with torch.no_grad(), fused_attention():
+    with torch.no_grad(), native_operators():
         return torch.export.export(network.eval(), given, dynamic_shapes=opened)
 
 

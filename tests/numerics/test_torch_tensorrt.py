@@ -21,8 +21,8 @@ from engine.backends.tensorrt_runtime import load_tensorrt
 from engine.backends.torch_tensorrt import check_type, installed
 from engine.cache import Key
 from engine.errors import EngineError
-from engine.mae import fused_attention
 from engine.network import Network, OneShot, ZeroShot, examples, in_dtype
+from engine.operators import native_operators
 from engine.program import Scope
 from tests.numerics.torch_tensorrt_here import torch_tensorrt_build
 from tests.support import TINY, tiny_network
@@ -114,7 +114,7 @@ def test_the_lowered_graph_computes_what_eager_does(
         tensor.copy_(torch.randn(tensor.shape) > 0 if tensor.dtype == torch.bool else torch.randn(tensor.shape).abs())
     if len(given) > 1:
         given[1].copy_(torch.tensor([0, 3, 7, 3]))
-    with torch.inference_mode(), fused_attention():
+    with torch.inference_mode(), native_operators():
         wanted = subject(*given)
         found = lowered(*given)
     assert wanted.dtype == torch.float32
