@@ -2,12 +2,12 @@
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, StrictInt
 
 
 class InputTensor(BaseModel):
     name: str = Field(description="`image` or `mask`.")
-    shape: list[int] = Field(description="UINT8: [N,H,W,3]. BYTES: [N].")
+    shape: list[StrictInt] = Field(description="UINT8: [N,H,W,3]. BYTES: [N].")
     datatype: Literal["UINT8", "BYTES"] = Field(description="RGB pixels, or JPEG, PNG or WebP files.")
     parameters: dict[str, Any] = Field({}, description="`binary_data_size`: bytes of the tensor after the JSON part.")
     data: list[Any] | None = Field(None, description="Numbers from 0 to 255, nested or flat; BYTES: base64 texts.")
