@@ -36,13 +36,15 @@ def has_all_scans(data: bytes) -> bool:
 def _scans(data: bytes, at: int) -> Iterator[tuple[bytes, int, int, int]]:
     """Of each scan its components, first and last coefficient, and how many bits of these it leaves to later scans
     (ITU T.81, B.2.3). Among a scan's own bits no marker can stand (B.1.1.5)."""
-    ends = 0
+    ends: int | None = None
     while True:
         if not data.startswith(_SCAN, at):  # as the first one mostly does: then nothing has to be searched
-            ends = ends or (data.find(_END, at) + 1 or len(data) + 1)
-            at = data.find(_SCAN, at, ends - 1)
-        if at < 0:
-            return
+            if ends is None:
+                found = data.find(_END, at)
+                ends = found if found >= 0 else len(data)
+            at = data.find(_SCAN, at, ends)
+            if at < 0:
+                return
         at += 4
         count = data[at] if at < len(data) else 0
         rest = data[at + 1 + 2 * count : at + 4 + 2 * count]

@@ -5,10 +5,6 @@ ONNX lacks fails the export by name: there are no fallback segments.
 """
 
 import copy
-import logging
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
@@ -16,6 +12,7 @@ from typing import Any, Final
 import torch
 
 from engine.backends.protocol import BackendUnavailable
+from engine.backends.quiet import quiet
 from engine.errors import EngineError, first_cause
 from engine.network import BATCH, SLOTS, Network, examples
 
@@ -31,7 +28,7 @@ def export(network: Network, bank_dtype: torch.dtype, opset: int, path: Path) ->
         raise BackendUnavailable(f"to export the model {', '.join(missing)} must be there: pip install onnx onnxscript")
     # Always on the CPU: attention is written out there, and the graph is the one that tests without a GPU check.
     network = network if network.device.type == "cpu" else copy.deepcopy(network).cpu()
-    with _quiet(), torch.no_grad():
+    with quiet("torch.onnx"), torch.no_grad():
         try:
             program = torch.onnx.export(
                 network.eval(),
@@ -55,17 +52,3 @@ def _dynamic(network: Network, bank_dtype: torch.dtype) -> tuple[dict[int, Any],
         {place: opened[size] for place, size in enumerate(spec.sizes) if isinstance(size, str)}
         for spec in network.specs(bank_dtype)
     )
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """The exporter warns of its own internals and of packages that vision models may need."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)

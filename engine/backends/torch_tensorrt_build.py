@@ -1,16 +1,14 @@
 """Building an engine with torch-tensorrt. Loading this module loads that package, which takes seconds."""
 
 import copy
-import logging
-import sys
-import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager
 from typing import Any, Final
 
 import torch
 
 from engine.backends.protocol import BackendUnavailable
+from engine.backends.quiet import quiet
 from engine.backends.tensorrt_build import WORKSPACE_BYTES, add_profiles, require_user_allocation
 from engine.backends.tensorrt_runtime import load_tensorrt
 from engine.cache import Key
@@ -22,22 +20,8 @@ _ROWS: Final = 3
 """Of the example batch: any number but 1, which an export takes for a constant."""
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """The package tells of optional parts that are missing, on standard output too, which is for reports."""
-    logger = logging.getLogger("torch_tensorrt")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings(), redirect_stdout(sys.stderr):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)
-
-
 try:
-    with _quiet():
+    with quiet("torch_tensorrt"):
         import torch_tensorrt
         from torch_tensorrt.dynamo import convert_exported_program_to_serialized_trt_engine
         from torch_tensorrt.dynamo.conversion import _conversion
@@ -53,7 +37,7 @@ def build_engine(network: Network, key: Key, gpu: int) -> bytes:
     """
     whole = _on_cpu(network.with_output(torch.float32))  # casts to uint8 are not converted: the launch does it
     specs, dtype = whole.specs(getattr(torch, key.dtype)), whole.dtype
-    with _quiet(), _building(key):
+    with quiet("torch_tensorrt"), _building(key):
         try:
             return bytes(
                 convert_exported_program_to_serialized_trt_engine(

@@ -32,12 +32,12 @@ class LastAnswers:
         """Whether an answer uint8 [111, 111, 3] looks like the last one of its slot and version, whose picture was
         another: no proof, as clients choose the pictures."""
         before = self._seen.get(slot)
-        if before is not None and before.version == version and monotonic() < before.trusted_until:
+        if before is None or before.version != version:
+            self._seen[slot] = _Seen(version, glance(query_of(pixels)), glance(answer))
+            return False
+        if monotonic() < before.trusted_until:
             return False
         query = glance(query_of(pixels))
-        if before is None or before.version != version:
-            self._seen[slot] = _Seen(version, query, glance(answer))
-            return False
         if query.tobytes() == before.query.tobytes():  # mostly the same picture, of which nothing is learnt
             return False
         now = self._seen[slot] = _Seen(version, query, glance(answer))

@@ -71,9 +71,9 @@ class SlotChecks:
 
         The slot must be pinned.
         """
-        found = self._found[job.slot]
         if not (looks_bad(answer, job.pixels) or self._repeats(answer, job, task)):
             return False
+        found = self._found[job.slot]
         async with found.lock:
             known = task is not None and self._known_bad(found, job, task)
             if not known and await self._is_sound(found, answer, job):
