@@ -2,6 +2,8 @@
 
 import logging
 import os
+import threading
+from collections.abc import Callable
 from typing import Final, NoReturn
 
 ENGINE_HANGS: Final = 3
@@ -10,7 +12,18 @@ LOOP_HANGS: Final = 4
 """The same because its event loop hangs."""
 
 
+_LOG_SECONDS: Final = 1.0
+
+
 def end_now(code: int) -> NoReturn:
     """Exit without waiting for any thread. Codec processes see their pipes close, and end."""
-    logging.shutdown()
+    in_time(logging.shutdown)
     os._exit(code)
+
+
+def in_time(use_log: Callable[[], object]) -> bool:
+    """Whether the log could be used: the part that hangs may hold its lock for ever."""
+    using = threading.Thread(target=use_log, daemon=True)
+    using.start()
+    using.join(_LOG_SECONDS)
+    return not using.is_alive()

@@ -30,6 +30,7 @@ from artifacts.taskres.open_texts import open_texts
 from artifacts.taskres.task import describe, sentence
 from artifacts.taskres.templates import TEMPLATES
 from artifacts.taskres.train import accuracy_metric, right_answers
+from engine.errors import EngineError
 from engine.towers.folder import read_fingerprint
 
 STAGES = ("read pictures", "learn", "judge")
@@ -77,7 +78,7 @@ def teach_classes(
     learned = learn(train.features, train.labels, base.base, base.scale, settings)
     value = TaskResidual(base.base, learned.residual, learned.alpha, base.scale, base.labels, base.tower)
     stages.begin(STAGES[2])
-    right = right_answers(value, test)
+    right = _judge(name, value, test)
     accuracy = interval(right.astype(np.float64))
     commonest = float(torch.bincount(test.labels).max()) / len(test)
     floors = {alone: float(right_answers(base, test).mean()), COMMONEST: commonest}
@@ -86,6 +87,13 @@ def teach_classes(
     told, metric = sentence(value.labels), _metric(right, cache.encoder.precision, floors)
     metadata = describe(name, "task residual", shots, seed, f"{len(pictures)} pictures", told, metric)
     return TaughtClasses(value, metadata, accuracy, floors)
+
+
+def _judge(name: str, value: TaskResidual, test: LabelledFeatures) -> NDArray[np.bool_]:
+    try:
+        return right_answers(value, test)
+    except EngineError as error:  # pictures that look all alike make no head
+        raise DatasetError(f"{name} is not published: {error}; give pictures that differ between classes") from error
 
 
 def check_classes(pictures: Labelled) -> None:

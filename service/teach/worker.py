@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import torch
 
 from artifacts.errors import OfflineError
+from engine.errors import EngineError
 
 if TYPE_CHECKING:
     from artifacts.stages import Follower
@@ -42,7 +43,7 @@ def main() -> None:
             _say(_pairs(*lesson, Path(learner), device))
     except ModuleNotFoundError:
         _say({"error": _NO_PACKAGES})
-    except OfflineError as error:
+    except (OfflineError, EngineError) as error:
         _say({"error": str(error).replace(f"{folder}{os.sep}", "")})
 
 
@@ -103,7 +104,8 @@ def _say(message: dict[str, Any]) -> None:
 
 
 def _end_with_the_server() -> None:
-    sys.stdin.buffer.read()
+    while os.read(0, 1024):  # not by sys.stdin, whose lock a thread would still hold at an orderly end
+        pass
     os._exit(1)
 
 

@@ -2,10 +2,14 @@
 
 import faulthandler
 import logging
+import os
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final, Protocol
+
+from service.ending import in_time
 
 log: Final = logging.getLogger("vtv.watchdog")
 _PERIOD: Final = 1.0
@@ -46,7 +50,9 @@ class Watchdog:
         while not self._stopping.wait(self._period):
             now = {check: words for check in self._checks if (words := check.overdue())}
             for check in now.keys() & late:
-                log.critical("%s: the process ends with %d", now[check], check.code)
+                words = f"{now[check]}: the process ends with {check.code}"
+                if not in_time(partial(log.critical, words)):
+                    os.write(sys.stderr.fileno(), f"{words}\n".encode())
                 faulthandler.dump_traceback(sys.stderr)  # where each thread stands
                 self._end(check.code)
                 return

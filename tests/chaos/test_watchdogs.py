@@ -23,6 +23,7 @@ pytestmark = pytest.mark.slow
 WITHIN = 30.0
 DOCKERFILE = Path(__file__).parents[2] / "deploy/docker/Dockerfile"
 HELD_BY_SIGNAL = "import signal, time, ctypes\nsignal.signal(signal.SIGUSR1, lambda *_: {how})\n"
+HOLD_THE_LOG = "[handler.acquire() for handler in __import__('logging').getLogger().handlers]"
 HELD_WRITE = """
 import time, service.batching.overdue as overdue
 from engine.runtime import Engine
@@ -146,9 +147,10 @@ def test_a_guard_that_is_stopped_or_killed_is_replaced(tiny_settings: dict[str, 
     ("how", "code", "words"),
     [
         ("time.sleep(3600)", 4, "the event loop has done nothing for"),
+        (f"({HOLD_THE_LOG}, time.sleep(3600))", 4, "the event loop has done nothing for"),
         ("ctypes.PyDLL(None).sleep(3600)", -signal.SIGKILL, "the server has done nothing for"),
     ],
-    ids=["sleeps", "keeps the interpreter"],
+    ids=["sleeps", "sleeps and holds the log", "keeps the interpreter"],
 )
 def test_a_process_whose_event_loop_hangs_ends(tiny_settings: dict[str, str], how: str, code: int, words: str) -> None:
     with serving(HELD_BY_SIGNAL.format(how=how), **tiny_settings) as server:

@@ -76,9 +76,12 @@ def test_labelled_pictures_become_a_task_that_tells_classes(teaching: ServerProc
         told = client.classify("light", pictures[0])
         assert {entry.label for entry in told.classes} == {"day", "night/dark"}
         assert told.artifact == job.artifact
-        useless = client.wait(client.teach_classes("useless", pictures[:1] * 8, ["a", "b"] * 4), every=0.1)
+        useless = client.wait(client.teach_classes("useless", pictures[:2] * 4, ["a", "a", "b", "b"] * 2), every=0.1)
         assert useless.state == "failed"
         assert "force=true" in str(useless.error)
+        alike = client.wait(client.teach_classes("alike", pictures[:1] * 8, ["a", "b"] * 4), every=0.1)
+        assert alike.state == "failed"
+        assert "give pictures that differ between classes" in str(alike.error)
 
 
 @pytest.mark.slow
