@@ -2,7 +2,18 @@
 
 from typing import Literal, NamedTuple
 
-Reason = Literal["header_size", "header_time", "body_time", "malformed", "pipelined", "idle", "evicted", "full"]
+Reason = Literal[
+    "header_size",
+    "header_time",
+    "body_time",
+    "malformed",
+    "tiny_chunks",
+    "pipelined",
+    "idle",
+    "evicted",
+    "full",
+    "draining",
+]
 """Why a connection is closed."""
 
 

@@ -186,6 +186,10 @@ class DrainingServer(uvicorn.Server):
         )
         return await super().on_tick(counter) or drained or self._supervisor.given_up
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._connections.stop()
+        await super().shutdown(sockets)
+
 
 def _listen(settings: Settings) -> socket.socket:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET

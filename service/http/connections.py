@@ -99,6 +99,12 @@ class Connections:
             for connection in list(self._since_before(kind, now - seconds)):
                 self.drop(connection, reason)
 
+    def stop(self) -> None:
+        """Drop those whose request is not whole: it will not be answered any more."""
+        for kind in (Waits.FIRST_HEADER, Waits.HEADER, Waits.BODY):
+            for connection in list(self._waiting[kind]):
+                self.drop(connection, "draining")
+
     def drop(self, connection: Connection, reason: Reason) -> None:
         """Close it, and count why."""
         self.closed(connection)

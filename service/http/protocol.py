@@ -11,7 +11,7 @@ import asyncio
 import json
 from collections.abc import Collection
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
@@ -24,11 +24,17 @@ _REPLIES: Final[dict[Reason, tuple[HTTPStatus, str]]] = {
     "header_time": (HTTPStatus.REQUEST_TIMEOUT, "The request's headers did not come in time."),
     "body_time": (HTTPStatus.REQUEST_TIMEOUT, "The request's body did not come in time."),
     "malformed": (HTTPStatus.BAD_REQUEST, "This is no HTTP/1.1 request."),
+    "tiny_chunks": (HTTPStatus.BAD_REQUEST, "The request's body comes in chunks that hold next to nothing."),
     "pipelined": (HTTPStatus.BAD_REQUEST, "Too many requests were sent before their answers were read."),
+    "draining": (HTTPStatus.SERVICE_UNAVAILABLE, "The server is stopping."),
     "full": (HTTPStatus.SERVICE_UNAVAILABLE, "The server has too many connections open."),
 }
 _MOST_PIPELINED: Final = 100
 """Requests of one connection that wait for the one before them."""
+_FREE_PIECES: Final = 100_000
+_LEAST_PIECE: Final = 32
+"""Bytes that a body's pieces hold on average where there are more than `_FREE_PIECES`: one of 1-byte chunks would keep
+the event loop busy for half a second each megabyte."""
 
 
 class HttpProtocol(HttpToolsProtocol):
@@ -38,7 +44,8 @@ class HttpProtocol(HttpToolsProtocol):
         super().__init__(*arguments, **named)
         self._shared = shared
         self._limits = self._shared.limits
-        self._head_bytes = self._beside_body = 0
+        self._head_bytes = self._beside_body = self._body_pieces = self._body_bytes = 0
+        self._arrived: list[bytes] = []
         self._in_head = self._in_body = False
         self._wishes_other_protocol = False
         self._refused: Reason | None = None
@@ -65,8 +72,7 @@ class HttpProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         length = self._head_bytes if self._in_head else self._beside_body
-        too_many = self.headers is not None and len(self.headers) > self._limits.headers
-        if length > self._limits.header_bytes or too_many:
+        if length > self._limits.header_bytes:
             self._shared.drop(self, "header_size")
         else:
             self._shared.waits(self, self._awaited(), self.loop.time())
@@ -77,6 +83,7 @@ class HttpProtocol(HttpToolsProtocol):
         while data:
             try:
                 self.parser.feed_data(data)
+                self._pass_on()
                 return
             except httptools.HttpParserError:
                 self.send_400_response("")
@@ -95,30 +102,45 @@ class HttpProtocol(HttpToolsProtocol):
         self._in_head, self._wishes_other_protocol = True, False
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Spaces behind a value are none of it (RFC 9112, 5)."""
+        """Spaces behind a value are none of it (RFC 9112, 5).
+
+        The parser stops at one too many: a piece of 64 kB may hold ten thousand, which would hold up everybody."""
+        if len(self.headers) >= self._limits.headers:
+            self._refuse("header_size")
         super().on_header(name, value.rstrip(b" \t"))
 
     def on_headers_complete(self) -> None:
         too_long = self._head_bytes > self._limits.header_bytes and self._head_size() > self._limits.header_bytes
-        if too_long or len(self.headers) > self._limits.headers:
-            self._refused = "header_size"
-        elif len(self.pipeline) >= _MOST_PIPELINED:
-            self._refused = "pipelined"
-        elif self.parser.get_method() == b"CONNECT" or [name for name, _ in self.headers].count(b"host") > 1:
-            self._refused = "malformed"
-        if self._refused:
-            raise httptools.HttpParserError  # so that nothing is begun: `send_400_response` is called
+        if too_long:
+            self._refuse("header_size")
+        if len(self.pipeline) >= _MOST_PIPELINED:
+            self._refuse("pipelined")
+        if self.parser.get_method() == b"CONNECT" or [name for name, _ in self.headers].count(b"host") > 1:
+            self._refuse("malformed")
         self._wishes_other_protocol = self.parser.should_upgrade()
         if not self._wishes_other_protocol:
             self._in_head, self._in_body, self._beside_body = False, True, 0
+            self._body_pieces = self._body_bytes = 0
             super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         """What is no body, trailers and the chunks' own lines, has the same limit as a head between two pieces."""
         self._beside_body = 0
-        super().on_body(body)
+        self._body_pieces += 1
+        self._body_bytes += len(body)
+        if self._body_pieces > _FREE_PIECES and self._body_bytes < self._body_pieces * _LEAST_PIECE:
+            self._refuse("tiny_chunks")
+        self._arrived.append(body)
+
+    def _pass_on(self) -> None:
+        """A body's pieces that came together: to join each to what was there before would copy that every time."""
+        if self._arrived:
+            body = self._arrived[0] if len(self._arrived) == 1 else b"".join(self._arrived)
+            self._arrived.clear()
+            super().on_body(body)
 
     def on_message_complete(self) -> None:
+        self._pass_on()
         if not self._wishes_other_protocol:
             self._in_body, self._head_bytes, self._beside_body = False, 0, 0
             super().on_message_complete()
@@ -131,6 +153,11 @@ class HttpProtocol(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """The parser's refusal, in our words."""
         self._shared.drop(self, self._refused or "malformed")
+
+    def _refuse(self, reason: Reason) -> NoReturn:
+        """The parser stops, nothing is begun, and `send_400_response` is called."""
+        self._refused = reason
+        raise httptools.HttpParserError
 
     def _head_size(self) -> int:
         """Bytes of the address and the headers; a body's first ones came with them."""

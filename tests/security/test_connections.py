@@ -196,6 +196,14 @@ def test_chunks_of_one_byte_are_a_body(strict: ServerProcess) -> None:
         assert said(connection).startswith(b"HTTP/1.1 200 ")
 
 
+def test_chunks_of_one_byte_without_end_are_refused(strict: ServerProcess) -> None:
+    before = strict.metric("vtv_connections_dropped_total", reason="tiny_chunks")
+    with connect(strict) as connection:
+        connection.sendall(HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
+        assert is_closed_while_sending(connection, b"1\r\nx\r\n" * 1000)
+    assert strict.metric("vtv_connections_dropped_total", reason="tiny_chunks") == before + 1
+
+
 def test_who_asks_on_and_never_reads_is_stopped(strict: ServerProcess) -> None:
     growth = Growth(strict)
     before = strict.metric("vtv_connections_dropped_total", reason="pipelined")
@@ -337,3 +345,15 @@ def test_an_interrupted_server_goes_at_once(start_server: Callable[..., ServerPr
     began = monotonic()
     assert server.stop(signal.SIGINT) == 130
     assert monotonic() - began < 10
+
+
+def test_requests_that_are_not_whole_are_told_that_the_server_stops(start_server: Callable[..., ServerProcess]) -> None:
+    server = start_server()
+    with connect(server) as half, connect(server) as uploading:
+        half.sendall(HEAD)
+        uploading.sendall(HEAD + b"Content-Length: 100000\r\n\r\nabc")
+        wait_until(lambda: server.metric("vtv_connections") == 3)
+        server.process.send_signal(signal.SIGTERM)
+        assert [said(each)[:13] for each in (half, uploading)] == [b"HTTP/1.1 503 "] * 2
+    assert server.process.wait(30) == 0
+    assert "Traceback" not in server.log
