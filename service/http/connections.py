@@ -100,10 +100,9 @@ class Connections:
                 self.drop(connection, reason)
 
     def stop(self) -> None:
-        """Drop those whose request is not whole: it will not be answered any more."""
-        for kind in (Waits.FIRST_HEADER, Waits.HEADER, Waits.BODY):
-            for connection in list(self._waiting[kind]):
-                self.drop(connection, "draining")
+        """Drop those whose body is still to come: nothing new is taken any more. The others are uvicorn's to close."""
+        for connection in list(self._waiting[Waits.BODY]):
+            self.drop(connection, "draining")
 
     def drop(self, connection: Connection, reason: Reason) -> None:
         """Close it, and count why."""
