@@ -11,7 +11,7 @@ from engine.backends.protocol import BackendUnavailable, Launch
 from engine.cache import EngineCache, Key
 from engine.device import host_threads
 from engine.mapped_files import forget_pages
-from engine.network import Buffers, Network
+from engine.network import BATCH, Buffers, Network
 
 _OPSET: Final = 18
 """In which group normalisation is written out: its parts take OpenVINO a third of the time of its operator."""
@@ -48,7 +48,7 @@ class OpenVinoNetwork:
         self.options = {
             "INFERENCE_PRECISION_HINT": {"bfloat16": "bf16", "float32": "f32"}[key.dtype],
             "INFERENCE_NUM_THREADS": host_threads(),
-            "NUM_STREAMS": 1,
+            "ENABLE_CPU_PINNING": False,  # other processes of a server need the same cores, now one, now the other
         }
 
     @cached_property
@@ -59,18 +59,36 @@ class OpenVinoNetwork:
         )
 
     def bind(self, buffers: Buffers) -> Launch:
+        parts = parts_of(buffers.bucket, host_threads())
+        rows = buffers.bucket // parts
+        batched = [spec.sizes[0] == BATCH for spec in self.network.specs(torch.float32)]
+        inputs = list(zip(self.network.inputs, buffers.inputs, batched, strict=True))
         graph = self.graph.clone()
-        graph.reshape({name: list(t.shape) for name, t in zip(self.network.inputs, buffers.inputs, strict=True)})
-        request = self.core.compile_model(graph, "CPU", self.options).create_infer_request()
+        graph.reshape({name: [rows, *t.shape[1:]] if of_rows else list(t.shape) for name, t, of_rows in inputs})
+        compiled = self.core.compile_model(graph, "CPU", self.options | {"NUM_STREAMS": parts})
         forget_pages(self.cache.root)  # it holds its weights in a form of its own now
-        for name, tensor in zip(self.network.inputs, buffers.inputs, strict=True):
-            request.set_tensor(name, _shared(tensor))
-        request.set_output_tensor(0, _shared(buffers.output))
+        requests = [compiled.create_infer_request() for _ in range(parts)]
+        for part, request in enumerate(requests):
+            own = slice(part * rows, (part + 1) * rows)
+            for name, tensor, of_rows in inputs:
+                request.set_tensor(name, _shared(tensor[own] if of_rows else tensor))
+            request.set_output_tensor(0, _shared(buffers.output[own]))
 
         def launch() -> None:
-            request.infer()
+            if parts == 1:
+                requests[0].infer()
+                return
+            for request in requests:
+                request.start_async()
+            for request in requests:
+                request.wait()
 
         return launch
+
+
+def parts_of(rows: int, threads: int) -> int:
+    """In how many a batch is computed, side by side: threads that share one wait for each other at every step."""
+    return max(parts for parts in range(1, min(rows, threads) + 1) if rows % parts == 0)
 
 
 def _shared(tensor: Tensor) -> Any:
