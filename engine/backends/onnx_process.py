@@ -10,6 +10,8 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Final
@@ -21,6 +23,8 @@ from engine.backends.protocol import BackendUnavailable
 from engine.errors import EngineError, first_cause
 from engine.network import Network
 
+_LONGEST_SECONDS: Final = 1800.0
+"""Of an export, which takes some ten: one that is held up would be waited for without end."""
 _OWN_ERRORS: Final = {error.__name__: error for error in (EngineError, BackendUnavailable)}
 
 
@@ -39,12 +43,33 @@ def export_apart(network: Network, bank_dtype: torch.dtype, opset: int, path: Pa
         ) as process:
             try:
                 assert process.stdout is not None
-                told = process.stdout.read()
-                code = process.wait()
+                with _killed_later(process) as late:
+                    told = process.stdout.read()
+                    code = process.wait()
             finally:
                 process.kill()
+    if code and late.is_set():
+        raise EngineError(f"{network.name} cannot be exported: it took more than {_LONGEST_SECONDS:g} s")
     if code:
         raise _error(network.name, code, told)
+
+
+@contextmanager
+def _killed_later(process: subprocess.Popen[bytes]) -> Iterator[threading.Event]:
+    """A process that takes too long is killed, and the event set."""
+    late = threading.Event()
+
+    def kill() -> None:
+        late.set()
+        process.kill()
+
+    timer = threading.Timer(_LONGEST_SECONDS, kill)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield late
+    finally:
+        timer.cancel()
 
 
 def _error(name: str, code: int, told: bytes) -> EngineError:

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from engine.backends import onnx_process
 from engine.backends.onnx_export import export
 from engine.backends.onnx_process import export_apart
 from engine.errors import EngineError
@@ -32,6 +33,13 @@ class Deadly(OneShot):
 
     def __setstate__(self, state: dict[str, object]) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Stopped(OneShot):
+    """Stops the process that reads it, as a person or a freezer does."""
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        os.kill(os.getpid(), signal.SIGSTOP)
 
 
 def children(pid: int) -> list[int]:
@@ -65,6 +73,14 @@ def test_why_it_failed_is_said_in_one_line(kind: type[OneShot], message: str, tm
     with pytest.raises(EngineError, match=message) as failed:
         export_apart(kind(tiny_network().model, Scope.ANSWER), torch.float32, OPSET, tmp_path / "n.onnx")
     assert "\n" not in str(failed.value)
+
+
+def test_one_that_is_held_up_is_not_waited_for_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onnx_process, "_LONGEST_SECONDS", 3.0)
+    with pytest.raises(EngineError, match="one_shot cannot be exported: it took more than 3 s"):
+        export_apart(Stopped(tiny_network().model, Scope.ANSWER), torch.float32, OPSET, tmp_path / "n.onnx")
+    assert not list(tmp_path.iterdir())
+    assert not children(os.getpid())
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL], ids=["stopped", "killed"])
