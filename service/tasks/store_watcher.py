@@ -291,7 +291,7 @@ class StoreWatcher:
         try:
             task = InstalledTask.of(load_any(path))
         except Exception as error:  # as in `_look`
-            log.info("an uploaded artifact is refused: %s", error)
+            log.info("an uploaded artifact is refused: %s", _of_no_name(path, error))
             raise InvalidRequest(_NOT_AN_ARTIFACT) from None
         self._fit.check(task.content)
         if task.name != name:
@@ -303,6 +303,12 @@ class StoreWatcher:
             self._store.retire(name, missing_ok=self._registry.has(name))
         except ArtifactError:
             raise UnknownTask(self._registry.names()) from None
+
+
+def _of_no_name(path: Path, error: Exception) -> str:
+    """What is wrong with a file whose name, which errors begin with, is but a descriptor's number."""
+    why = str(error).removeprefix(f"{path.name}: ")
+    return f"it{why.removeprefix(path.name)}" if why.startswith(f"{path.name} ") else why
 
 
 @contextmanager

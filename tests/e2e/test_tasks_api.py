@@ -1,6 +1,7 @@
 """Tasks change while the server runs: through its own API, and through the store it watches."""
 
 import io
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -93,6 +94,8 @@ def test_put_refuses_what_does_not_fit(live: ServerProcess, made: Callable[..., 
         refused = put(live, "identity", content)
         assert (refused.status_code, refused.json()["code"]) == (400, "invalid_request"), refused.text
         assert "upload" not in refused.text
+    assert "an uploaded artifact is refused: it is not an artifact" in live.log
+    assert not re.search(r"refused: \d", live.log)  # no descriptor's number in place of a name
     assert "another task" in put(live, "identity", other_task).json()["detail"]
     assert "another model" in put(live, "identity", other_model).json()["detail"]
     assert installed(live) == before
