@@ -9,6 +9,7 @@ Reason = Literal[
     "malformed",
     "tiny_chunks",
     "pipelined",
+    "unread",
     "idle",
     "evicted",
     "full",

@@ -23,6 +23,7 @@ class Waits(Enum):
     HEADER = "header"
     BODY = "body"
     NEXT_REQUEST = "next_request"
+    READING = "reading"
 
 
 class Connection(Protocol):
@@ -31,6 +32,9 @@ class Connection(Protocol):
     @property
     def peer(self) -> str:
         """The client's address."""
+
+    def reads_on(self) -> bool:
+        """Whether a good part of what is to be read was read since this was asked, or reading began."""
 
     def drop(self, reason: Reason) -> None:
         """Close it, telling the client why where it still listens."""
@@ -98,6 +102,12 @@ class Connections:
         for kind, seconds, reason in allowed:
             for connection in list(self._since_before(kind, now - seconds)):
                 self.drop(connection, reason)
+        for connection in list(self._since_before(Waits.READING, now - limits.body_seconds)):
+            if connection.reads_on():
+                self.waits(connection, None, now)
+                self.waits(connection, Waits.READING, now)
+            else:
+                self.drop(connection, "unread")
 
     def stop(self) -> None:
         """Drop those whose body is still to come: nothing new is taken any more. The others are uvicorn's to close."""

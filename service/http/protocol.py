@@ -9,6 +9,8 @@ rest of the event loop's work on a request.
 
 import asyncio
 import json
+import socket
+import struct
 from collections.abc import Collection
 from http import HTTPStatus
 from typing import Any, Final, NoReturn
@@ -31,6 +33,10 @@ _REPLIES: Final[dict[Reason, tuple[HTTPStatus, str]]] = {
 }
 _MOST_PIPELINED: Final = 100
 """Requests of one connection that wait for the one before them."""
+_NO_LINGER: Final = struct.pack("ii", 1, 0)
+_LEAST_READ: Final = 1 << 20
+"""Bytes of an answer that a client reads in the time that a body may take, where it does not read the rest: what is
+unread is kept, 27 MB of a large picture."""
 _FREE_PIECES: Final = 100_000
 _LEAST_PIECE: Final = 32
 """Bytes that a body's pieces hold on average where there are more than `_FREE_PIECES`: one of 1-byte chunks would keep
@@ -44,7 +50,7 @@ class HttpProtocol(HttpToolsProtocol):
         super().__init__(*arguments, **named)
         self._shared = shared
         self._limits = self._shared.limits
-        self._head_bytes = self._beside_body = self._body_pieces = self._body_bytes = 0
+        self._head_bytes = self._beside_body = self._body_pieces = self._body_bytes = self._unread = 0
         self._arrived: list[bytes] = []
         self._in_head = self._in_body = False
         self._wishes_other_protocol = False
@@ -150,6 +156,21 @@ class HttpProtocol(HttpToolsProtocol):
         if not self.transport.is_closing():
             self._shared.waits(self, self._awaited(), self.loop.time())
 
+    def pause_writing(self) -> None:
+        """The client does not read what was written as fast as it came."""
+        super().pause_writing()
+        self._unread = self.transport.get_write_buffer_size()
+        self._shared.waits(self, self._awaited(), self.loop.time())
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._shared.waits(self, self._awaited(), self.loop.time())
+
+    def reads_on(self) -> bool:
+        """As `Connection.reads_on`."""
+        before, self._unread = self._unread, self.transport.get_write_buffer_size()
+        return before - self._unread >= _LEAST_READ
+
     def send_400_response(self, msg: str) -> None:
         """The parser's refusal, in our words."""
         self._shared.drop(self, self._refused or "malformed")
@@ -164,7 +185,11 @@ class HttpProtocol(HttpToolsProtocol):
         return len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
 
     def drop(self, reason: Reason) -> None:
-        """As `Connection.drop`. Nothing is written into the middle of a reply."""
+        """As `Connection.drop`. Nothing is written into the middle of a reply. What is closed waits until everything
+        was read, so where nothing is, it is broken off."""
+        if self.transport.get_write_buffer_size():
+            self._break_off()
+            return
         if self.transport.is_closing():
             return
         replying = self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete
@@ -172,8 +197,16 @@ class HttpProtocol(HttpToolsProtocol):
             self.transport.write(_reply(reason))
         self.transport.close()
 
+    def _break_off(self) -> None:
+        """Nor does the system keep what it has taken over to send."""
+        if (connection := self.transport.get_extra_info("socket")) is not None:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+        self.transport.abort()
+
     def _awaited(self) -> Waits | None:
         """What is to come from the client before the server has something to do."""
+        if self.flow.write_paused:
+            return Waits.READING
         cycle: RequestResponseCycle | None = self.cycle  # none before the first request
         if self._in_head:
             return Waits.FIRST_HEADER if cycle is None else Waits.HEADER

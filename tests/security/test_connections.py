@@ -217,6 +217,42 @@ def test_who_asks_on_and_never_reads_is_stopped(strict: ServerProcess) -> None:
     assert "Traceback" not in strict.log
 
 
+def test_answers_that_are_not_read_are_not_kept_for_ever(strict: ServerProcess) -> None:
+    """Nor is what waits behind them."""
+    growth = Growth(strict)
+    before = strict.metric("vtv_connections_dropped_total", reason="unread")
+    with ExitStack() as stack:
+        for end in (b"", b"Connection: close\r\n"):
+            connection = stack.enter_context(narrow(strict))
+            ask = b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n"
+            connection.sendall((ask + b"\r\n") * 90 + ask + end + b"\r\n")
+        wait_until(lambda: strict.metric("vtv_connections_dropped_total", reason="unread") == before + 2)
+    assert growth.most() < 50 * 2**20
+
+
+def test_answers_that_are_read_slowly_are_read_to_their_end(strict: ServerProcess) -> None:
+    """For longer than a body may take."""
+    began, read, count = monotonic(), b"", 40
+    with narrow(strict, 32 * 1024) as connection:
+        connection.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * count)
+        while read.count(b"HTTP/1.1 200 OK") < count:
+            sleep(0.02)
+            part = connection.recv(65536)
+            assert part
+            read += part
+    assert monotonic() - began > 2
+
+
+def narrow(server: ServerProcess, room: int = 4096) -> socket.socket:
+    """A connection whose client takes in `room` bytes before they are read."""
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, room)
+    connection.settimeout(30)
+    host, port = server.url.removeprefix("http://").split(":")
+    connection.connect((host, int(port)))
+    return connection
+
+
 def test_spaces_behind_a_header_are_none_of_it(strict: ServerProcess) -> None:
     body = photo()
     spaced = HEAD.replace(b"localhost", b"localhost \t") + b"Content-Length: %d  \r\nConnection: close\r\n\r\n" % len(
