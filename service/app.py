@@ -115,6 +115,7 @@ def create_app(
         version=about.version,
         description=_DESCRIPTION,
         lifespan=lifespan,
+        openapi_url=None,  # as a page
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,  # RequestGuard takes them off
@@ -132,7 +133,7 @@ def create_app(
     app.include_router(task_routes(registry, watcher, authenticator))
     app.include_router(teach_routes(jobs, authenticator))
     app.include_router(operation_routes(check_ready, pipeline.status, metrics))
-    app.include_router(page_routes())
+    app.include_router(page_routes(app.openapi))
     _speak_problem_json(app)
     guard = partial(
         RequestGuard,

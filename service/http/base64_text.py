@@ -7,9 +7,11 @@ from typing import Final
 
 from service.errors import InvalidImage
 
-_TO_PLAIN: Final = str.maketrans("-_", "+/", " \t\r\n\f\v=")
-"""The url-safe alphabet to the common one; line breaks and padding left out."""
-_ESCAPED: Final = {"%2B": "+", "%2F": "/", "%3D": "=", "%0A": "", "%0D": "", "%20": ""}
+_TO_COMMON: Final = bytes.maketrans(b"-_", b"+/")
+"""The url-safe alphabet to the common one."""
+_LEFT_OUT: Final = b" \t\r\n\f\v="
+"""Line breaks and padding."""
+_ESCAPED: Final = {b"%2B": b"+", b"%2F": b"/", b"%3D": b"=", b"%0A": b"", b"%0D": b"", b"%20": b""}
 """As addresses write them."""
 
 
@@ -26,12 +28,13 @@ def _decoded(text: str) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
     except binascii.Error:
-        text = text.lstrip()
-        if text[:5].lower() == "data:":
-            head, _, text = text.partition(",")
-            if not head.lower().rstrip().endswith("base64"):
+        encoded = text.encode("ascii").lstrip()
+        if encoded[:5].lower() == b"data:":
+            head, _, encoded = encoded.partition(b",")
+            if not head.lower().rstrip().endswith(b"base64"):
                 raise
-            for escaped, character in _ESCAPED.items():
-                text = text.replace(escaped, character).replace(escaped.lower(), character)
-        plain = text.translate(_TO_PLAIN)
-        return base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
+            if b"%" in encoded:
+                for escaped, character in _ESCAPED.items():
+                    encoded = encoded.replace(escaped, character).replace(escaped.lower(), character)
+        plain = encoded.translate(_TO_COMMON, _LEFT_OUT)
+        return base64.b64decode(plain + b"=" * (-len(plain) % 4), validate=True)

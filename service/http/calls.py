@@ -1,6 +1,7 @@
 """Reads the forms of `POST /infer` into one: a Call."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -21,6 +22,10 @@ Form = Literal["raw", "json", "multipart"]
 _FILES: Final = frozenset({"image", "mask", "example_input", "example_output"})
 _FIELDS_AT_MOST, _VALUES_AN_IMAGE = 1000, 8
 """JSON values of a request that is worth reading: an image and its mask are two texts, which may be data URIs."""
+_MOST_FORM_FIELDS: Final = 32
+"""Texts of a form: each option is one."""
+_LONGEST_MEDIA_TYPE: Final = 1000
+"""Characters, parameters included: a form's boundary has 70 at most (RFC 2046, 5.1.1)."""
 _LONGEST_NAME: Final = 100
 """Characters of a name that a client sent, in the complaint about it."""
 _TASK_OR_EXAMPLE: Final = "Give a task, or example_input and example_output: one of the two."
@@ -35,14 +40,17 @@ class InferCall(Call):
 
 async def read_call(request: Request, max_images: int) -> InferCall:
     """Read and check a request's body. Raises the ServiceError that says what is wrong with it."""
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    content_type = request.headers.get("content-type", "")
+    if len(content_type) > _LONGEST_MEDIA_TYPE:
+        raise InvalidRequest(f"The Content-Type header is longer than {_LONGEST_MEDIA_TYPE} characters.")
+    media_type = content_type.partition(";")[0].strip().lower()
     try:
         if media_type == "multipart/form-data":
-            call = await _read_form(request)
+            call = await _read_form(request, max_images)
         elif media_type == "application/json":
             call = await asyncio.to_thread(_from_json, await request.body(), max_images)
         elif media_type.startswith("image/"):
-            call = _from_raw(request, await request.body())
+            call = await _read_raw(request)
         else:
             raise UnsupportedMedia
     except ClientDisconnect:
@@ -60,20 +68,30 @@ def task_in(query: bytes) -> str:
 
 @lru_cache
 def _values(query: bytes) -> Mapping[str, str]:
-    values = dict(QueryParams(query))
+    values = dict(_parameters(query))
     # No task's name holds a space: it is the + of a composition, as it is written in a query.
     return values | {"task": values["task"].replace(" ", "+")} if "task" in values else values
 
 
 @lru_cache
+def _parameters(query: bytes) -> list[tuple[str, str]]:
+    return QueryParams(query).multi_items()
+
+
+@lru_cache
 def _options(query: bytes) -> Options:
+    for name, count in Counter(name for name, _ in _parameters(query)).items():
+        if count > 1:  # one of its values would be passed over in silence
+            raise InvalidRequest(f"{name[:_LONGEST_NAME]}: Given more than once.")
     return read_options(_values(query))
 
 
-def _from_raw(request: Request, body: bytes) -> InferCall:
+async def _read_raw(request: Request) -> InferCall:
+    """What the address says is looked at before the body is read."""
     options = _options(request.scope["query_string"])
     if options.task is None:
         raise InvalidRequest("The query parameter task is missing.")
+    body = await request.body()
     if not body:
         raise InvalidRequest("The body is empty: it must be the image file.")
     return InferCall(options, [body], form="raw")
@@ -96,12 +114,17 @@ def check_masks(call: Call) -> None:
         raise InvalidRequest("mask: there must be one for each image, in their order.")
 
 
-async def _read_form(request: Request) -> InferCall:
+async def _read_form(request: Request, max_images: int) -> InferCall:
+    """Images and masks, an example, and options: what is more is not taken apart, as a part costs far more than its
+    bytes. One image too many is still counted."""
+    most_files = 2 * max_images + 2
     try:
-        async with request.form() as form:
+        async with request.form(max_files=most_files, max_fields=_MOST_FORM_FIELDS) as form:
             return await _from_form(form)
     except MultiPartException:
-        raise InvalidRequest("The multipart body is malformed.") from None
+        raise InvalidRequest(
+            f"The multipart body is malformed, or holds more than {most_files} files or {_MOST_FORM_FIELDS} fields."
+        ) from None
 
 
 async def _from_form(form: FormData) -> InferCall:

@@ -11,7 +11,7 @@ from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.errors import InvalidRequest, PayloadTooLarge, ServiceError, UnsupportedMedia
+from service.errors import InvalidRequest, NotFound, PayloadTooLarge, ServiceError, UnsupportedMedia
 from service.http.body_budget import BodyBudget, Share
 from service.http.problems import problem
 from service.telemetry.record import PROBES, Record
@@ -21,6 +21,9 @@ _MOST_DIGITS: Final = 18
 """Of a length in bytes; Python reads no number of thousands."""
 _OTHER_HOST: Final = "This server is not known by the name in the Host header: VTV_ALLOWED_HOSTS lists its names."
 _COMPRESSED: Final = "Compressed requests are not understood."
+_MOST_PARAMETERS, _LONGEST_PATH = 100, 1024
+"""Of an address: the framework takes a query apart for every route, and a path for each that may be meant. All that is
+served has far fewer and shorter ones."""
 _STEP: Final = 1 << 20
 """Bytes by which a body of unknown length is counted."""
 _SANE_ID: Final = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
@@ -84,6 +87,7 @@ class RequestGuard:
         try:
             if not ours:
                 raise InvalidRequest(_OTHER_HOST)
+            _check_address(scope)
             await self._app(scope, receive, send_with_id)
         except Exception as error:
             if not isinstance(error, ServiceError):
@@ -104,13 +108,21 @@ def _routed(scope: Scope) -> Scope:
     return {**scope, "method": "GET" if method == "HEAD" else method, "path": path.rstrip("/") or "/"}
 
 
+def _check_address(scope: Scope) -> None:
+    """Raises NotFound or InvalidRequest."""
+    if len(scope["path"]) > _LONGEST_PATH:
+        raise NotFound
+    if scope["query_string"].count(b"&") >= _MOST_PARAMETERS:
+        raise InvalidRequest(f"The address has more than {_MOST_PARAMETERS} query parameters.")
+
+
 def _record(method: str, scope: Scope, headers: Mapping[bytes, bytes]) -> Record:
     given = headers.get(b"x-request-id", b"").decode("latin-1")
     trace = headers.get(b"traceparent")
     return Record(
         request_id=given if _SANE_ID.fullmatch(given) else f"{getrandbits(64):016x}",
         method=method,
-        path=scope["raw_path"].decode("ascii", "backslashreplace"),
+        path=scope["raw_path"][:_LONGEST_PATH].decode("ascii", "backslashreplace"),
         traceparent=trace.decode("latin-1") if trace is not None else None,
     )
 

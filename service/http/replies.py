@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Callable
+from typing import Final
 
 import numpy as np
 from pydantic import BaseModel
@@ -71,9 +72,14 @@ def _json(body: BaseModel) -> Response:
     return Response(body.model_dump_json(), media_type="application/json")
 
 
+_LONGEST_ACCEPT: Final = 4096
+"""Characters; browsers send up to two hundred."""
+
+
 def prefers_image(accept: str) -> bool:
-    """Whether an Accept header takes an image at least as gladly as JSON; no header has no preference."""
-    if accept in ("", "*/*", "image/*"):
+    """Whether an Accept header takes an image at least as gladly as JSON; no header, or an endless one, has no
+    preference."""
+    if accept in ("", "*/*", "image/*") or len(accept) > _LONGEST_ACCEPT:
         return True
     ranges = [_media_range(part) for part in accept.split(",")]
     image = _quality(ranges, lambda name: name.startswith("image/"))

@@ -1,4 +1,8 @@
-"""What requests and replies of the Open Inference Protocol hold."""
+"""What requests and replies of the Open Inference Protocol hold.
+
+A request's lists are read up to the first thing wrong (`fail_fast`): a complaint about each of a million values would
+take seconds, and only the first is told.
+"""
 
 from typing import Any, Literal
 
@@ -7,7 +11,7 @@ from pydantic import BaseModel, Field, StrictInt
 
 class InputTensor(BaseModel):
     name: str = Field(description="`image` or `mask`.")
-    shape: list[StrictInt] = Field(description="UINT8: [N,H,W,3]. BYTES: [N].")
+    shape: list[StrictInt] = Field(fail_fast=True, description="UINT8: [N,H,W,3]. BYTES: [N].")
     datatype: Literal["UINT8", "BYTES"] = Field(description="RGB pixels, or JPEG, PNG or WebP files.")
     parameters: dict[str, Any] = Field({}, description="`binary_data_size`: bytes of the tensor after the JSON part.")
     data: list[Any] | None = Field(None, description="Numbers from 0 to 255, nested or flat; BYTES: base64 texts.")
@@ -28,8 +32,10 @@ class TensorRequest(BaseModel):
         "UINT8 where the image is, BYTES where `format` is set; `format` `raw` makes it UINT8 in any case. "
         "`binary_data_output` asks for the binary form.",
     )
-    inputs: list[InputTensor] = Field(min_length=1, max_length=2)
-    outputs: list[AskedOutput] | None = Field(None, max_length=2, description="All, where none is asked for.")
+    inputs: list[InputTensor] = Field(min_length=1, max_length=2, fail_fast=True)
+    outputs: list[AskedOutput] | None = Field(
+        None, max_length=2, fail_fast=True, description="All, where none is asked for."
+    )
 
 
 class OutputTensor(BaseModel):

@@ -27,12 +27,15 @@ MOST_PIXELS: Final = 1 << 30
 """Of a tensor's picture, more than a body holds; the codec checks what is set."""
 MOST_VALUES: Final = 1_000_000
 """Of a request's JSON part: a picture of half a megapixel as numbers. Larger ones take the binary form."""
+_MOST_TEXTS, _TEXTS_AN_IMAGE = 10_000, 8
+"""Quotes, names and objects of it: files are few, and pixels are numbers."""
 JSON_SIZE_HEADER: Final = "Inference-Header-Content-Length"
 """Bytes of the JSON part, where tensors follow it."""
 PICTURES: Final = ("answer",)
 CLASSES: Final = ("scores", "labels")
 """Outputs of a task of each kind."""
 _OPTIONS: Final = ("size", "refine", "threshold", "format")
+_OTHER_COUNT: Final = "The input image does not hold as many elements as its shape says."
 LENGTH: Final = struct.Struct("<I")
 """Before each element of a binary BYTES tensor."""
 
@@ -59,7 +62,7 @@ def read_tensors(
     InvalidImage."""
     size = json_part(json_size, len(body))
     text = as_utf8(body[:size])
-    check_json(text, MOST_VALUES)
+    check_json(text, MOST_VALUES, _MOST_TEXTS + _TEXTS_AN_IMAGE * max_images)
     try:
         asked = TensorRequest.model_validate_json(text)
     except ValidationError as error:
@@ -68,9 +71,9 @@ def read_tensors(
         raise InvalidRequest("There must be one input named image, and for tasks that fill holes one named mask.")
     outputs = _outputs(asked, CLASSES if classifies else PICTURES)
     tensor = asked.inputs[0]
-    count = tensor.shape[0] if tensor.shape else 0
-    if not 1 <= count <= max_images:
-        raise InvalidRequest(f"A request must hold 1 to {max_images} images: the first dimension of image.")
+    for each in asked.inputs:
+        if not (each.shape and 1 <= each.shape[0] <= max_images):
+            raise InvalidRequest(f"A request must hold 1 to {max_images} images: the first dimension of {each.name}.")
     images, *masks = _pictures(asked.inputs, body[size:])
     options: dict[str, Any] = {name: asked.parameters[name] for name in _OPTIONS if name in asked.parameters}
     encoded = True if classifies else _wants_files(options, tensor)
@@ -157,7 +160,7 @@ def _pixels(tensor: InputTensor, payload: bytes) -> Sequence[Pixels]:
 
 def _numbers(data: Any) -> Pixels:
     try:
-        values = np.array(data)
+        values = _array(data)
     except ValueError:
         raise InvalidRequest("The input image's data is not a regular list of numbers.") from None
     if values.dtype.kind not in "iu" or values.size == 0 or values.min() < 0 or values.max() > 255:
@@ -165,24 +168,37 @@ def _numbers(data: Any) -> Pixels:
     return values.astype(np.uint8).ravel()
 
 
+def _array(data: Any) -> np.ndarray[Any, Any]:
+    """Of nested lists, a few thousand numbers at a time: nothing else in the process runs while numpy reads a list.
+    Raises ValueError."""
+    if data and isinstance(data[0], list) and data[0] and isinstance(data[0][0], list):
+        return np.stack([_array(part) if isinstance(part, list) else np.array(part) for part in data])
+    return np.array(data)
+
+
 def _files(tensor: InputTensor, payload: bytes) -> Sequence[bytes]:
     if len(tensor.shape) != 1:
         raise InvalidRequest("A BYTES image tensor has shape [N].")
-    files = _unframed(payload) if _binary(tensor, payload) else _decoded(tensor.data)
-    if len(files) != tensor.shape[0]:
-        raise InvalidRequest("The input image does not hold as many elements as its shape says.")
+    count = tensor.shape[0]
+    files = _unframed(payload, count) if _binary(tensor, payload) else _decoded(tensor.data, count)
+    if len(files) != count:
+        raise InvalidRequest(_OTHER_COUNT)
     return files
 
 
-def _decoded(data: Any) -> list[bytes]:
+def _decoded(data: Any, count: int) -> list[bytes]:
     if not (isinstance(data, list) and all(isinstance(text, str) for text in data)):
         raise InvalidRequest("The input image's data must be a list of base64 texts.")
+    if len(data) != count:
+        raise InvalidRequest(_OTHER_COUNT)
     return decoded_files(data, "An image")
 
 
-def _unframed(payload: bytes) -> list[bytes]:
-    files, start = [], 0
-    while start < len(payload):
+def _unframed(payload: bytes, count: int) -> list[bytes]:
+    """The elements, up to the first one too many: 20 MB hold five million empty ones."""
+    files: list[bytes] = []
+    start = 0
+    while start < len(payload) and len(files) <= count:
         begin = start + LENGTH.size
         start = begin + LENGTH.unpack_from(payload, start)[0] if begin <= len(payload) else len(payload) + 1
         if start > len(payload):

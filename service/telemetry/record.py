@@ -20,7 +20,8 @@ class Record:
     request_id: str
     method: str
     path: str
-    """As it was sent, percent-encoded: it cannot break a line. Without the query."""
+    """As it was sent, percent-encoded: it cannot break a line. Without the query, and its beginning where
+    it is longer than all that is served."""
     traceparent: str | None = None
     """The caller's W3C trace context."""
     started_ns: int = field(default_factory=time_ns)

@@ -56,7 +56,7 @@ def queries() -> Cases:
         ("size=native", 200),
         ("size=Native", 400),
         ("size=", 400),
-        ("size=native&size=original", 200),
+        ("size=native&size=original", 400),
         ("format=gif", 400),
         ("format=png%00", 400),
         ("refine=2", 400),

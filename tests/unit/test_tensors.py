@@ -51,6 +51,44 @@ def test_binary_pixels() -> None:
     assert np.array_equal(np.array(read(tensor, PIXELS.tobytes()).images), PIXELS)
 
 
+def test_elements_are_read_up_to_the_first_one_too_many() -> None:
+    """What follows is not looked at, broken or not."""
+    payload = framed(b"one", b"two", b"three") + b"broken"
+    for name in ("image", "mask"):
+        tensors = [
+            image(name=each, datatype="BYTES", shape=[1], data=None, parameters={"binary_data_size": len(content)})
+            for each, content in (("image", framed(b"one")), ("mask", payload))
+        ]
+        if name == "image":
+            tensors = [tensors[1] | {"name": "image"}]
+        head = json.dumps({"inputs": tensors}).encode()
+        body = head + (framed(b"one") if name == "mask" else b"") + payload
+        with pytest.raises(InvalidRequest, match="as many elements as its shape says"):
+            read_tensors(body, str(len(head)), "identity", 8)
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [{"parameters": {"x": [{}] * 20_000}}, {"outputs": [{"name": 1}] * 5_000}, {"parameters": {"x": [""] * 10_000}}],
+    ids=["objects", "outputs", "texts"],
+)
+def test_texts_and_objects_without_end_are_refused_before_they_are_parsed(rest: dict[str, Any]) -> None:
+    with pytest.raises(InvalidRequest, match="more texts, names and objects"):
+        read(image(), **rest)
+
+
+def test_a_mask_of_more_elements_than_a_request_may_hold_is_refused() -> None:
+    tensors = [image(), image(name="mask", datatype="BYTES", shape=[9], data=[""] * 9)]
+    with pytest.raises(InvalidRequest, match="1 to 8 images: the first dimension of mask"):
+        read_tensors(json.dumps({"inputs": tensors}).encode(), None, "identity", 8)
+
+
+@pytest.mark.parametrize("data", [[[[1, 2, 3]], 4], [[[1, 2, 3]], [[1, 2]]], [[[1]], []], [[[[1, 2], 3]]]])
+def test_numbers_that_are_nested_irregularly_are_refused(data: list[Any]) -> None:
+    with pytest.raises(InvalidRequest, match="not a regular list"):
+        read(image(shape=[1, 1, 1, 3], data=data))
+
+
 def test_files_in_both_forms() -> None:
     files = [b"first", b"", b"third"]
     payload = framed(*files)

@@ -1,12 +1,14 @@
 """For operators: liveness, readiness, metrics."""
 
 from collections.abc import Callable
+from functools import partial
 
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from service.batching.status import EngineStatus
 from service.http.openapi import PROBLEM
+from service.http.paced_text import PacedText
 from service.http.schemas import Health, Readiness
 from service.telemetry.metrics import Metrics
 
@@ -14,6 +16,7 @@ from service.telemetry.metrics import Metrics
 def operation_routes(check_ready: Callable[[], None], status: EngineStatus, metrics: Metrics) -> APIRouter:
     """`status` is what /readyz tells, where `check_ready` raises nothing."""
     router = APIRouter(tags=["operations"])
+    scrape = PacedText(partial(generate_latest, metrics.registry))
 
     @router.get("/healthz", summary="Alive")
     async def healthz() -> Health:
@@ -26,6 +29,6 @@ def operation_routes(check_ready: Callable[[], None], status: EngineStatus, metr
 
     @router.get("/metrics", summary="Prometheus metrics", response_class=Response)
     async def prometheus() -> Response:
-        return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
+        return Response(await scrape.get(), media_type=CONTENT_TYPE_LATEST)
 
     return router

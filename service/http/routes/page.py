@@ -1,10 +1,13 @@
 """The playground and the API's description: static pages that need nothing from outside."""
 
+import json
+from collections.abc import Callable
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request, Response
 from starlette.responses import FileResponse
 from starlette.staticfiles import StaticFiles
 
@@ -15,8 +18,19 @@ _POLICY: Final = "default-src 'self'; img-src 'self' blob:; base-uri 'none'; for
 _DOCS_POLICY: Final = _POLICY.replace("blob:", "data:") + "; style-src 'self' 'unsafe-inline'"
 
 
-def page_routes() -> APIRouter:
+def page_routes(describe: Callable[[], dict[str, Any]]) -> APIRouter:
+    """`describe` makes the API's description."""
     router = APIRouter(include_in_schema=False)
+
+    @cache
+    def description(prefix: str) -> bytes:
+        """Made once: it is a hundred kilobytes, and the same for everybody. A proxy takes the prefix away."""
+        servers = {"servers": [{"url": prefix}]} if prefix else {}
+        return json.dumps(describe() | servers, ensure_ascii=False, separators=(",", ":")).encode()
+
+    @router.get("/openapi.json")
+    async def openapi(request: Request) -> Response:
+        return Response(description(request.scope.get("root_path", "").rstrip("/")), media_type="application/json")
 
     @router.get("/", response_class=FileResponse)
     async def page() -> FileResponse:
