@@ -2,14 +2,20 @@
 
 import asyncio
 import base64
+import json
 
 import pytest
 
+from service.codec.codec import EncodedAnswer
 from service.errors import InvalidImage
 from service.http.base64_text import decoded_files
+from service.http.calls import InferCall
 from service.http.paced_text import PacedText
-from service.http.replies import prefers_image
+from service.http.replies import prefers_image, reply
+from service.http.schemas import InferReply
 from service.oip.schemas import TensorRequest
+from service.pipeline.call import Options, Painted
+from service.telemetry.timing import Timing
 from tests.support import Files, ServerProcess, photo, wait_until
 
 JPEG = {"Content-Type": "image/jpeg"}
@@ -76,6 +82,17 @@ def test_a_media_type_of_thousands_of_parameters_is_not_taken_apart(server: Serv
 def test_an_accept_header_without_end_has_no_preference() -> None:
     assert not prefers_image("application/json," * 100)
     assert prefers_image("application/json," * 1000)
+
+
+def test_large_answers_become_json_in_pieces() -> None:
+    """And are what the library makes of them."""
+    files = [b"", b"a", bytes(range(256)) * 3000, b"xyz" * 65536]
+    answers = [EncodedAnswer(file, 3, 2, 0.5) for file in files]
+    call = InferCall(Options(task="identity"), [b""] * 4, form="json")
+    told = reply(call, "", Painted(answers, Timing(), None), "model").body
+    outputs = json.loads(bytes(told))["outputs"]
+    assert [base64.b64decode(output["image"], validate=True) for output in outputs] == files
+    assert InferReply.model_validate_json(bytes(told)).model_dump_json().encode() == told
 
 
 def test_only_the_first_wrong_value_of_a_list_is_complained_about() -> None:

@@ -1,5 +1,8 @@
 """`POST /infer`: images and a task name in, the model's answers out."""
 
+import asyncio
+from typing import Final
+
 from fastapi import APIRouter, Request, Response
 
 from service.http.auth import SECURITY
@@ -7,7 +10,10 @@ from service.http.calls import InferCall, read_call
 from service.http.infer_handler import InferHandler
 from service.http.openapi import INFER
 from service.http.replies import reply
-from service.pipeline.call import Outcome
+from service.pipeline.call import Outcome, Painted
+
+_MUCH: Final = 1 << 18
+"""Bytes of files that would hold up the event loop while they become base64."""
 
 
 def infer_routes(handler: InferHandler, max_images: int, model: str) -> APIRouter:
@@ -24,7 +30,10 @@ def infer_routes(handler: InferHandler, max_images: int, model: str) -> APIRoute
             return await read_call(request, max_images)
 
         async def write(call: InferCall, outcome: Outcome) -> Response:
-            return reply(call, request.headers.get("accept", ""), outcome, model)
+            asked = call, request.headers.get("accept", ""), outcome, model
+            if isinstance(outcome, Painted) and sum(len(answer.data) for answer in outcome.answers) > _MUCH:
+                return await asyncio.to_thread(reply, *asked)
+            return reply(*asked)
 
         return await handler.answer(request, read, write)
 
