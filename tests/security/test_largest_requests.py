@@ -14,7 +14,7 @@ from PIL import Image
 
 from tests.security.hostile_pictures import blank, webp
 from tests.security.test_hostile_pictures import Growth
-from tests.support import ServerProcess, photo
+from tests.support import ServerProcess, photo, wait_until
 
 KEY = {"Authorization": "Bearer k"}
 MOST_GROWTH = 500 * 2**20
@@ -115,6 +115,7 @@ def test_it_delays_nobody_and_takes_bounded_memory(asked: ServerProcess, kind: s
     client.start()
     try:
         reply = asked.client.post(address, headers=headers, content=body)
+        wait_until(lambda: bool(delays), "an answer beside it")  # what is refused at once is over before one
     finally:
         over.set()
         client.join()
