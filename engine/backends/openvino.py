@@ -48,7 +48,6 @@ class OpenVinoNetwork:
         self.options = {
             "INFERENCE_PRECISION_HINT": {"bfloat16": "bf16", "float32": "f32"}[key.dtype],
             "INFERENCE_NUM_THREADS": host_threads(),
-            "ENABLE_CPU_PINNING": False,  # other processes of a server need the same cores, now one, now the other
         }
 
     @cached_property
@@ -65,7 +64,9 @@ class OpenVinoNetwork:
         inputs = list(zip(self.network.inputs, buffers.inputs, batched, strict=True))
         graph = self.graph.clone()
         graph.reshape({name: [rows, *t.shape[1:]] if of_rows else list(t.shape) for name, t, of_rows in inputs})
-        compiled = self.core.compile_model(graph, "CPU", self.options | {"NUM_STREAMS": parts})
+        # Batches wait where much is asked: then the codec needs the same cores, now one, now the other.
+        streams = {"NUM_STREAMS": parts, "ENABLE_CPU_PINNING": parts == 1}
+        compiled = self.core.compile_model(graph, "CPU", self.options | streams)
         forget_pages(self.cache.root)  # it holds its weights in a form of its own now
         requests = [compiled.create_infer_request() for _ in range(parts)]
         for part, request in enumerate(requests):
