@@ -10,8 +10,6 @@ ENGINE_HANGS: Final = 3
 """Exit code of a process that ends itself because its engine hangs; whatever watches it starts another."""
 LOOP_HANGS: Final = 4
 """The same because its event loop hangs."""
-
-
 _LOG_SECONDS: Final = 1.0
 
 

@@ -64,7 +64,8 @@ class OpenVinoNetwork:
         inputs = list(zip(self.network.inputs, buffers.inputs, batched, strict=True))
         graph = self.graph.clone()
         graph.reshape({name: [rows, *t.shape[1:]] if of_rows else list(t.shape) for name, t, of_rows in inputs})
-        # Batches wait where much is asked: then the codec needs the same cores, now one, now the other.
+        # A picture alone is fastest with its threads bound to cores. Batches come where much is asked: there the
+        # codec's processes need the same cores, and threads that may move go around them.
         streams = {"NUM_STREAMS": parts, "ENABLE_CPU_PINNING": parts == 1}
         compiled = self.core.compile_model(graph, "CPU", self.options | streams)
         forget_pages(self.cache.root)  # it holds its weights in a form of its own now
