@@ -83,7 +83,7 @@ class MaeTrainer:
         decayed = [p for p in self.parameters if p.dim() > 1]
         plain = [p for p in self.parameters if p.dim() <= 1]
         groups = [{"params": decayed, "weight_decay": 0.05}, {"params": plain, "weight_decay": 0.0}]
-        self.optimizer = torch.optim.AdamW(groups, lr=run.rate, betas=(0.9, 0.95))
+        self.optimizer = torch.optim.AdamW(groups, lr=run.rate, betas=(0.9, 0.95), fused=True)
         self.average = Average(model.mae)
         if (state := load_state(self.state_file, asdict(run.config))) is not None:
             model.mae.load_state_dict(state["model"])
@@ -197,13 +197,14 @@ class MaeTrainer:
         }
 
 
-def train_mae(run: MaeRun, start: Path | None = None) -> None:
-    """Train until the budget is spent, from a model directory if there is one; a checkpoint at every evaluation."""
+def train_mae(run: MaeRun, start: Path | None = None, blocks: tuple[int, int] | None = None) -> None:
+    """Train until the budget is spent, from a model directory if there is one, deepened to `blocks` of encoder and
+    decoder; a checkpoint at every evaluation."""
     workers = Workers()
     if start is None:
         model = from_nothing(run.tokenizer, run.name, run.config, run.seed)
     else:
-        model = from_model(start, run.out)
+        model = from_model(start, run.out, blocks)
         run = replace(run, name=model.config.name, config=model.config.mae)
     trainer = MaeTrainer(run, workers, model)
     losses: dict[str, list[float]] = {kind: [] for kind, _ in KINDS}

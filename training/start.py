@@ -10,6 +10,7 @@ from engine.checkpoint import load_model
 from engine.config import MaeConfig, ModelConfig
 from engine.model import MaeVqgan
 from training.checkpoint import load_state, save_state
+from training.deepen import deepened
 
 
 def from_nothing(tokenizer: Path, name: str, config: MaeConfig, seed: int) -> MaeVqgan:
@@ -25,9 +26,12 @@ def from_nothing(tokenizer: Path, name: str, config: MaeConfig, seed: int) -> Ma
     return model
 
 
-def from_model(directory: Path, out: Path) -> MaeVqgan:
-    """A model directory's MAE, to be trained on around its frozen tokenizer, which is put into the run for export."""
+def from_model(directory: Path, out: Path, blocks: tuple[int, int] | None = None) -> MaeVqgan:
+    """A model directory's MAE, to be trained on around its frozen tokenizer, which is put into the run for export;
+    deepened to `blocks` of encoder and decoder where told. Raises TrainingError where those are fewer than it has."""
     model, _ = load_model(directory)
+    if blocks is not None:
+        model = deepened(model, *blocks)
     model.mae.requires_grad_(True)
     if not (out / "tokenizer.pt").is_file():
         save_state(out / "tokenizer.pt", {"model": model.vae.state_dict(), "config": asdict(model.config.vqgan)})

@@ -1,6 +1,6 @@
 """`vtv train`."""
 
-from argparse import Namespace
+from argparse import ArgumentTypeError, Namespace
 from pathlib import Path
 
 from cli import options, values
@@ -52,6 +52,13 @@ def add(commands: Commands) -> None:
         metavar="MODEL",
         help="of mae: go on from this model folder (default: from nothing)",
     )
+    parser.add_argument(
+        "--blocks",
+        type=_pair,
+        metavar="E,D",
+        help="of mae, with --from: deepen that model to E encoder and D decoder blocks, whose new ones change nothing "
+        "at first",
+    )
     parser.add_argument("--rate", type=values.positive, default=1.5e-3, help="of mae: the highest learning rate")
     parser.add_argument(
         "--distil",
@@ -83,6 +90,13 @@ def _shared(word: str) -> tuple[Path, float]:
     return values.input_folder(folder), values.positive(share) if share else 1.0
 
 
+def _pair(word: str) -> tuple[int, int]:
+    encoder, comma, decoder = word.partition(",")
+    if not comma:
+        raise ArgumentTypeError(f"takes two whole numbers, such as 12,6, not {word}")
+    return values.whole(1)(encoder), values.whole(1)(decoder)
+
+
 def run(a: Namespace) -> int:
     """Train a stage until its time is spent."""
     from artifacts.workers import joined
@@ -93,12 +107,14 @@ def run(a: Namespace) -> int:
     config, data, out = TRAINABLE[a.size], tuple(a.dataset), a.output
     if a.stage != "mae" and len(data) > 1:
         raise UsageError(f"{a.stage} takes one --dataset")
+    if a.blocks and not (a.stage == "mae" and a.start):
+        raise UsageError("--blocks deepens the model of --from, and is of mae")
     with joined():
         if a.stage == "mae":
             tokenizer = out / "tokenizer.pt"
             weights = {"distil": a.distil, "mask": a.mask, "foreground": a.foreground}
             mae = MaeRun(data, tokenizer, out, config.name, config.mae, a.minutes, a.batch, a.rate, a.seed, **weights)
-            train_mae(mae, a.start)
+            train_mae(mae, a.start, a.blocks)
         else:
             frozen = a.stage == "decoder"
             folder = data[0][0]
