@@ -87,6 +87,7 @@ def bench(asked: Namespace, folder: Path) -> Report:
         classes=asked.classes,
         backend=asked.backend,
         device=best_device(),
+        lean=True,  # as a server's: torch, which has the heads left, on one thread
         precision="bfloat16",
     ).build(say)
     classifier.warm_up()

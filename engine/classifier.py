@@ -22,7 +22,7 @@ from engine.classification.bank import HeadBank
 from engine.classification.head import Head, scores, unit
 from engine.cuda_device import CudaDevice
 from engine.cuda_graphs import GraphRunner
-from engine.device import describe, exact_float32, leave_cores
+from engine.device import describe, exact_float32, host_threads, leave_cores
 from engine.errors import EngineError
 from engine.geometry import Pixels
 from engine.gpu import Gpu
@@ -65,8 +65,11 @@ class Classifier:
         """`gpu` where the device is one. Raises EngineError where what is compiled does not answer as it should."""
         self.spec, self.backend, self.gpu = spec, backend, gpu
         self.tower = spec.tower.to(spec.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        threads = host_threads() if self._leaves_cores else 1
         with gpu.current() if gpu else nullcontext():
-            self.bank = HeadBank(spec.tower.fingerprint, spec.slots, spec.classes, spec.tower.width, spec.device)
+            self.bank = HeadBank(
+                spec.tower.fingerprint, spec.slots, spec.classes, spec.tower.width, spec.device, threads
+            )
         self._staging = Staging(gpu, self.bank.row_bytes, len(self.bank.tensors())) if gpu else None
         self.precision: Precision = "float32"
         """What the tower computes in."""
@@ -103,10 +106,15 @@ class Classifier:
     @torch.inference_mode()
     def _compared(self, pixels: Pixels, slots: Sequence[int]) -> Answers:
         features = torch.from_numpy(self._runner.submit(pixels, ()).result())
-        if self.spec.lean and self.backend.lowers_itself:
+        if self._leaves_cores:
             leave_cores()
         found: Answers = self.bank.scores(features, slots).numpy()
         return found
+
+    @property
+    def _leaves_cores(self) -> bool:
+        """Whether torch, which has the heads left, computes on one thread."""
+        return self.gpu is None and self.spec.lean and self.backend.lowers_itself
 
     def _on_host(self) -> Runner:
         spec = self.spec

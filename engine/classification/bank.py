@@ -1,6 +1,8 @@
 """The bank of heads: every resident classifier in tensors of fixed address."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
 
 import torch
 from torch import Tensor
@@ -8,6 +10,9 @@ from torch import Tensor
 from engine.bank import Copy, copy_pairs
 from engine.classification.head import UNIT_TOLERANCE, Head, unit
 from engine.errors import EngineError, ModelMismatch
+
+_WORTH_A_THREAD: Final = 1 << 20
+"""Bytes of heads that take about as long to read as a thread to wake."""
 
 
 class HeadBank:
@@ -18,13 +23,18 @@ class HeadBank:
     never taken. Installs are in-place copies: the tensors keep their addresses for as long as the bank lives.
     """
 
-    def __init__(self, tower: str, slots: int, classes: int, width: int, device: torch.device) -> None:
+    def __init__(
+        self, tower: str, slots: int, classes: int, width: int, device: torch.device, threads: int = 1
+    ) -> None:
+        """`threads`: on how many the heads of a batch are read. One core alone cannot read at the memory's pace."""
         if slots < 2 or classes < 1:
             raise EngineError(f"a bank needs at least 2 slots and 1 class, not {slots} and {classes}")
         self.tower, self.slots = tower, slots
         self.matrix = torch.empty(slots, classes, width, device=device)
         self.scale = torch.zeros(slots, device=device)
         self.classes = torch.zeros(slots, dtype=torch.int64, device=device)
+        self._helpers = ThreadPoolExecutor(threads - 1, "heads") if threads > 1 else None
+        self._threads = threads
         self._addresses = [tensor.data_ptr() for tensor in self.tensors()]
 
     def tensors(self) -> tuple[Tensor, ...]:
@@ -69,14 +79,28 @@ class HeadBank:
             raise EngineError(f"{len(features)} features do not fit {len(slots)} slots")
         turned = unit(features)
         logits = features.new_full((len(slots), self.matrix.shape[1]), float("-inf"))
-        for slot in sorted(set(slots)):
+        parts = self._parts(sorted(set(slots)))
+        others = [self._helpers.submit(self._fill, logits, turned, slots, part) for part in parts[1:] if self._helpers]
+        self._fill(logits, turned, slots, parts[0])
+        for other in others:
+            other.result()
+        return torch.softmax(logits.mul_(self.scale[list(slots), None]), dim=-1)
+
+    def _parts(self, slots: Sequence[int]) -> list[Sequence[int]]:
+        """The slots of a batch by thread, one thread for few bytes. Raises EngineError for an empty slot."""
+        held = sum(self._head(slot).nbytes for slot in slots)
+        threads = max(1, min(self._threads, len(slots), held // _WORTH_A_THREAD))
+        return [slots[first::threads] for first in range(threads)]
+
+    @torch.inference_mode()  # which holds for one thread
+    def _fill(self, logits: Tensor, turned: Tensor, slots: Sequence[int], own: Sequence[int]) -> None:
+        for slot in own:
             head = self._head(slot)
-            rows = [row for row, own in enumerate(slots) if own == slot]
+            rows = [row for row, held in enumerate(slots) if held == slot]
             if len(rows) == 1:
                 torch.mv(head, turned[rows[0]], out=logits[rows[0], : len(head)])
             else:
                 logits[rows, : len(head)] = turned[rows] @ head.T
-        return torch.softmax(logits.mul_(self.scale[list(slots), None]), dim=-1)
 
     def check_integrity(self) -> None:
         """Raise EngineError unless no tensor has moved and every resident row is finite and of norm 1.

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from engine.classification import bank as bank_module
 from engine.classification.bank import HeadBank
 from engine.classification.head import LARGEST_SCALE, Head, logits, make_head, scores, unit
 from engine.errors import BankFull, EngineError, ModelMismatch
@@ -76,6 +77,21 @@ def test_a_mixed_batch_gives_each_row_what_it_gets_alone() -> None:
         classes = len(heads[slot].labels)
         torch.testing.assert_close(given[:classes], alone, rtol=1e-5, atol=1e-6)
         assert not given[classes:].any()
+
+
+def test_heads_read_by_several_threads_give_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bank_module, "_WORTH_A_THREAD", 1)
+    alone, shared = (HeadBank(TOWER, 6, 9, WIDTH, torch.device("cpu"), threads) for threads in (1, 3))
+    for slot in range(1, 6):
+        for bank in (alone, shared):
+            bank.write(slot, head_of(2 + slot, slot))
+    for seed in range(20):
+        features = draw(8, WIDTH, seed=seed)
+        slots = [1 + (row * seed + row) % 5 for row in range(8)]
+        assert torch.equal(shared.scores(features, slots), alone.scores(features, slots))
+    shared.clear(4)
+    with pytest.raises(EngineError, match=r"slot 4 .* is empty"):
+        shared.scores(draw(3, WIDTH, seed=1), [1, 2, 4])
 
 
 def test_a_feature_that_is_not_finite_spoils_its_own_row_only() -> None:
