@@ -74,6 +74,9 @@ class Network(nn.Module):
     side: int
     row: tuple[int, ...]
     output_dtype: torch.dtype = torch.uint8
+    parts_per_thread: ClassVar[int] = 1
+    """In how many parts a backend that computes rows side by side may divide a batch, for each thread: more even out
+    what a thread loses to other work, and read the weights more often."""
 
     def specs(self, bank_dtype: torch.dtype) -> tuple[TensorSpec, ...]:
         """Its inputs, in their order."""

@@ -18,6 +18,7 @@ class TowerFeatures(Network):
     name = "tower"
     inputs: ClassVar[tuple[str, ...]] = ("pixels",)
     output_dtype = torch.float32
+    parts_per_thread = 2
 
     def __init__(self, tower: Tower) -> None:
         super().__init__()

@@ -58,7 +58,8 @@ class OpenVinoNetwork:
         )
 
     def bind(self, buffers: Buffers) -> Launch:
-        parts = parts_of(buffers.bucket, host_threads())
+        threads = host_threads()
+        parts = parts_of(buffers.bucket, threads * self.network.parts_per_thread)
         rows = buffers.bucket // parts
         batched = [spec.sizes[0] == BATCH for spec in self.network.specs(torch.float32)]
         inputs = list(zip(self.network.inputs, buffers.inputs, batched, strict=True))
@@ -66,7 +67,7 @@ class OpenVinoNetwork:
         graph.reshape({name: [rows, *t.shape[1:]] if of_rows else list(t.shape) for name, t, of_rows in inputs})
         # A picture alone is fastest with its threads bound to cores. Batches come where much is asked: there the
         # codec's processes need the same cores, and threads that may move go around them.
-        streams = {"NUM_STREAMS": parts, "ENABLE_CPU_PINNING": parts == 1}
+        streams = {"NUM_STREAMS": min(parts, threads), "ENABLE_CPU_PINNING": parts == 1}
         compiled = self.core.compile_model(graph, "CPU", self.options | streams)
         forget_pages(self.cache.root)  # it holds its weights in a form of its own now
         requests = [compiled.create_infer_request() for _ in range(parts)]
@@ -88,9 +89,9 @@ class OpenVinoNetwork:
         return launch
 
 
-def parts_of(rows: int, threads: int) -> int:
+def parts_of(rows: int, most: int) -> int:
     """In how many a batch is computed, side by side: threads that share one wait for each other at every step."""
-    return max(parts for parts in range(1, min(rows, threads) + 1) if rows % parts == 0)
+    return max(parts for parts in range(1, min(rows, most) + 1) if rows % parts == 0)
 
 
 def _shared(tensor: Tensor) -> Any:
