@@ -57,7 +57,7 @@ def add(commands: Commands) -> None:
         type=_pair,
         metavar="E,D",
         help="of mae, with --from: deepen that model to E encoder and D decoder blocks, whose new ones change nothing "
-        "at first",
+        "at first (default: as it is)",
     )
     parser.add_argument("--rate", type=values.positive, default=1.5e-3, help="of mae: the highest learning rate")
     parser.add_argument(
