@@ -44,6 +44,12 @@ KINDS: dict[str, Callable[[], bytes]] = {
 }
 
 
+@pytest.fixture(scope="module")
+def server(start_server: Callable[..., ServerProcess]) -> ServerProcess:
+    """One that nobody else asks: in a batch with another picture the last bits may differ, and with them a level."""
+    return start_server()
+
+
 @pytest.mark.parametrize("size", [pytest.param("native", marks=pytest.mark.slow), "original"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_as_the_server_answers(
