@@ -23,10 +23,11 @@ class Tolerance:
 TOLERANCE: Final = {
     torch.float32: Tolerance(logits=1e-4, codes=0.995, psnr=60, trained_psnr=70),
     torch.float16: Tolerance(logits=0.01, codes=0.97, psnr=40, trained_psnr=55),
-    torch.bfloat16: Tolerance(logits=0.1, codes=0.88, psnr=22, trained_psnr=42),
+    torch.bfloat16: Tolerance(logits=0.1, codes=0.88, psnr=22, trained_psnr=34),
 }
 """Random weights (the golden cases) turn a code that is chosen otherwise into other colours altogether; a trained
-codebook has near codes, so that its answers are nearer."""
+codebook has near codes, so that its answers are nearer. In bfloat16 the bundled model's are 53 decibels from float32's
+(median of 78 photographs), but a mask whose edge may lie here or there is 37, and 35 of a picture of noise."""
 
 
 def psnr(first: Pixels, second: Pixels) -> float:
