@@ -33,8 +33,8 @@ class HeadBank:
         self.matrix = torch.empty(slots, classes, width, device=device)
         self.scale = torch.zeros(slots, device=device)
         self.classes = torch.zeros(slots, dtype=torch.int64, device=device)
-        self._helpers = ThreadPoolExecutor(threads - 1, "heads") if threads > 1 else None
         self._threads = threads
+        self._helpers = ThreadPoolExecutor(max(1, threads - 1), "heads")  # starts none before it is given work
         self._addresses = [tensor.data_ptr() for tensor in self.tensors()]
 
     def tensors(self) -> tuple[Tensor, ...]:
@@ -79,28 +79,18 @@ class HeadBank:
             raise EngineError(f"{len(features)} features do not fit {len(slots)} slots")
         turned = unit(features)
         logits = features.new_full((len(slots), self.matrix.shape[1]), float("-inf"))
-        parts = self._parts(sorted(set(slots)))
-        others = [self._helpers.submit(self._fill, logits, turned, slots, part) for part in parts[1:] if self._helpers]
-        self._fill(logits, turned, slots, parts[0])
+        first, *rest = self._parts([(slot, self._head(slot)) for slot in sorted(set(slots))])
+        others = [self._helpers.submit(_fill, logits, turned, slots, part) for part in rest]
+        _fill(logits, turned, slots, first)
         for other in others:
             other.result()
         return torch.softmax(logits.mul_(self.scale[list(slots), None]), dim=-1)
 
-    def _parts(self, slots: Sequence[int]) -> list[Sequence[int]]:
-        """The slots of a batch by thread, one thread for few bytes. Raises EngineError for an empty slot."""
-        held = sum(self._head(slot).nbytes for slot in slots)
-        threads = max(1, min(self._threads, len(slots), held // _WORTH_A_THREAD))
-        return [slots[first::threads] for first in range(threads)]
-
-    @torch.inference_mode()  # which holds for one thread
-    def _fill(self, logits: Tensor, turned: Tensor, slots: Sequence[int], own: Sequence[int]) -> None:
-        for slot in own:
-            head = self._head(slot)
-            rows = [row for row, held in enumerate(slots) if held == slot]
-            if len(rows) == 1:
-                torch.mv(head, turned[rows[0]], out=logits[rows[0], : len(head)])
-            else:
-                logits[rows, : len(head)] = turned[rows] @ head.T
+    def _parts(self, heads: Sequence[tuple[int, Tensor]]) -> list[Sequence[tuple[int, Tensor]]]:
+        """The heads of a batch by thread, one thread for few bytes."""
+        held = sum(head.nbytes for _, head in heads)
+        threads = max(1, min(self._threads, len(heads), held // _WORTH_A_THREAD))
+        return [heads[first::threads] for first in range(threads)]
 
     def check_integrity(self) -> None:
         """Raise EngineError unless no tensor has moved and every resident row is finite and of norm 1.
@@ -124,3 +114,13 @@ class HeadBank:
     def _check_slot(self, slot: int) -> None:
         if not 0 < slot < self.slots:
             raise EngineError(f"slot {slot} is not one of 1..{self.slots - 1}")
+
+
+@torch.inference_mode()  # which holds for one thread
+def _fill(logits: Tensor, turned: Tensor, slots: Sequence[int], heads: Sequence[tuple[int, Tensor]]) -> None:
+    for slot, head in heads:
+        rows = [row for row, held in enumerate(slots) if held == slot]
+        if len(rows) == 1:
+            torch.mv(head, turned[rows[0]], out=logits[rows[0], : len(head)])
+        else:
+            logits[rows, : len(head)] = turned[rows] @ head.T
