@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from artifacts.console import say
-from artifacts.data.scenes import PLAIN, Scenes, has_split, load_scenes
+from artifacts.data.scenes import PLAIN, TUNE, Scenes, has_split, load_scenes
 from engine.config import MaeConfig
 from engine.device import fast_autocast
 from engine.geometry import Quadrant
@@ -26,6 +26,7 @@ from training.average import Average
 from training.batches import Drawn, Part, SceneSampler
 from training.checkpoint import load_state, save_state
 from training.code_loss import CodeLoss
+from training.drop_path import drop_paths
 from training.foreground import Foreground
 from training.mask_loss import MaskLoss
 from training.prompts import Prompts, draw_prompts, draw_queries, task_pairs
@@ -47,7 +48,7 @@ class MaeRun:
 
     `datasets`: folders and how often each is drawn, relative to the others; the first is judged by. `distil`,
     `mask` and `foreground`: weights of the teacher's loss, of the masks' soft IoU and of what the query's tokens say
-    of its mask, 0 for none.
+    of its mask, 0 for none. `drop_path`: how often the last blocks are left out (`training.drop_path`).
     """
 
     datasets: tuple[tuple[Path, float], ...]
@@ -62,6 +63,7 @@ class MaeRun:
     distil: float = 0.0
     mask: float = 0.0
     foreground: float = 0.0
+    drop_path: float = 0.0
 
 
 class MaeTrainer:
@@ -73,7 +75,7 @@ class MaeTrainer:
         self.step, spent = 0, 0.0
         self.state_file = run.out / "mae.pt"
         self.sampler = SceneSampler(self._parts(), run.seed + 17, workers.rank)
-        self.held_out = self._scenes(0, "val")
+        self.held_out = self._scenes(0, TUNE if has_split(run.datasets[0][0], TUNE) else "val")
         self.means = MeanHeads(model, len(task_pairs()[0]))
         self.guess = nn.Linear(run.config.width, CHANNELS if run.distil else 1).to(workers.device)
         self.foreground = Foreground(self.geometry, run.config.width).to(workers.device)
@@ -93,11 +95,17 @@ class MaeTrainer:
             self.means.load(state["means"])
             self.optimizer.load_state_dict(state["optimizer"])
             self.step, spent = state["step"], state["spent"]
-            self.sampler.reseed((run.seed + 17 + self.step) * 1009 + workers.rank)
+            self.sampler.reseed(self._seed())
         self.kinds = torch.Generator().manual_seed(run.seed + self.step)
+        if run.drop_path:
+            drop_paths(model.mae, run.drop_path, torch.Generator().manual_seed(self._seed()))
         self.codes = CodeLoss(model)
         self.masks = MaskLoss(model, self.sampler.parts[0].scenes, task_pairs()[0]) if run.mask else None
         self.budget = Budget(run.minutes, workers, spent)
+
+    def _seed(self) -> int:
+        """Of this worker's stream from this step on."""
+        return (self.run.seed + 17 + self.step) * 1009 + self.workers.rank
 
     def train_step(self, progress: float) -> tuple[str, float]:
         """One optimiser step; returns the kind of batch and its loss."""

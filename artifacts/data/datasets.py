@@ -4,7 +4,7 @@ from pathlib import Path
 
 from artifacts.data.pairs import is_pairs, load_pairs, split_pairs
 from artifacts.data.pascal import load_fold, read_scenes, split_entries
-from artifacts.data.scenes import Scenes, load_scenes
+from artifacts.data.scenes import TUNE, Scenes, has_split, load_scenes
 from artifacts.errors import DatasetError, OfflineError
 from artifacts.paths import BUNDLED_DEMO
 from artifacts.store.file import check_name
@@ -14,7 +14,7 @@ from artifacts.tasks.task import Task
 from engine.geometry import Geometry
 
 VALIDATION_SHARE = 0.375
-"""Of the training split: never shown to collect or search."""
+"""Of the training split, where there is no `tune`: never shown to collect or search."""
 LEAST = 2
 """Scenes of a part: an example and a query."""
 LEAST_PAIRS = 8
@@ -26,9 +26,10 @@ def dataset_path(name: str) -> Path:
 
 
 def splits(name: str, geometry: Geometry, fold: int | None = None) -> dict[str, Scenes]:
-    """`search` and `validation` (both of the training split) and `test` (held out); raises DatasetError.
+    """`search`, `validation` and `test` (held out); raises DatasetError.
 
-    Of a VOC2012-layout folder without `fold`, every object is foreground, whatever its class.
+    `validation` is the data set's `tune` split where it lists one, else of the training split. Of a VOC2012-layout
+    folder without `fold`, every object is foreground, whatever its class.
     """
     path = dataset_path(name)
     if is_pairs(path):
@@ -45,8 +46,11 @@ def splits(name: str, geometry: Geometry, fold: int | None = None) -> dict[str, 
     if fold is not None:
         return load_fold(path, fold, geometry.cell, VALIDATION_SHARE)
     train, test = (load_scenes(path, split, geometry.cell) for split in ("train", "val"))
-    cut = int(len(train) * (1 - VALIDATION_SHARE))
-    parts = {"search": train.part(slice(cut)), "validation": train.part(slice(cut, None)), "test": test}
+    if has_split(path, TUNE):
+        parts = {"search": train, "validation": load_scenes(path, TUNE, geometry.cell), "test": test}
+    else:
+        cut = int(len(train) * (1 - VALIDATION_SHARE))
+        parts = {"search": train.part(slice(cut)), "validation": train.part(slice(cut, None)), "test": test}
     for part, scenes in parts.items():
         if len(scenes) < LEAST:
             listing = path / "ImageSets/Segmentation" / f"{'val' if part == 'test' else 'train'}.txt"

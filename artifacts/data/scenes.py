@@ -18,6 +18,8 @@ TEST_EVERY = 5
 """Where a folder has no lists, which names are for the test."""
 PLAIN = "plain"
 """A split of scenes whose foreground nobody knows: all of their labels are void."""
+TUNE = "tune"
+"""A split to choose on, of pictures that the model was not trained on either."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,7 +58,10 @@ def _add_photos(kinds: Commands) -> None:
     )
     parser.add_argument("--size", type=values.whole(16, 1024), default=224, metavar="PX", help="side of the pictures")
     parser.add_argument("--train", type=values.whole(0), default=24000, metavar="N", help="pictures for training")
-    parser.add_argument("--val", type=values.whole(0), default=400, metavar="N", help="held-out pictures")
+    parser.add_argument(
+        "--tune", type=values.whole(0), default=400, metavar="N", help="held-out pictures to choose settings on"
+    )
+    parser.add_argument("--val", type=values.whole(0), default=400, metavar="N", help="held-out pictures to test on")
     options.add_seed(parser)
 
 
@@ -96,7 +99,7 @@ def photos(a: Namespace) -> int:
     """Make the data set of photographs."""
     from artifacts.data.photos import make_photos
 
-    sizes = {"size": a.size, "train": a.train, "val": a.val}
+    sizes = {"size": a.size, "train": a.train, "tune": a.tune, "val": a.val}
     make_photos(a.folders, a.output, **sizes, seed=a.seed, progress=say, saliency=a.saliency)
     return 0
 

@@ -81,6 +81,13 @@ def add(commands: Commands) -> None:
         metavar="WEIGHT",
         help="of mae: weight of the query's mask, asked of its tokens whatever the task",
     )
+    parser.add_argument(
+        "--drop-path",
+        type=values.share,
+        default=0.0,
+        metavar="RATE",
+        help="of mae: how often the last block is left out in training, the others less; against learning by heart",
+    )
     parser.add_argument("--batch", type=values.whole(1), default=16, metavar="N", help="pictures a step, per process")
     options.add_seed(parser)
 
@@ -112,7 +119,7 @@ def run(a: Namespace) -> int:
     with joined():
         if a.stage == "mae":
             tokenizer = out / "tokenizer.pt"
-            weights = {"distil": a.distil, "mask": a.mask, "foreground": a.foreground}
+            weights = {"distil": a.distil, "mask": a.mask, "foreground": a.foreground, "drop_path": a.drop_path}
             mae = MaeRun(data, tokenizer, out, config.name, config.mae, a.minutes, a.batch, a.rate, a.seed, **weights)
             train_mae(mae, a.start, a.blocks)
         else:

@@ -19,6 +19,8 @@ from artifacts.errors import DatasetError
 
 Pixels = NDArray[np.uint8]
 
+PHOTOGRAPHS = 64
+
 
 def photograph(seed: int) -> tuple[Pixels, Pixels]:
     """Coloured noise with a bright disc [120,160,3], and the disc's soft mask."""
@@ -45,7 +47,7 @@ def folder(tmp_path: Path) -> Path:
     """Photographs on both sides of the split, a copy, a thumbnail, a mask and a text."""
     root = tmp_path / "photos"
     (root / "more").mkdir(parents=True)
-    for seed in range(24):
+    for seed in range(PHOTOGRAPHS):
         Image.fromarray(photograph(seed)[0]).save(root / f"{seed}.png")
     (root / "more" / "copy.png").write_bytes((root / "3.png").read_bytes())
     Image.new("RGB", (40, 300)).save(root / "thumbnail.png")
@@ -56,10 +58,11 @@ def folder(tmp_path: Path) -> Path:
 
 def test_every_content_is_listed_once_and_keeps_its_side(folder: Path) -> None:
     photos = list_photos([folder, folder / "more"])
-    assert len(photos) == 24
+    assert len(photos) == PHOTOGRAPHS
     (folder / "3.png").rename(folder / "renamed.png")
     assert [(p.digest, p.split) for p in list_photos([folder])] == [(p.digest, p.split) for p in photos]
-    assert {p.split == "val" for p in photos if int(p.digest, 16) % HOLD_OUT == 0} <= {True}
+    assert {p.split for p in photos if int(p.digest, 16) % HOLD_OUT == 0} <= {"tune", "val"}
+    assert {p.split for p in photos if int(p.digest, 16) % HOLD_OUT} == {"train"}
     with pytest.raises(DatasetError, match="no photographs"):
         list_photos([folder / "empty"]) if (folder / "empty").mkdir() is None else None
     with pytest.raises(DatasetError, match="not a folder"):
@@ -116,7 +119,7 @@ def test_a_rerun_writes_only_what_is_missing(folder: Path, tmp_path: Path, monke
     out, lines = tmp_path / "set", []
 
     def make() -> None:
-        make_photos([folder], out, size=40, train=12, val=2, seed=1, progress=lines.append, saliency=folder)
+        make_photos([folder], out, size=40, train=12, tune=3, val=2, seed=1, progress=lines.append, saliency=folder)
 
     make()
     assert any("left" in line for line in lines)
@@ -130,12 +133,28 @@ def test_a_rerun_writes_only_what_is_missing(folder: Path, tmp_path: Path, monke
     scenes = load_scenes(out, "train", 40)
     assert len(scenes) == 12
     sources = json.loads((out / "SOURCES.json").read_text())
-    assert len(sources["photographs"]) == 24
+    assert len(sources["photographs"]) == PHOTOGRAPHS
     assert sources["pieces"]["val"]["pairs"] == len(held)
     assert scenes.masks.any((1, 2)).all()
+    assert sources["pieces"]["tune"]["pairs"] > 0
+    assert len(load_scenes(out, "tune", 40)) == 3
     labels = [np.asarray(Image.open(p)) for p in sorted((out / "SegmentationClassAug").glob("plain*"))]
     assert len(labels) == 3
     assert all((label == VOID).all() for label in labels)
+
+
+def test_without_photographs_to_choose_on_none_are_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(layout, "Saliency", DiscFinder)
+    root, out = tmp_path / "few", tmp_path / "set"
+    root.mkdir()
+    kept = {"train": 4, "val": 1}
+    for seed in range(PHOTOGRAPHS):
+        Image.fromarray(photograph(seed)[0]).save(root / f"{seed}.png")
+    for photo in list_photos([root]):
+        if photo.split == "tune":
+            photo.path.unlink()
+    make_photos([root], out, size=40, **kept, tune=3, seed=1, progress=lambda line: None, saliency=root)
+    assert sorted(p.name for p in (out / "ImageSets/Segmentation").iterdir()) == ["plain.txt", "train.txt", "val.txt"]
 
 
 def test_the_network_is_an_extra_that_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

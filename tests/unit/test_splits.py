@@ -97,6 +97,15 @@ def voc(root: Path, count: int = 16) -> Path:
     return root
 
 
+def tuned(root: Path) -> Path:
+    """The same, with the last four pictures of `train` in a list of their own, `tune`."""
+    lists = voc(root) / "ImageSets/Segmentation"
+    names = (lists / "train.txt").read_text().split()
+    (lists / "train.txt").write_text("\n".join(names[:-4]))
+    (lists / "tune.txt").write_text("\n".join(names[-4:]))
+    return root
+
+
 def pairs(root: Path, count: int = 16) -> Path:
     """A folder of pairs: level 10 i becomes itself."""
     for folder in ("input", "output"):
@@ -106,7 +115,11 @@ def pairs(root: Path, count: int = 16) -> Path:
     return root
 
 
-@pytest.mark.parametrize(("layout", "fold"), [(voc, None), (voc, 0), (pairs, None)], ids=["voc", "fold", "pairs"])
+@pytest.mark.parametrize(
+    ("layout", "fold"),
+    [(voc, None), (tuned, None), (voc, 0), (pairs, None)],
+    ids=["voc", "voc with a list to choose on", "fold", "pairs"],
+)
 def test_no_picture_is_in_two_splits(tmp_path: Path, layout: object, fold: int | None) -> None:
     assert callable(layout)
     root = layout(tmp_path / "data")
@@ -116,3 +129,9 @@ def test_no_picture_is_in_two_splits(tmp_path: Path, layout: object, fold: int |
     assert set.union(*parts.values()) == {10 * index for index in range(16)}
     held_out = held_out_scenes(str(root), 20, fold, 16)
     assert levels(held_out.pictures) == parts["test"]
+
+
+def test_choices_are_made_on_the_list_that_is_for_them(tmp_path: Path) -> None:
+    parts = splits(str(tuned(tmp_path / "data")), Geometry())
+    assert [len(part) for part in parts.values()] == [8, 4, 4]
+    assert levels(parts["validation"].pictures) == {80, 90, 100, 110}

@@ -13,7 +13,7 @@ from artifacts.data.photos.compose import Scene, pair, pair_or_composite, plain
 from artifacts.data.photos.pools import Pool, load_pools
 from artifacts.data.photos.saliency import Saliency, network_file
 from artifacts.data.photos.source import Photo, Split, list_photos
-from artifacts.data.scenes import VOID
+from artifacts.data.scenes import PLAIN, TUNE, VOID
 from artifacts.errors import DatasetError
 from artifacts.progress import Progress, Steps
 
@@ -29,21 +29,23 @@ def make_photos(
     *,
     size: int,
     train: int,
+    tune: int,
     val: int,
     seed: int,
     progress: Progress,
     saliency: Path | None = None,
 ) -> None:
-    """Make `train` + `val` scenes of `size` x `size` pixels below `out` from the photographs in `folders`.
+    """Make `train` + `tune` + `val` scenes of `size` x `size` pixels below `out` from the photographs in `folders`.
 
-    Held out are photographs only, no composites. A quarter of `train` more, listed as `plain`, has no masks: for
-    training on tasks that need none. Writes JPEGImages/, SegmentationClassAug/ (PNG: 0 background, 1 object, or 255
-    everywhere), ImageSets/Segmentation/{train,val,plain}.txt and SOURCES.json. A scene has a stream of its own, so
-    its bytes depend on `seed` only, and what an interrupted run has written is kept. `saliency`: the network's file,
-    where it is not to be the installed package's. Raises DatasetError on sizes out of range and where a split would
-    be empty.
+    `tune` and `val` are of photographs held out from training, to choose on and to test on; they are photographs only,
+    no composites. Of few photographs none may fall to `tune`, which is then not listed. A quarter of `train` more,
+    listed as `plain`, has no masks: for training on tasks that need none. Writes JPEGImages/, SegmentationClassAug/
+    (PNG: 0 background, 1 object, or 255 everywhere), ImageSets/Segmentation/{train,tune,val,plain}.txt and
+    SOURCES.json. A scene has a stream of its own, so its bytes depend on `seed` only, and what an interrupted run has
+    written is kept. `saliency`: the network's file, where it is not to be the installed package's. Raises DatasetError
+    on sizes out of range and where `train` or `val` would be empty.
     """
-    if not 16 <= size <= 1024 or min(train, val) < 0:
+    if not 16 <= size <= 1024 or min(train, tune, val) < 0:
         raise DatasetError("size must be 16..1024, counts not negative")
     photos = list_photos(folders)
     pools = load_pools(photos, Saliency(saliency or network_file(), out / "saliency"), progress)
@@ -57,14 +59,16 @@ def make_photos(
     lists: tuple[tuple[str, Pool, Draw, int], ...] = (
         ("train", pools["train"], pair_or_composite, train),
         ("val", pools["val"], pair, val),
-        ("plain", pools["train"], plain, without),
+        (PLAIN, pools["train"], plain, without),
+        (TUNE, pools["tune"], pair, tune if pools["tune"].pairs else 0),
     )
     for stream, (label, pool, draw, count) in enumerate(lists):
 
         def scene(index: int, pool: Pool = pool, draw: Draw = draw, stream: int = stream) -> Scene:
             return draw(pool, size, np.random.default_rng([seed, stream, index]))
 
-        _write_list(out, label, count, progress, scene)
+        if count or label != TUNE:  # settings are chosen on pictures of `train` where there is no `tune`
+            _write_list(out, label, count, progress, scene)
     _write_sources(out / "SOURCES.json", photos, pools)
 
 

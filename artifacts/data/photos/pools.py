@@ -35,13 +35,14 @@ class Pool:
 
 
 def load_pools(photos: Sequence[Photo], saliency: Saliency, progress: Progress) -> dict[Split, Pool]:
-    """Read every photograph, find what stands out, and deal the pieces to the two splits."""
-    pools: dict[Split, Pool] = {"train": Pool(), "val": Pool()}
+    """Read every photograph, find what stands out, and deal the pieces to the splits."""
+    pools: dict[Split, Pool] = {"train": Pool(), "tune": Pool(), "val": Pool()}
     steps = Steps("masks", len(photos), 0, progress)
     for photo in photos:
         pixels = photo.read()
         add(pools[photo.split], pixels, saliency.mask(photo, pixels))
-        steps.update(f"{len(pools['train'].pairs)} pairs to train, {len(pools['val'].pairs)} held out")
+        held = len(pools["tune"].pairs) + len(pools["val"].pairs)
+        steps.update(f"{len(pools['train'].pairs)} pairs to train, {held} held out")
     steps.close()
     return pools
 

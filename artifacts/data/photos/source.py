@@ -1,7 +1,7 @@
 """One photograph, and the rule that says which split it belongs to.
 
 The unit of the split is the source *file*: it is held out when the SHA-256 of its bytes is divisible by twelve, so
-that two copies of one file under different names fall on the same side.
+that two copies of one file under different names fall on the same side. Half of those are to choose on, half to test.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from artifacts.errors import DatasetError
 from artifacts.pictures.formats import SUFFIXES
 from engine.geometry import Pixels
 
-Split = Literal["train", "val"]
+Split = Literal["train", "tune", "val"]
 
 HOLD_OUT = 12
 """One file in this many is held out."""
@@ -39,7 +39,10 @@ class Photo:
     @property
     def split(self) -> Split:
         """Where scenes made of it go."""
-        return "val" if int(self.digest, 16) % HOLD_OUT == 0 else "train"
+        times, rest = divmod(int(self.digest, 16), HOLD_OUT)
+        if rest:
+            return "train"
+        return "tune" if times % 2 else "val"
 
     def read(self) -> Pixels:
         """RGB [H,W,3], turned upright, its shorter side at most `SIDE`."""
