@@ -34,7 +34,8 @@ class HeadBank:
         self.scale = torch.zeros(slots, device=device)
         self.classes = torch.zeros(slots, dtype=torch.int64, device=device)
         self._threads = threads
-        self._helpers = ThreadPoolExecutor(max(1, threads - 1), "heads")  # starts none before it is given work
+        # None is started before there is work. Each computes alone, else its own helpers would take the others' cores.
+        self._helpers = ThreadPoolExecutor(max(1, threads - 1), "heads", torch.set_num_threads, (1,))
         self._addresses = [tensor.data_ptr() for tensor in self.tensors()]
 
     def tensors(self) -> tuple[Tensor, ...]:
