@@ -4,6 +4,7 @@ For a deep model of few photographs: blocks that may be missing cannot learn a p
 is scaled up, so that answers without it, as served, have the same mean.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -22,8 +23,8 @@ def drop_paths(mae: Mae, rate: float, generator: torch.Generator) -> None:
                 part.register_forward_hook(_dropper(share, generator))
 
 
-def _dropper(rate: float, generator: torch.Generator) -> Any:
-    def drop(module: nn.Module, arguments: tuple[Any, ...], output: Tensor) -> Tensor:
+def _dropper(rate: float, generator: torch.Generator) -> Callable[[nn.Module, tuple[Any, ...], Tensor], Tensor]:
+    def drop(_: nn.Module, __: tuple[Any, ...], output: Tensor) -> Tensor:
         if not torch.is_grad_enabled():
             return output
         kept = torch.rand(len(output), 1, 1, generator=generator) >= rate

@@ -43,10 +43,19 @@ class Workers:
         return tensor
 
     def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
-        """One all-reduce over all gradients as a single flat tensor."""
+        """One all-reduce over the gradients that any worker has, as a single flat tensor.
+
+        A worker whose batch did not reach a parameter, as one without a mask that asks for none, adds nothing to it.
+        """
         if self.size == 1:
             return
-        gradients = [p.grad for p in parameters if p.grad is not None]
+        own = list(parameters)
+        reached = self.sum_(torch.tensor([float(p.grad is not None) for p in own], device=own[0].device))
+        shared = [p for p, count in zip(own, reached.tolist(), strict=True) if count]
+        for parameter in shared:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+        gradients = [p.grad for p in shared if p.grad is not None]
         flat = self.sum_(torch.cat([g.flatten() for g in gradients])) / self.size
         for gradient, part in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
             gradient.copy_(part.view_as(gradient))
