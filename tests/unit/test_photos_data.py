@@ -143,7 +143,10 @@ def test_a_rerun_writes_only_what_is_missing(folder: Path, tmp_path: Path, monke
     assert all((label == VOID).all() for label in labels)
 
 
-def test_without_photographs_to_choose_on_none_are_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("missing", ["tune", "val"])
+def test_without_photographs_to_choose_on_none_are_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
     monkeypatch.setattr(layout, "Saliency", DiscFinder)
     root, out = tmp_path / "few", tmp_path / "set"
     root.mkdir()
@@ -151,7 +154,7 @@ def test_without_photographs_to_choose_on_none_are_listed(tmp_path: Path, monkey
     for seed in range(PHOTOGRAPHS):
         Image.fromarray(photograph(seed)[0]).save(root / f"{seed}.png")
     for photo in list_photos([root]):
-        if photo.split == "tune":
+        if photo.split == missing:
             photo.path.unlink()
     make_photos([root], out, size=40, **kept, tune=3, seed=1, progress=lambda line: None, saliency=root)
     assert sorted(p.name for p in (out / "ImageSets/Segmentation").iterdir()) == ["plain.txt", "train.txt", "val.txt"]

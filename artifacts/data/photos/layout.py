@@ -49,6 +49,8 @@ def make_photos(
         raise DatasetError("size must be 16..1024, counts not negative")
     photos = list_photos(folders)
     pools = load_pools(photos, Saliency(saliency or network_file(), out / "saliency"), progress)
+    if not pools["val"].pairs:  # of few photographs: to test on counts more than to choose on
+        pools["val"], pools["tune"] = pools["tune"], pools["val"]
     for folder in ("JPEGImages", "SegmentationClassAug", "ImageSets/Segmentation"):
         (out / folder).mkdir(parents=True, exist_ok=True)
     needed: tuple[tuple[Split, int], ...] = (("train", train), ("val", val))
