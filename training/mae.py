@@ -95,17 +95,13 @@ class MaeTrainer:
             self.means.load(state["means"])
             self.optimizer.load_state_dict(state["optimizer"])
             self.step, spent = state["step"], state["spent"]
-            self.sampler.reseed(self._seed())
+            self.sampler.reseed((run.seed + 17 + self.step) * 1009 + workers.rank)
         self.kinds = torch.Generator().manual_seed(run.seed + self.step)
         if run.drop_path:
-            drop_paths(model.mae, run.drop_path, torch.Generator().manual_seed(self._seed()))
+            drop_paths(model.mae, run.drop_path, self.sampler.generator)
         self.codes = CodeLoss(model)
         self.masks = MaskLoss(model, self.sampler.parts[0].scenes, task_pairs()[0]) if run.mask else None
         self.budget = Budget(run.minutes, workers, spent)
-
-    def _seed(self) -> int:
-        """Of this worker's stream from this step on."""
-        return (self.run.seed + 17 + self.step) * 1009 + self.workers.rank
 
     def train_step(self, progress: float) -> tuple[str, float]:
         """One optimiser step; returns the kind of batch and its loss."""

@@ -46,14 +46,16 @@ def splits(name: str, geometry: Geometry, fold: int | None = None) -> dict[str, 
     if fold is not None:
         return load_fold(path, fold, geometry.cell, VALIDATION_SHARE)
     train, test = (load_scenes(path, split, geometry.cell) for split in ("train", "val"))
-    if has_split(path, TUNE):
-        parts = {"search": train, "validation": load_scenes(path, TUNE, geometry.cell), "test": test}
+    source = {"search": "train", "validation": TUNE if has_split(path, TUNE) else "train", "test": "val"}
+    if source["validation"] == TUNE:
+        search, validation = train, load_scenes(path, TUNE, geometry.cell)
     else:
         cut = int(len(train) * (1 - VALIDATION_SHARE))
-        parts = {"search": train.part(slice(cut)), "validation": train.part(slice(cut, None)), "test": test}
+        search, validation = train.part(slice(cut)), train.part(slice(cut, None))
+    parts = {"search": search, "validation": validation, "test": test}
     for part, scenes in parts.items():
         if len(scenes) < LEAST:
-            listing = path / "ImageSets/Segmentation" / f"{'val' if part == 'test' else 'train'}.txt"
+            listing = path / "ImageSets/Segmentation" / f"{source[part]}.txt"
             raise DatasetError(
                 f"{listing} lists too few pictures: {len(scenes)} for {part}, which takes {LEAST} or more"
             )

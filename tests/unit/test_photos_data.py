@@ -150,13 +150,12 @@ def test_without_photographs_to_choose_on_none_are_listed(
     monkeypatch.setattr(layout, "Saliency", DiscFinder)
     root, out = tmp_path / "few", tmp_path / "set"
     root.mkdir()
-    kept = {"train": 4, "val": 1}
     for seed in range(PHOTOGRAPHS):
         Image.fromarray(photograph(seed)[0]).save(root / f"{seed}.png")
     for photo in list_photos([root]):
         if photo.split == missing:
             photo.path.unlink()
-    make_photos([root], out, size=40, **kept, tune=3, seed=1, progress=lambda line: None, saliency=root)
+    make_photos([root], out, size=40, train=4, tune=3, val=1, seed=1, progress=lambda line: None, saliency=root)
     assert sorted(p.name for p in (out / "ImageSets/Segmentation").iterdir()) == ["plain.txt", "train.txt", "val.txt"]
 
 

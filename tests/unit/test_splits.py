@@ -10,6 +10,7 @@ from PIL import Image
 from artifacts.data.datasets import held_out_scenes, splits
 from artifacts.data.episodes import Episodes
 from artifacts.data.scenes import Scenes
+from artifacts.errors import DatasetError
 from artifacts.evaluate import EvaluateOptions, evaluate_split
 from artifacts.job import (
     Job,
@@ -135,3 +136,10 @@ def test_choices_are_made_on_the_list_that_is_for_them(tmp_path: Path) -> None:
     parts = splits(str(tuned(tmp_path / "data")), Geometry())
     assert [len(part) for part in parts.values()] == [8, 4, 4]
     assert levels(parts["validation"].pictures) == {80, 90, 100, 110}
+
+
+def test_a_list_to_choose_on_that_is_too_short_is_named(tmp_path: Path) -> None:
+    root = tuned(tmp_path / "data")
+    (root / "ImageSets/Segmentation/tune.txt").write_text("p08")
+    with pytest.raises(DatasetError, match=r"tune\.txt lists too few pictures: 1 for validation"):
+        splits(str(root), Geometry())

@@ -58,19 +58,19 @@ def make_photos(
         if count and not pools[split].pairs:
             raise DatasetError(f"no photograph of the {split} split has a usable mask")
     without = train // _PLAIN if pools["train"].plain or pools["train"].backgrounds else 0
-    lists: tuple[tuple[str, Pool, Draw, int], ...] = (
+    lists: list[tuple[str, Pool, Draw, int]] = [
         ("train", pools["train"], pair_or_composite, train),
         ("val", pools["val"], pair, val),
         (PLAIN, pools["train"], plain, without),
-        (TUNE, pools["tune"], pair, tune if pools["tune"].pairs else 0),
-    )
+    ]
+    if tune and pools["tune"].pairs:  # else settings are chosen on pictures of `train`
+        lists.append((TUNE, pools["tune"], pair, tune))
     for stream, (label, pool, draw, count) in enumerate(lists):
 
         def scene(index: int, pool: Pool = pool, draw: Draw = draw, stream: int = stream) -> Scene:
             return draw(pool, size, np.random.default_rng([seed, stream, index]))
 
-        if count or label != TUNE:  # settings are chosen on pictures of `train` where there is no `tune`
-            _write_list(out, label, count, progress, scene)
+        _write_list(out, label, count, progress, scene)
     _write_sources(out / "SOURCES.json", photos, pools)
 
 
